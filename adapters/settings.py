@@ -1,0 +1,134 @@
+"""Settings of a Sonoloop home: the only module that reads the environment.
+
+Every setting has a default that works on one machine; a variable `SONOLOOP_<NAME>` overrides it. Secrets come from the
+environment only (the launcher keeps them in the home's `secrets.env`, readable by its owner alone).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """One frozen value that the composition root hands out; unknown SONOLOOP_ variables are refused by `doctor`."""
+
+    model_config = SettingsConfigDict(env_prefix="SONOLOOP_", frozen=True, extra="ignore")
+
+    home: Path = Field(Path(".sonoloop"), description="Folder that holds all data.")
+    host: str = Field("127.0.0.1", description="Address that Label Studio and the ML backend bind to.")
+    label_studio_port: int = Field(8080, description="Port of Label Studio.")
+    backend_port: int = Field(9090, description="Port of the ML backend.")
+    label_studio_url: str = Field("", description="Label Studio's address; empty: the one started here.")
+    label_studio_public_url: str = Field("", description="Address that readers' browsers use; empty: the same.")
+    backend_url: str = Field("", description="Address under which Label Studio reaches the ML backend.")
+    database_url: str = Field("", description="SQLAlchemy address; empty: SQLite inside the home.")
+    redis_url: str = Field("", description="Redis or Valkey address; empty: a server of our own on a socket.")
+    storage_url: str = Field("", description="fsspec address of frames, masks and models; empty: the home.")
+    admin_email: str = Field("admin@sonoloop.local", description="Label Studio's first account.")
+    admin_password: SecretStr = Field(SecretStr(""), description="Its password.")
+    label_studio_token: SecretStr = Field(SecretStr(""), description="Token for Label Studio's API.")
+    backend_user: str = Field("label-studio", description="User name of the ML backend's basic auth.")
+    backend_password: SecretStr = Field(SecretStr(""), description="Password of the ML backend's basic auth.")
+    webhook_secret: SecretStr = Field(SecretStr(""), description="Secret that webhooks carry.")
+    lock_minutes: int = Field(30, ge=1, description="How long a served task stays with its reader.")
+    min_new_labels: int = Field(20, ge=1, description="New trainable masks that start a round.")
+    min_growth: float = Field(0.10, ge=0, description="Or this growth since the last round, if larger.")
+    recipe: str = Field("auto", description="Training recipe; auto: fast on a CPU, paper on a GPU.")
+    image_size: int = Field(0, ge=0, description="Side the network sees, px; 0: the recipe's own.")
+    strategy: str = Field("boundary-entropy", description="Uncertainty that ranks the queue.")
+    random_share: float = Field(0.10, ge=0, le=1, description="Share of random frames in the queue.")
+    blind_share: float = Field(0.05, ge=0, le=1, description="Share of frames served with nothing drawn.")
+    held_out_fraction: float = Field(0.20, gt=0, lt=1, description="Share of clips held out for the gate.")
+    score_limit: int = Field(2000, ge=1, description="Frames that are scored before the switch to a new model.")
+    push_limit: int = Field(500, ge=1, description="Frames whose predictions are pushed before the switch.")
+    lease_seconds: int = Field(60, ge=5, description="How long a silent worker keeps its round.")
+    hard_limit_seconds: int = Field(6 * 3600, ge=60, description="Longest training round.")
+    reconcile_seconds: int = Field(30, ge=1, description="Seconds between two looks for missed changes.")
+    sweep_seconds: int = Field(10, ge=1, description="Seconds between two looks for work that nobody holds.")
+    threads: int = Field(0, ge=0, description="Threads of the numeric libraries; 0: as many as cores.")
+    seed: int = Field(0, ge=0, description="Seed of splits, samplers and training.")
+    log_level: str = Field("info", description="debug, info, warning or error.")
+
+    @property
+    def root(self) -> Path:
+        """The home as an absolute path."""
+        return self.home.expanduser().absolute()
+
+    @property
+    def effective_database_url(self) -> str:
+        """The database that is used: the setting, or SQLite inside the home."""
+        return self.database_url or f"sqlite:///{self.root / 'db' / 'sonoloop.sqlite3'}"
+
+    @property
+    def effective_redis_url(self) -> str:
+        """The broker that is used: the setting, or the launcher's own server on its socket."""
+        return self.redis_url or f"redis+socket://{self.redis_socket}"
+
+    @property
+    def effective_label_studio_url(self) -> str:
+        """Where our processes reach Label Studio."""
+        return self.label_studio_url or f"http://{self.host}:{self.label_studio_port}"
+
+    @property
+    def effective_public_url(self) -> str:
+        """Where a reader's browser reaches Label Studio."""
+        return self.label_studio_public_url or self.effective_label_studio_url
+
+    @property
+    def effective_backend_url(self) -> str:
+        """Where Label Studio reaches the ML backend."""
+        return self.backend_url or f"http://{self.host}:{self.backend_port}"
+
+    @property
+    def frames_dir(self) -> Path:
+        """Label Studio's document root: normalised frames and nothing else."""
+        return self.root / "frames"
+
+    @property
+    def socket_dir(self) -> Path:
+        """A short private folder for sockets, whose paths are limited to about 100 characters."""
+        short = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"sonoloop-{os.getuid()}-{short}"
+
+    @property
+    def redis_socket(self) -> Path:
+        """Where the launcher's own Redis listens."""
+        return self.socket_dir / "redis.sock"
+
+
+def load_settings(home: Path | None = None, **overrides: object) -> Settings:
+    """Read the environment once. `home` and keyword overrides win over it; the home's `secrets.env` and `sonoloop.env`
+    fill what the environment leaves open.
+    """
+    base = Settings(**({"home": home} if home else {}), **overrides)  # type: ignore[arg-type]
+    stored: dict[str, str] = {}
+    for name in ("sonoloop.env", "secrets.env"):
+        stored.update(read_env_file(base.root / name))
+    missing = {
+        key.removeprefix("SONOLOOP_").lower(): value
+        for key, value in stored.items()
+        if key.startswith("SONOLOOP_") and key not in os.environ
+    }
+    known = {key: value for key, value in missing.items() if key in Settings.model_fields and key != "home"}
+    return Settings(home=base.home, **{**known, **overrides})  # type: ignore[arg-type]
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """`NAME=value` lines of a file; comments and blank lines are passed over; a missing file is empty."""
+    if not path.exists():
+        return {}
+    lines = (line.strip() for line in path.read_text().splitlines())
+    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    return {key.strip(): value.strip() for key, value in pairs}
+
+
+def process_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """The present environment with `extra` laid over it, for a child process."""
+    return {**os.environ, **extra}

@@ -1,0 +1,340 @@
+"""The nouns of the loop as frozen values: what the use cases pass around and the repositories store.
+
+Ids are database ids unless the name says otherwise (`task_id`, `annotation_id`, `remote_id` are Label Studio's).
+Times are timezone-aware UTC datetimes. Digests are lower-case SHA-256 hex.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Purpose(StrEnum):
+    """What a prediction is for: drawn for the reader, or only a place in the queue with nothing drawn."""
+
+    PROPOSAL = "proposal"
+    ORDER_ONLY = "order-only"
+
+
+class Arm(StrEnum):
+    """Why a frame stands where it stands in a Selection."""
+
+    SAMPLER = "sampler"
+    RANDOM = "random"
+    BLIND = "blind"
+    HELD_OUT = "held-out"
+
+
+class Decision(StrEnum):
+    """What the reader did with a frame, read by comparing masks; DELETED is the tombstone of an annotation."""
+
+    ACCEPTED = "accepted"
+    FIXED = "fixed"
+    NO_VEIN = "no vein"
+    SKIPPED = "skipped"
+    FROM_SCRATCH = "from scratch"
+    DELETED = "deleted"
+
+    @property
+    def is_trainable(self) -> bool:
+        """Whether the mask of this decision may teach a model."""
+        return self not in (Decision.SKIPPED, Decision.DELETED)
+
+
+class RoundState(StrEnum):
+    """Where a round is; the legal moves are one table in `loop.policy`."""
+
+    PLANNED = "planned"
+    TRAINING = "training"
+    GATING = "gating"
+    PROMOTED = "promoted"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the round still holds the project's one place for a live round."""
+        return self in (RoundState.PLANNED, RoundState.TRAINING, RoundState.GATING)
+
+
+class Split(StrEnum):
+    """The part of a training set that a frame belongs to."""
+
+    TRAIN = "train"
+    INNER = "inner"
+    HELD_OUT = "held-out"
+
+
+@dataclass(frozen=True)
+class Project:
+    """One labelling project: its classes in drawing order and the model version that serves (the champion)."""
+
+    id: int
+    title: str
+    classes: tuple[str, ...]
+    label_studio_id: int | None = None
+    champion_id: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One imported frame; `digest` is the SHA-256 of its pixels, `clip` its recording, `patient` the clip's group."""
+
+    id: int
+    project_id: int
+    digest: str
+    width: int
+    height: int
+    clip: str
+    patient: str | None
+    is_held_out: bool
+    task_id: int | None
+    imported_at: datetime
+
+    @property
+    def group(self) -> str:
+        """What a split must keep together: the patient where known, else the clip."""
+        return self.patient or self.clip
+
+
+@dataclass(frozen=True)
+class NewFrame:
+    """A frame about to be stored: checked, normalised, not yet in the database."""
+
+    digest: str
+    width: int
+    height: int
+    clip: str
+    patient: str | None
+    is_held_out: bool
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Someone who annotates, by Label Studio's user id; a simulated one never enters reports of seconds."""
+
+    id: int
+    user_id: int
+    is_simulated: bool
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A trained network: `name` is what Label Studio shows, `digest` the SHA-256 of the weight file.
+
+    `config` holds network, size, classes, normalisation and prior class; `metrics` what was measured; `origin`
+    says where the base weights came from ("phantoms", "scratch", "file", "imagenet").
+    """
+
+    id: int
+    project_id: int
+    number: int
+    name: str
+    digest: str
+    round_id: int | None
+    origin: str
+    config: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one model version drew on one frame; unique per (frame, model version).
+
+    `mask_digest` names the stored mask (None: order-only), `uncertainty` is the score that ranked it,
+    `remote_id` Label Studio's key once pushed, `place` its rank / n there.
+    """
+
+    id: int
+    frame_id: int
+    model_version_id: int
+    purpose: Purpose
+    mask_digest: str | None
+    uncertainty: float | None
+    place: float | None
+    remote_id: int | None
+
+
+@dataclass(frozen=True)
+class MaskVersion:
+    """One state of one annotation, append-only.
+
+    `updated_at` is Label Studio's; `seconds` the reader's time (None: unknown); `proposal_id` the Prediction
+    that was shown; `dice_to_proposal` per (all classes OR-ed) mask, None when both are empty or nothing was shown.
+    """
+
+    id: int
+    frame_id: int
+    annotation_id: int
+    updated_at: datetime
+    reader_id: int | None
+    decision: Decision
+    mask_digest: str | None
+    seconds: float | None
+    proposal_id: int | None
+    dice_to_proposal: float | None
+    is_simulated: bool
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class TrainingEntry:
+    """One line of a frozen manifest."""
+
+    frame_id: int
+    frame_digest: str
+    mask_version_id: int
+    mask_digest: str
+    group: str
+    split: Split
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The frozen input of a round; `digest` is the SHA-256 of the sorted entries, so equal labels give one set."""
+
+    digest: str
+    entries: tuple[TrainingEntry, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The gate's decision with its figures (see `loop.policy.judge`)."""
+
+    is_promoted: bool
+    is_unproven: bool
+    reason: str
+    figures: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Round:
+    """One training round. `attempt` rises with each claim; a write of an older attempt is refused."""
+
+    id: int
+    project_id: int
+    number: int
+    state: RoundState
+    reason: str
+    seed: int
+    attempt: int
+    lease_until: datetime | None
+    label_count: int
+    training_set_digest: str | None
+    candidate_id: int | None
+    base: str | None
+    is_cancel_requested: bool
+    progress: Mapping[str, Any]
+    verdict: Verdict | None
+    error: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class SelectionEntry:
+    """One frame's place in a Selection: rank 0 is served first."""
+
+    frame_id: int
+    rank: int
+    arm: Arm
+    uncertainty: float | None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A seeded, replayable ordering of the unlabelled pool for one model version."""
+
+    id: int
+    project_id: int
+    model_version_id: int
+    strategy: str
+    seed: int
+    entries: tuple[SelectionEntry, ...]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class InboxEvent:
+    """One webhook event as received; its key makes a duplicate harmless."""
+
+    id: int
+    key: str
+    action: str
+    label_studio_project: int | None
+    annotation_ids: tuple[int, ...]
+    task_ids: tuple[int, ...]
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class OutboxMessage:
+    """A change that Label Studio must follow, written in the same transaction as its cause."""
+
+    id: int
+    kind: str
+    payload: Mapping[str, Any]
+    attempts: int
+
+
+@dataclass(frozen=True)
+class RemoteAnnotation:
+    """An annotation as Label Studio's API gives it; `result` is raw and unchecked."""
+
+    id: int
+    task_id: int
+    user_id: int | None
+    result: Sequence[Mapping[str, Any]]
+    was_cancelled: bool
+    created_at: datetime
+    updated_at: datetime
+    lead_time: float | None
+    parent_prediction: int | None
+
+
+@dataclass(frozen=True)
+class RemoteTask:
+    """A task as Label Studio's API gives it, with all its annotations."""
+
+    id: int
+    data: Mapping[str, Any]
+    updated_at: datetime
+    annotations: tuple[RemoteAnnotation, ...]
+
+
+@dataclass(frozen=True)
+class RemotePrediction:
+    """What Label Studio holds of one prediction."""
+
+    id: int
+    task_id: int
+    model_version: str
+    score: float | None
+
+
+@dataclass(frozen=True)
+class NewPrediction:
+    """A prediction to be pushed: `score` is the place (rank / n), lowest served first."""
+
+    task_id: int
+    model_version: str
+    score: float
+    result: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A piece of input that could not be used, kept with its reason; `subject` is an id or digest, never a file name."""
+
+    id: int
+    kind: str
+    subject: str
+    message: str
+    at: datetime
