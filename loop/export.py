@@ -1,0 +1,150 @@
+"""Gather the labelled dataset of a project as one frozen value; `adapters.formats` writes it out as COCO and masks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from loop.errors import BadRequest
+from loop.ports import UnitOfWork
+from loop.records import Decision, Frame, MaskVersion
+from loop.splits import inner_split
+
+VAL_FRACTION = 0.15
+
+
+class Part(StrEnum):
+    """The part of an exported dataset that a frame belongs to; held-out clips are the test part."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+
+
+@dataclass(frozen=True)
+class ExportFrame:
+    """One labelled frame and where its mask came from.
+
+    `mask_digest` None is an empty mask; `reader` is a pseudonym, None when unknown; `seconds` is None for a simulated
+    reader; `proposed_by` names the model version whose proposal was shown.
+    """
+
+    digest: str
+    width: int
+    height: int
+    clip: str
+    patient: str | None
+    part: Part
+    mask_digest: str | None
+    decision: Decision
+    reader: str | None
+    seconds: float | None
+    is_simulated: bool
+    labelled_at: datetime
+    proposed_by: str | None
+    dice_to_proposal: float | None
+
+    @property
+    def group(self) -> str:
+        """What no two parts share: the patient where known, else the clip."""
+        return self.patient or self.clip
+
+
+@dataclass(frozen=True)
+class ExportSet:
+    """A dataset ready to be written: frames sorted by digest, classes in drawing order (class i is value i + 1)."""
+
+    title: str
+    classes: tuple[str, ...]
+    champion: str | None
+    champion_digest: str | None
+    frames: tuple[ExportFrame, ...]
+    unlabelled: int
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over classes, frames, masks and parts: equal labels give one digest."""
+        lines = [",".join(self.classes)]
+        lines += [f"{frame.digest} {frame.mask_digest or '-'} {frame.part}" for frame in self.frames]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def of_part(self, part: Part) -> tuple[ExportFrame, ...]:
+        """The frames of one part, sorted by digest; an unused part gives none."""
+        return tuple(frame for frame in self.frames if frame.part is part)
+
+    def counts(self) -> dict[str, int]:
+        """How many frames each part holds."""
+        return {part.value: len(self.of_part(part)) for part in Part}
+
+    def decisions(self) -> dict[str, int]:
+        """How many frames each decision of a reader gave."""
+        return dict(sorted(Counter(frame.decision.value for frame in self.frames).items()))
+
+
+def gather_export(
+    uow: UnitOfWork, project_id: int, *, val_fraction: float = VAL_FRACTION, seed: int = 0
+) -> ExportSet:
+    """Read the current trainable masks of a project; the bytes stay in storage until they are written.
+
+    Held-out clips are the test part; of the others, `val_fraction` of the groups (patients, else clips) are the
+    validation part, chosen by hash. Raises BadRequest when nothing is labelled, NotFound for an unknown project.
+    """
+    project = uow.projects.get(project_id)
+    masks = [version for version in uow.masks.current(project_id) if version.decision.is_trainable]
+    if not masks:
+        raise BadRequest("no labelled frame", "at least one", "label some frames first", project=project_id)
+    frames = uow.frames.get_many([version.frame_id for version in masks])
+    parts = assign_parts(list(frames.values()), val_fraction, seed)
+    proposers = _proposers(uow, project_id)
+    champion = uow.models.get(project.champion_id) if project.champion_id is not None else None
+    exported = [_export_frame(frames[mask.frame_id], mask, parts, proposers) for mask in masks]
+    return ExportSet(
+        title=project.title,
+        classes=project.classes,
+        champion=champion.name if champion else None,
+        champion_digest=champion.digest if champion else None,
+        frames=tuple(sorted(exported, key=lambda frame: frame.digest)),
+        unlabelled=uow.frames.count(project_id) - len(masks),
+    )
+
+
+def assign_parts(frames: Sequence[Frame], val_fraction: float, seed: int) -> dict[str, Part]:
+    """Give each group its part: test where any of its frames is held out, else val or train by hash."""
+    held_out = {frame.group for frame in frames if frame.is_held_out}
+    others = sorted({frame.group for frame in frames} - held_out)
+    val = set(inner_split(others, val_fraction, seed)) if len(others) > 1 else set()
+    parts = dict.fromkeys(others, Part.TRAIN) | dict.fromkeys(val, Part.VAL)
+    return parts | dict.fromkeys(held_out, Part.TEST)
+
+
+def _proposers(uow: UnitOfWork, project_id: int) -> dict[int, str]:
+    return {
+        prediction.id: version.name
+        for version in uow.models.list(project_id)
+        for prediction in uow.predictions.for_version(project_id, version.id)
+    }
+
+
+def _export_frame(
+    frame: Frame, mask: MaskVersion, parts: Mapping[str, Part], proposers: Mapping[int, str]
+) -> ExportFrame:
+    return ExportFrame(
+        digest=frame.digest,
+        width=frame.width,
+        height=frame.height,
+        clip=frame.clip,
+        patient=frame.patient,
+        part=parts[frame.group],
+        mask_digest=mask.mask_digest,
+        decision=mask.decision,
+        reader=f"reader-{mask.reader_id}" if mask.reader_id is not None else None,
+        seconds=None if mask.is_simulated else mask.seconds,
+        is_simulated=mask.is_simulated,
+        labelled_at=mask.updated_at,
+        proposed_by=proposers.get(mask.proposal_id) if mask.proposal_id is not None else None,
+        dice_to_proposal=mask.dice_to_proposal,
+    )
