@@ -1,0 +1,1 @@
+"""The outside world that is not SQL, and the composition root."""

@@ -1,0 +1,1 @@
+"""The database: models, repositories and migrations; the only importer of SQLAlchemy."""

@@ -1,0 +1,1 @@
+"""Entry point: the server that Label Studio calls."""

@@ -1,0 +1,1 @@
+"""Entry point: the Celery app, its tasks and the beat schedule."""
