@@ -15,18 +15,26 @@ def is_held_out(group: str, fraction: float, seed: int) -> bool:
     return _position(group, seed, "held-out") < fraction
 
 
-def choose_held_out(groups: Iterable[str], pinned: Collection[str], fraction: float, seed: int) -> set[str]:
-    """The groups that are to be held out, those `pinned` earlier always among them.
+def choose_held_out(
+    groups: Iterable[str],
+    pinned: Collection[str],
+    fraction: float,
+    seed: int,
+    barred: Collection[str] = (),
+) -> set[str]:
+    """The groups that are to be held out: those `pinned` earlier, and by hash others that are not `barred`.
 
-    A group seen for the first time is held out by hash. Once there are five groups, those with the lowest
-    hash fill up to two, so that the gate can resample groups. No groups give the empty set.
+    Once there are five groups, those of the lowest hash fill up to two, so that the gate can resample groups;
+    never does more than half of the groups go, so that something is left to learn from. No groups give the
+    empty set.
     """
     everyone = set(groups) | set(pinned)
-    chosen = set(pinned) | {group for group in everyone if is_held_out(group, fraction, seed)}
-    if len(everyone) < MIN_GROUPS_TO_HOLD_OUT:
-        return chosen
-    ranked = _by_position(everyone - chosen, seed, "held-out")
-    return chosen | set(ranked[: max(0, MIN_HELD_OUT_GROUPS - len(chosen))])
+    ranked = _by_position(everyone - set(pinned) - set(barred), seed, "held-out")
+    by_hash = sum(is_held_out(group, fraction, seed) for group in ranked)
+    at_least = MIN_HELD_OUT_GROUPS if len(everyone) >= MIN_GROUPS_TO_HOLD_OUT else 0
+    room = len(everyone) // 2 - len(pinned)
+    count = min(room, max(by_hash, at_least - len(pinned)))
+    return set(pinned) | set(ranked[: max(0, count)])
 
 
 def inner_split(groups: Iterable[str], fraction: float, seed: int) -> set[str]:
