@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ class ExportSet:
     @property
     def digest(self) -> str:
         """SHA-256 over classes, frames, masks and parts: equal labels give one digest."""
-        lines = [",".join(self.classes)]
+        lines = [json.dumps(self.classes)]
         lines += [f"{frame.digest} {frame.mask_digest or '-'} {frame.part}" for frame in self.frames]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

@@ -1,0 +1,1 @@
+"""Files in and out: frames, truth masks, and the exported dataset."""

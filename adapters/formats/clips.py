@@ -1,0 +1,146 @@
+"""Which clip and patient a file belongs to, and the pseudonyms that stand for both: no name leaves this module."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import hmac
+import io
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+
+from loop.errors import BadRequest
+
+INDEX_NAME = "index.csv"
+KEY_COLUMNS = ("file", "filename", "frame", "image", "id", "name")
+CLIP_COLUMNS = ("clip", "recording", "video", "sequence")
+PATIENT_COLUMNS = ("patient", "patient_id", "subject", "subject_id")
+
+# A recording's name, then the number of the frame: `rec01_00693`. The name must hold a digit, since a bare word such as
+# `frame` in `frame_0001` names no recording.
+_NUMBERED = re.compile(r"(?P<recording>.*\d.*)_\d+")
+
+
+class ClipSource(StrEnum):
+    """What told which clip a frame belongs to."""
+
+    INDEX = "index.csv"
+    FOLDER = "sub-folder"
+    NAME = "file name"
+    ALONE = "no clue: each frame is its own clip"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Pseudonyms of a frame's clip and patient, and where the clip came from."""
+
+    clip: str
+    patient: str | None
+    source: ClipSource
+
+
+@dataclass(frozen=True)
+class _Row:
+    clip: str
+    patient: str
+
+
+@dataclass(frozen=True)
+class ClipIndex:
+    """The rows of an `index.csv` by file; empty where there is none."""
+
+    rows: Mapping[str, _Row]
+
+    def find(self, relative: PurePosixPath) -> _Row | None:
+        """The row of a file, looked up by path, then name, then name without its suffix."""
+        names = (str(relative), str(relative.with_suffix("")), relative.name, relative.stem)
+        return next((self.rows[name] for name in map(_tidy, names) if name in self.rows), None)
+
+
+def pseudonym(salt: bytes, kind: str, name: str) -> str:
+    """A short id that stands for a name: the same for the same home, not to be turned back without its salt.
+
+    HMAC-SHA256 of the Unicode-normalised name, cut to 16 hex digits. Raises BadRequest for a salt under 16 bytes.
+    """
+    if len(salt) < 16:
+        raise BadRequest(f"a salt of {len(salt)} bytes", "at least 16", "use the secret of the home")
+    message = f"{kind}\0{_tidy(name)}".encode("utf-8", "surrogateescape")
+    return f"{kind}-{hmac.new(salt, message, hashlib.sha256).hexdigest()[:16]}"
+
+
+def identify(relative: PurePosixPath, digest: str, index: ClipIndex, salt: bytes) -> Identity:
+    """Name the clip and patient of one file, by the first that knows: index, sub-folder, numbered name, nothing.
+
+    `relative` is the path under the folder that was given: `clip/file` or `patient/clip/file`; `digest` is the frame's own.
+    """
+    row = index.find(relative) or _Row("", "")
+    folders = relative.parts[:-1]
+    patient = row.patient or (folders[0] if len(folders) > 1 else "")
+    patient_id = pseudonym(salt, "patient", patient) if patient else None
+    if row.clip:
+        return Identity(pseudonym(salt, "clip", f"{row.patient}/{row.clip}"), patient_id, ClipSource.INDEX)
+    if folders:
+        return Identity(pseudonym(salt, "clip", "/".join(folders)), patient_id, ClipSource.FOLDER)
+    numbered = _NUMBERED.fullmatch(relative.stem)
+    if numbered:
+        return Identity(pseudonym(salt, "clip", numbered["recording"]), patient_id, ClipSource.NAME)
+    return Identity(pseudonym(salt, "clip", f"frame {digest}"), patient_id, ClipSource.ALONE)
+
+
+def read_index(folder: Path, files: Sequence[PurePosixPath]) -> ClipIndex:
+    """Read `index.csv` in the folder, or beside it where that one names these files; without either the index is empty.
+
+    Raises BadRequest for a table in the folder that names none of its files, or one that puts a file into two clips.
+    """
+    for place, is_ours in ((folder / INDEX_NAME, True), (folder.parent / INDEX_NAME, False)):
+        if place.is_file():
+            table = _read_table(place)
+            key = _key_column(table, files)
+            if key:
+                return ClipIndex(_rows_by_file(table, key))
+            if is_ours:
+                need = f"a column {', '.join(KEY_COLUMNS[:-1])} or {KEY_COLUMNS[-1]} that names the files"
+                raise BadRequest("an index.csv that names none of the files", need, "mend the table or take it away")
+    return ClipIndex({})
+
+
+def _read_table(place: Path) -> list[dict[str, str]]:
+    """Rows by lower-case column name; comma, semicolon or tab, whichever the header holds most."""
+    try:
+        text = place.read_text(encoding="utf-8-sig")
+        header = text.partition("\n")[0]
+        delimiter = max(",;\t", key=header.count)
+        rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True)
+        return [{_tidy(name).lower(): value or "" for name, value in row.items() if name} for row in rows]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadRequest("an index.csv that cannot be read", "a comma-separated table in UTF-8", "save it anew") from error
+
+
+def _key_column(table: Sequence[Mapping[str, str]], files: Iterable[PurePosixPath]) -> str | None:
+    """The first column whose values name files: one called `frame` may hold file names or mere numbers."""
+    known = {_tidy(name) for file in files for name in (str(file), str(file.with_suffix("")), file.name, file.stem)}
+    columns = table[0].keys() if table else ()
+    candidates = [name for name in KEY_COLUMNS if name in columns]
+    return next((name for name in candidates if any(_tidy(row[name]) in known for row in table)), None)
+
+
+def _rows_by_file(table: Sequence[Mapping[str, str]], key: str) -> dict[str, _Row]:
+    rows: dict[str, _Row] = {}
+    for line, cells in enumerate(table, start=2):
+        row = _Row(_first(cells, CLIP_COLUMNS), _first(cells, PATIENT_COLUMNS))
+        if rows.setdefault(_tidy(cells[key]), row) != row:
+            raise BadRequest(f"a second clip or patient for a file in line {line} of index.csv", "one", "mend the table")
+    return rows
+
+
+def _first(cells: Mapping[str, str], columns: Iterable[str]) -> str:
+    return next((_tidy(cells[name]) for name in columns if cells.get(name, "").strip()), "")
+
+
+def _tidy(name: str) -> str:
+    """One spelling of a name: macOS and Linux write the same accent in two ways."""
+    return unicodedata.normalize("NFC", name.strip())
