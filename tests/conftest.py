@@ -1,0 +1,67 @@
+"""What every test may ask for: real frames, a browser, a PostgreSQL server; and which tests run at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.system_parts import CHROMIUM, POSTGRES, Part, explain_missing, is_ci
+from tests.postgres import running_postgres
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Before anything imports albumentations: it would ask the internet for a newer version of itself.
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="run the long drills too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--full"):
+        return
+    drills = [item for item in items if item.get_closest_marker("full")]
+    config.hook.pytest_deselected(items=drills)
+    items[:] = [item for item in items if item not in drills]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("browser"):
+        demand(CHROMIUM)
+    if item.get_closest_marker("needs_data") and not real_frames().is_dir():
+        pytest.skip("real frames: not found; set SONOLOOP_DATA to their folder")
+
+
+def demand(part: Part) -> Path:
+    """Where `part` is; a missing one skips the test, or fails it on a build server."""
+    found = part.find()
+    if found is None:
+        (pytest.fail if is_ci() else pytest.skip)(explain_missing(part))
+    return found
+
+
+def real_frames() -> Path:
+    return Path(os.environ.get("SONOLOOP_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of real frames; for tests marked `needs_data`."""
+    return real_frames()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """The browser's executable; for tests marked `browser`."""
+    return demand(CHROMIUM)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The SQLAlchemy address of a real, empty PostgreSQL database that lives for the whole run."""
+    with running_postgres(demand(POSTGRES)) as url:
+        yield url

@@ -1,0 +1,136 @@
+"""Rules of the architecture that import-linter cannot see, read from the source."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("loop", "trainer", "db", "adapters", "ml_backend", "worker", "cli")
+ENVIRONMENT_READERS = {
+    "adapters/settings.py": "the one reader",
+    "cli/system_parts.py": "CI is the build server's variable, not a setting",
+}
+MAY_BE_BROAD = ("worker", "ml_backend", "cli")
+
+
+def sources(*rooms: str) -> list[Path]:
+    return [path for room in rooms for path in sorted((ROOT / room).rglob("*.py"))]
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), filename=str(path))
+
+
+def reads_environment(node: ast.AST) -> bool:
+    match node:
+        case ast.Attribute(value=ast.Name(id="os"), attr="environ" | "environb" | "getenv" | "putenv"):
+            return True
+        case ast.ImportFrom(module="os", names=names):
+            return any(alias.name in ("environ", "environb", "getenv", "putenv") for alias in names)
+    return False
+
+
+def imported_packages(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module.split(".")[0]
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    readers = {
+        name_of(path)
+        for path in sources(*ROOMS)
+        if any(reads_environment(node) for node in ast.walk(tree_of(path)))
+    }
+    assert readers - set(ENVIRONMENT_READERS) == set()
+
+
+def test_the_loop_imports_numpy_and_the_standard_library_only() -> None:
+    allowed = {*sys.stdlib_module_names, "numpy", "loop"}
+    foreign = {
+        (name_of(path), package)
+        for path in sources("loop")
+        for package in imported_packages(tree_of(path))
+        if package not in allowed
+    }
+    assert foreign == set()
+
+
+def test_every_adapter_stands_in_the_import_contract() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = settings["contracts"][0]["layers"]
+    named = {name.strip(" ()") for layer in layers for name in layer.split("|")}
+    present = {
+        f"adapters.{path.stem}"
+        for path in (ROOT / "adapters").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert present - {"adapters.__init__"} <= named
+
+
+def dangerous(node: ast.AST) -> bool:
+    match node:
+        case ast.Call(func=ast.Name(id="eval" | "exec")):
+            return True
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="torch"), attr="load")):
+            return True
+        case ast.Import(names=names):
+            return any(
+                alias.name.split(".")[0] in ("pickle", "cloudpickle", "dill", "joblib") for alias in names
+            )
+        case ast.ImportFrom(module=str(module)):
+            return module.split(".")[0] in ("pickle", "cloudpickle", "dill", "joblib")
+        case ast.keyword(arg="shell", value=ast.Constant(value=True)):
+            return True
+    return False
+
+
+def test_nothing_evaluates_unpickles_or_calls_a_shell() -> None:
+    found = {
+        f"{name_of(path)}:{getattr(node, 'lineno', 0)}"
+        for path in sources(*ROOMS)
+        for node in ast.walk(tree_of(path))
+        if dangerous(node)
+    }
+    assert found == set()
+
+
+def swallows_everything(node: ast.AST) -> bool:
+    match node:
+        case ast.ExceptHandler(body=[*_, ast.Raise(exc=None)]):
+            return False  # it tidies up and passes the error on
+        case (
+            ast.ExceptHandler(type=None) | ast.ExceptHandler(type=ast.Name(id="Exception" | "BaseException"))
+        ):
+            return True
+    return False
+
+
+def test_only_the_outermost_shells_swallow_every_error() -> None:
+    inner = [room for room in ROOMS if room not in MAY_BE_BROAD]
+    broad = {
+        f"{name_of(path)}:{getattr(node, 'lineno', 0)}"
+        for path in sources(*inner)
+        for node in ast.walk(tree_of(path))
+        if swallows_everything(node)
+    }
+    assert broad == set()
+
+
+@pytest.mark.parametrize(
+    "source", ["import os\nos.getenv('A')", "import os\nos.environ['A']", "from os import environ"]
+)
+def test_the_scan_sees_each_way_to_read_the_environment(source: str) -> None:
+    assert any(reads_environment(node) for node in ast.walk(ast.parse(source)))
