@@ -1,4 +1,6 @@
-"""Gather the labelled dataset of a project as one frozen value; `adapters.formats` writes it out as COCO and masks."""
+"""Gather the labelled dataset of a project as one frozen value; `adapters.formats` writes it out as COCO
+and masks.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +32,8 @@ class Part(StrEnum):
 class ExportFrame:
     """One labelled frame and where its mask came from.
 
-    `mask_digest` None is an empty mask; `reader` is a pseudonym, None when unknown; `seconds` is None for a simulated
-    reader; `proposed_by` names the model version whose proposal was shown.
+    `mask_digest` None is an empty mask; `reader` is a pseudonym, None when unknown; `seconds` is None for a
+    simulated reader; `proposed_by` names the model version whose proposal was shown.
     """
 
     digest: str
@@ -57,7 +59,9 @@ class ExportFrame:
 
 @dataclass(frozen=True)
 class ExportSet:
-    """A dataset ready to be written: frames sorted by digest, classes in drawing order (class i is value i + 1)."""
+    """A dataset ready to be written: frames sorted by digest, classes in drawing order (class i is value i
+    + 1).
+    """
 
     title: str
     classes: tuple[str, ...]
@@ -91,8 +95,9 @@ def gather_export(
 ) -> ExportSet:
     """Read the current trainable masks of a project; the bytes stay in storage until they are written.
 
-    Held-out clips are the test part; of the others, `val_fraction` of the groups (patients, else clips) are the
-    validation part, chosen by hash. Raises BadRequest when nothing is labelled, NotFound for an unknown project.
+    Held-out clips are the test part; of the others, `val_fraction` of the groups (patients, else clips) are
+    the validation part, chosen by hash. Raises BadRequest when nothing is labelled, NotFound for an unknown
+    project.
     """
     project = uow.projects.get(project_id)
     masks = [version for version in uow.masks.current(project_id) if version.decision.is_trainable]
@@ -116,8 +121,8 @@ def gather_export(
 def assign_parts(frames: Sequence[Frame], val_fraction: float, seed: int) -> dict[str, Part]:
     """Give each group its part: test where any of its frames is held out, else val or train by hash."""
     held_out = {frame.group for frame in frames if frame.is_held_out}
-    others = sorted({frame.group for frame in frames} - held_out)
-    val = set(inner_split(others, val_fraction, seed)) if len(others) > 1 else set()
+    others = {frame.group for frame in frames} - held_out
+    val = inner_split(others, val_fraction, seed)
     parts = dict.fromkeys(others, Part.TRAIN) | dict.fromkeys(val, Part.VAL)
     return parts | dict.fromkeys(held_out, Part.TEST)
 

@@ -1,4 +1,6 @@
-"""Which clip and patient a file belongs to, and the pseudonyms that stand for both: no name leaves this module."""
+"""Which clip and patient a file belongs to, and the pseudonyms that stand for both: no name leaves this
+module.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,8 @@ KEY_COLUMNS = ("file", "filename", "frame", "image", "id", "name")
 CLIP_COLUMNS = ("clip", "recording", "video", "sequence")
 PATIENT_COLUMNS = ("patient", "patient_id", "subject", "subject_id")
 
-# A recording's name, then the number of the frame: `rec01_00693`. The name must hold a digit, since a bare word such as
-# `frame` in `frame_0001` names no recording.
+# A recording's name, then the number of the frame: `rec01_00693`. The name must hold a digit, since a bare
+# word such as `frame` in `frame_0001` names no recording.
 _NUMBERED = re.compile(r"(?P<recording>.*\d.*)_\d+")
 
 
@@ -62,9 +64,11 @@ class ClipIndex:
 
 
 def pseudonym(salt: bytes, kind: str, name: str) -> str:
-    """A short id that stands for a name: the same for the same home, not to be turned back without its salt.
+    """A short id that stands for a name: the same for the same home, not to be turned back without its
+    salt.
 
-    HMAC-SHA256 of the Unicode-normalised name, cut to 16 hex digits. Raises BadRequest for a salt under 16 bytes.
+    HMAC-SHA256 of the Unicode-normalised name, cut to 16 hex digits. Raises BadRequest for a salt under 16
+    bytes.
     """
     if len(salt) < 16:
         raise BadRequest(f"a salt of {len(salt)} bytes", "at least 16", "use the secret of the home")
@@ -73,9 +77,11 @@ def pseudonym(salt: bytes, kind: str, name: str) -> str:
 
 
 def identify(relative: PurePosixPath, digest: str, index: ClipIndex, salt: bytes) -> Identity:
-    """Name the clip and patient of one file, by the first that knows: index, sub-folder, numbered name, nothing.
+    """Name the clip and patient of one file, by the first that knows: index, sub-folder, numbered name,
+    nothing.
 
-    `relative` is the path under the folder that was given: `clip/file` or `patient/clip/file`; `digest` is the frame's own.
+    `relative` is the path under the folder that was given: `clip/file` or `patient/clip/file`; `digest` is
+    the frame's own.
     """
     row = index.find(relative) or _Row("", "")
     folders = relative.parts[:-1]
@@ -92,9 +98,11 @@ def identify(relative: PurePosixPath, digest: str, index: ClipIndex, salt: bytes
 
 
 def read_index(folder: Path, files: Sequence[PurePosixPath]) -> ClipIndex:
-    """Read `index.csv` in the folder, or beside it where that one names these files; without either the index is empty.
+    """Read `index.csv` in the folder, or beside it where that one names these files; without either the
+    index is empty.
 
-    Raises BadRequest for a table in the folder that names none of its files, or one that puts a file into two clips.
+    Raises BadRequest for a table in the folder that names none of its files, or one that puts a file into
+    two clips.
     """
     for place, is_ours in ((folder / INDEX_NAME, True), (folder.parent / INDEX_NAME, False)):
         if place.is_file():
@@ -104,7 +112,9 @@ def read_index(folder: Path, files: Sequence[PurePosixPath]) -> ClipIndex:
                 return ClipIndex(_rows_by_file(table, key))
             if is_ours:
                 need = f"a column {', '.join(KEY_COLUMNS[:-1])} or {KEY_COLUMNS[-1]} that names the files"
-                raise BadRequest("an index.csv that names none of the files", need, "mend the table or take it away")
+                raise BadRequest(
+                    "an index.csv that names none of the files", need, "mend the table or take it away"
+                )
     return ClipIndex({})
 
 
@@ -117,12 +127,16 @@ def _read_table(place: Path) -> list[dict[str, str]]:
         rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True)
         return [{_tidy(name).lower(): value or "" for name, value in row.items() if name} for row in rows]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadRequest("an index.csv that cannot be read", "a comma-separated table in UTF-8", "save it anew") from error
+        raise BadRequest(
+            "an index.csv that cannot be read", "a comma-separated table in UTF-8", "save it anew"
+        ) from error
 
 
 def _key_column(table: Sequence[Mapping[str, str]], files: Iterable[PurePosixPath]) -> str | None:
     """The first column whose values name files: one called `frame` may hold file names or mere numbers."""
-    known = {_tidy(name) for file in files for name in (str(file), str(file.with_suffix("")), file.name, file.stem)}
+    known = {
+        _tidy(name) for file in files for name in (str(file), str(file.with_suffix("")), file.name, file.stem)
+    }
     columns = table[0].keys() if table else ()
     candidates = [name for name in KEY_COLUMNS if name in columns]
     return next((name for name in candidates if any(_tidy(row[name]) in known for row in table)), None)
@@ -133,7 +147,9 @@ def _rows_by_file(table: Sequence[Mapping[str, str]], key: str) -> dict[str, _Ro
     for line, cells in enumerate(table, start=2):
         row = _Row(_first(cells, CLIP_COLUMNS), _first(cells, PATIENT_COLUMNS))
         if rows.setdefault(_tidy(cells[key]), row) != row:
-            raise BadRequest(f"a second clip or patient for a file in line {line} of index.csv", "one", "mend the table")
+            raise BadRequest(
+                f"a second clip or patient for a file in line {line} of index.csv", "one", "mend the table"
+            )
     return rows
 
 

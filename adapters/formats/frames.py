@@ -27,10 +27,11 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class FrameFile:
-    """A file that became a frame: uint8 (H, W) pixels, their digest, canonical PNG bytes, pseudonyms of clip and patient.
+    """A file that became a frame: uint8 (H, W) pixels, their digest, canonical PNG bytes, pseudonyms of
+    clip and patient.
 
-    `relative` is the path under the folder, for finding the truth mask of the same name; it is kept out of every `repr`,
-    must not be stored and must not be logged.
+    `relative` is the path under the folder, for finding the truth mask of the same name; it is kept out of
+    every `repr`, must not be stored and must not be logged.
     """
 
     image: NDArray[np.uint8] = field(repr=False, compare=False)
@@ -58,7 +59,9 @@ class FrameFile:
 
 @dataclass(frozen=True)
 class RejectedFile:
-    """A file that is no usable frame: `subject` is its pseudonym, for the record; `relative` is for the person's eyes."""
+    """A file that is no usable frame: `subject` is its pseudonym, for the record; `relative` is for the
+    person's eyes.
+    """
 
     subject: str
     error: BadFrame
@@ -66,13 +69,13 @@ class RejectedFile:
 
 
 def walk_frames(
-    folder: Path, salt: bytes, on_progress: Progress = lambda done, total: None
+    folder: Path, salt: bytes, on_progress: Progress = lambda *_: None
 ) -> Iterator[FrameFile | RejectedFile]:
     """Read every image under a folder in the order of its path; a folder without files gives nothing.
 
-    Hidden files, `._` files, `index.csv` and the litter of file browsers are passed over; every other file gives one
-    item. One file at a time is in memory. `salt` is the home's secret, see `clips.pseudonym`. Raises BadRequest for a folder that is none,
-    and for an unusable `index.csv`, before the first item.
+    Hidden files, `._` files, `index.csv` and the litter of file browsers are passed over; every other file
+    gives one item. One file at a time is in memory. `salt` is the home's secret, see `clips.pseudonym`.
+    Raises BadRequest for a folder that is none, and for an unusable `index.csv`, before the first item.
     """
     files = list_files(folder)
     index = read_index(folder, files)
@@ -88,23 +91,31 @@ def list_files(folder: Path) -> list[PurePosixPath]:
     found = []
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".") and name not in _LITTER_FOLDERS]
-        found += [Path(place, name) for name in names if not name.startswith(".") and name.lower() not in _LITTER]
+        found += [
+            Path(place, name) for name in names if not name.startswith(".") and name.lower() not in _LITTER
+        ]
     return sorted(PurePosixPath(path.relative_to(folder).as_posix()) for path in found)
 
 
 def read_frame(path: Path) -> NDArray[np.uint8]:
-    """Read one image file to uint8 (H, W), see `pixels.decode_frame`. Raises BadFrame, whose message names no file."""
+    """Read one image file to uint8 (H, W), see `pixels.decode_frame`. Raises BadFrame, whose message names
+    no file.
+    """
     return decode_frame(_read_bytes(path))
 
 
-def _read_or_reject(folder: Path, relative: PurePosixPath, index: ClipIndex, salt: bytes) -> FrameFile | RejectedFile:
+def _read_or_reject(
+    folder: Path, relative: PurePosixPath, index: ClipIndex, salt: bytes
+) -> FrameFile | RejectedFile:
     try:
         image = read_frame(folder / relative)
     except BadFrame as error:
         return RejectedFile(pseudonym(salt, "file", str(relative)), error, relative)
     digest = frame_digest(image)
     identity = identify(relative, digest, index, salt)
-    return FrameFile(image, digest, encode_png(image), identity.clip, identity.patient, identity.source, relative)
+    return FrameFile(
+        image, digest, encode_png(image), identity.clip, identity.patient, identity.source, relative
+    )
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -118,4 +129,6 @@ def _read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else "unknown"
-        raise BadFrame(f"a file that cannot be read ({reason})", "a readable one", "check its permissions") from error
+        raise BadFrame(
+            f"a file that cannot be read ({reason})", "a readable one", "check its permissions"
+        ) from error

@@ -26,9 +26,10 @@ _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 def decode_frame(data: bytes) -> NDArray[np.uint8]:
     """Decode one image file to uint8 (H, W) grey as a viewer shows it.
 
-    EXIF orientation is baked in, transparency is laid on black, palette and colour become grey by ITU-R BT.601 luma. Nothing is
-    windowed or rescaled: samples of more than 8 bits are refused. Raises BadFrame (empty, no image, damaged, more than
-    one picture, more than 8 bits, larger than 40 Mpx, smaller than 8 px a side).
+    EXIF orientation is baked in, transparency is laid on black, palette and colour become grey by ITU-R
+    BT.601 luma. Nothing is windowed or rescaled: samples of more than 8 bits are refused. Raises BadFrame
+    (empty, no image, damaged, more than one picture, more than 8 bits, larger than 40 Mpx, smaller than 8
+    px a side).
     """
     if not data:
         raise BadFrame("an empty file (0 bytes)", "an image", "copy it again from where it came")
@@ -57,9 +58,13 @@ def _damage_mapped() -> Iterator[None]:
     except _BOMBS as error:
         raise _too_large("an image of far more pixels") from error
     except UnidentifiedImageError as error:
-        raise BadFrame("a file that is no image we read", "PNG, JPEG, TIFF, BMP, GIF, WebP or PGM", "convert it") from error
+        raise BadFrame(
+            "a file that is no image we read", "PNG, JPEG, TIFF, BMP, GIF, WebP or PGM", "convert it"
+        ) from error
     except _DAMAGE as error:
-        raise BadFrame("a damaged or truncated image", "a whole one", "copy it again from where it came") from error
+        raise BadFrame(
+            "a damaged or truncated image", "a whole one", "copy it again from where it came"
+        ) from error
 
 
 def _check_header(image: Image.Image) -> None:
@@ -69,11 +74,15 @@ def _check_header(image: Image.Image) -> None:
     if min(width, height) < MIN_SIDE:
         raise BadFrame(f"an image of {width} x {height} px", f"at least {MIN_SIDE} px a side", "leave it out")
     if _has_deep_samples(image):
-        todo = "choose the grey window yourself and save 8-bit files: a guessed one could hide the vessel wall"
+        todo = (
+            "choose the grey window yourself and save 8-bit files: a guessed one could hide the vessel wall"
+        )
         raise BadFrame("an image of more than 8 bits per sample", "8-bit", todo)
     pictures = getattr(image, "n_frames", 1)
     if pictures > 1 and image.format != "MPO":  # an MPO is a camera's JPEG: its first picture is the picture
-        raise BadFrame(f"a file of {pictures} pictures", "one picture a file", "save every picture as a file of its own")
+        raise BadFrame(
+            f"a file of {pictures} pictures", "one picture a file", "save every picture as a file of its own"
+        )
 
 
 def _too_large(got: str) -> BadFrame:
@@ -81,7 +90,9 @@ def _too_large(got: str) -> BadFrame:
 
 
 def _has_deep_samples(image: Image.Image) -> bool:
-    """Whether samples have more than 8 bits: Pillow quietly drops the low byte of 16-bit colour, so ask the decoder."""
+    """Whether samples have more than 8 bits: Pillow quietly drops the low byte of 16-bit colour, so ask the
+    decoder.
+    """
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         return True
     if image.format == "BMP":  # there `;16` counts the bits of a whole pixel

@@ -22,8 +22,8 @@ _DAMAGE = (OSError, SyntaxError, ValueError, LookupError, TypeError, EOFError, s
 class ClassMap:
     """Classes in drawing order and, where given, the pixel value of each in a truth mask.
 
-    Without values class i is i + 1, and the only class may also be drawn as 255; other values are then refused. With
-    values, all others count as background.
+    Without values class i is i + 1, and the only class may also be drawn as 255; other values are then
+    refused. With values, all others count as background.
     """
 
     names: tuple[str, ...]
@@ -31,11 +31,15 @@ class ClassMap:
 
 
 def parse_classes(text: str) -> ClassMap:
-    """Read `Vein,Artery` or `vein=2,artery=1`. Raises BadRequest (empty, repeated, mixed forms, value not in 1..255)."""
+    """Read `Vein,Artery` or `vein=2,artery=1`. Raises BadRequest (empty, repeated, mixed forms, value not
+    in 1..255).
+    """
     pairs = [part.strip().partition("=") for part in text.split(",")]
     names = tuple(name.strip() for name, _, _ in pairs)
     if not all(names) or len(names) > MAX_CLASSES:
-        raise BadRequest("a class without a name", f"1 to {MAX_CLASSES} names, such as Vein,Artery", "name every class")
+        raise BadRequest(
+            "a class without a name", f"1 to {MAX_CLASSES} names, such as Vein,Artery", "name every class"
+        )
     if not all(name.isprintable() for name in names):
         raise BadRequest("a class name with a character that cannot be seen", "plain names", "type it again")
     if len({name.casefold() for name in names}) < len(names):
@@ -47,7 +51,9 @@ def parse_classes(text: str) -> ClassMap:
 
 def _parse_values(texts: list[str]) -> tuple[int, ...]:
     if not all(text.isascii() and text.isdigit() and 1 <= int(text) <= 255 for text in texts):
-        raise BadRequest("a class whose value is no number in 1..255", "name=value for every class or none", "mend it")
+        raise BadRequest(
+            "a class whose value is no number in 1..255", "name=value for every class or none", "mend it"
+        )
     values = tuple(int(text) for text in texts)
     if len(set(values)) < len(values):
         raise BadRequest("two classes of one value", "different values", "mend the class list")
@@ -68,12 +74,16 @@ class TruthFolder:
         """
         path = self.folder / relative.with_suffix(".png")
         if not path.is_file():
-            raise NotFound("no truth mask for a frame", "a PNG of the frame's name", "add it or leave the frame out")
+            raise NotFound(
+                "no truth mask for a frame", "a PNG of the frame's name", "add it or leave the frame out"
+            )
         return read_truth(path, self.classes, height, width)
 
 
 def read_truth(path: Path, classes: ClassMap, height: int, width: int) -> NDArray[np.bool_]:
-    """Read an index mask to bool (C, H, W). Raises BadMask (damaged, colours, wrong size, values outside the map)."""
+    """Read an index mask to bool (C, H, W). Raises BadMask (damaged, colours, wrong size, values outside
+    the map).
+    """
     indices = _read_indices(path, height, width)
     return np.stack([indices == value for value in _values_in(indices, classes)])
 
@@ -85,7 +95,9 @@ def _read_indices(path: Path, height: int, width: int) -> NDArray[np.uint8]:
                 got = f"a mask of {image.size[0]} x {image.size[1]} px"
                 raise BadMask(got, f"the frame's {width} x {height} px", "draw it on this frame")
             if image.mode not in ("1", "L", "P"):
-                raise BadMask(f"a mask with pixels of type {image.mode}", "class numbers, 8-bit", "save it as indices")
+                raise BadMask(
+                    f"a mask with pixels of type {image.mode}", "class numbers, 8-bit", "save it as indices"
+                )
             return np.asarray(image).astype(np.uint8)
     except UnidentifiedImageError as error:
         raise BadMask("a file that is no image", "an index PNG", "convert it") from error
