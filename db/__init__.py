@@ -1,1 +1,10 @@
-"""The database: models, repositories and migrations; the only importer of SQLAlchemy."""
+"""The database: the only room that imports SQLAlchemy.
+
+`open_database(url)` brings the schema up to date and gives the `SqlDatabase`, whose `write()` and `read()` open units of
+work with every repository that `loop.ports` asks for; `upgrade` and `current` handle the schema alone.
+"""
+
+from db.database import SqlDatabase, SqlUnitOfWork, open_database
+from db.schema import current, upgrade
+
+__all__ = ["SqlDatabase", "SqlUnitOfWork", "current", "open_database", "upgrade"]

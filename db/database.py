@@ -1,0 +1,99 @@
+"""Opens units of work on SQLite or PostgreSQL: one transaction each, rolled back unless committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection
+
+from db.engine import Access, make_engine
+from db.repositories import (
+    SqlFrames,
+    SqlInbox,
+    SqlMarks,
+    SqlMasks,
+    SqlModels,
+    SqlOutbox,
+    SqlPredictions,
+    SqlProjects,
+    SqlReaders,
+    SqlRounds,
+    SqlSelections,
+)
+from db.schema import upgrade
+
+
+class SqlUnitOfWork:
+    """One transaction over all repositories; leaving the `with` block without `commit` rolls back.
+
+    A unit belongs to the thread that opened it. Work after a `commit` is a new transaction with the same rule.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.projects = SqlProjects(connection)
+        self.frames = SqlFrames(connection)
+        self.readers = SqlReaders(connection)
+        self.models = SqlModels(connection)
+        self.predictions = SqlPredictions(connection)
+        self.masks = SqlMasks(connection)
+        self.rounds = SqlRounds(connection)
+        self.selections = SqlSelections(connection)
+        self.inbox = SqlInbox(connection)
+        self.outbox = SqlOutbox(connection)
+        self.marks = SqlMarks(connection)
+        self._connection = connection
+        self._calls: list[Callable[[], None]] = []
+
+    def commit(self) -> None:
+        """Make the changes durable, then run what `after_commit` collected, in order.
+
+        A call that raises stops the later ones and reaches the caller; the changes stay durable.
+        Raises Unavailable, OutOfSpace, Conflict: then nothing was changed and no call was made.
+        """
+        self._connection.commit()
+        calls, self._calls = self._calls, []
+        for call in calls:
+            call()
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Run `call` once the changes are durable; a rollback forgets it."""
+        self._calls.append(call)
+
+
+class SqlDatabase:
+    """The database at an address; safe to share between threads and to carry over a fork, since no connection is kept.
+
+    Nothing is opened before the first unit of work. Raises BadRequest for an address of another kind.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = make_engine(url)
+
+    @contextmanager
+    def write(self) -> Iterator[SqlUnitOfWork]:
+        """A unit that may change rows. Raises Unavailable when the database does not answer or stays locked for 5 s."""
+        with self._unit(Access.WRITE) as unit:
+            yield unit
+
+    @contextmanager
+    def read(self) -> Iterator[SqlUnitOfWork]:
+        """A unit that sees one snapshot and waits for no writer; a change in it raises BadRequest."""
+        with self._unit(Access.READ) as unit:
+            yield unit
+
+    def close(self) -> None:
+        """Let go of everything; a later unit opens it again."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _unit(self, access: Access) -> Iterator[SqlUnitOfWork]:
+        with self.engine.connect().execution_options(access=access) as connection:
+            connection.begin()
+            yield SqlUnitOfWork(connection)  # closing the connection rolls back what was not committed
+
+
+def open_database(url: str) -> SqlDatabase:
+    """Bring the schema up to date, then give the database."""
+    upgrade(url)
+    return SqlDatabase(url)

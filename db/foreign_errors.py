@@ -1,0 +1,95 @@
+"""Maps what SQLite, PostgreSQL and their drivers raise into the tree of `loop.errors`."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import InterfaceError, OperationalError, StatementError
+
+from loop.errors import BadRequest, Conflict, NotFound, OutOfSpace, SonoloopError, Unavailable
+
+FULL_DISK = OutOfSpace, "a full disk under the database", "room for it", "make room, then try again"
+BUSY = Unavailable, "a database that is busy", "its lock within a few seconds", "try again in a moment"
+SILENT = Unavailable, "a database that does not answer", "a connection", "start it or wait, then try again"
+NOT_MIGRATED = Unavailable, "a database without our tables", "the present schema", "upgrade the database first"
+TAKEN = Conflict, "a row whose key is taken", "one row per key", "read again, then decide"
+DANGLING = NotFound, "a row that names another one which does not exist", "an existing id", "check the ids"
+READ_ONLY = BadRequest, "a change in a unit of work for reading", "a unit for writing", "open it with write()"
+BAD_VALUE = BadRequest, "a value that the database cannot hold", "a value of the column's type", "check the caller"
+APPEND_ONLY = BadRequest, "a change of a row that is append-only", "a new row", "append instead"
+FOREIGN_FILE = BadRequest, "a file that is no SQLite database, or a damaged one", "a whole one", "restore a backup"
+
+Answer = tuple[type[SonoloopError], str, str, str]
+
+SQLITE_ANSWERS: Mapping[int, Answer] = {
+    sqlite3.SQLITE_FULL: FULL_DISK,
+    sqlite3.SQLITE_BUSY: BUSY,
+    sqlite3.SQLITE_LOCKED: BUSY,
+    sqlite3.SQLITE_CANTOPEN: SILENT,
+    sqlite3.SQLITE_IOERR: SILENT,
+    sqlite3.SQLITE_PROTOCOL: BUSY,
+    sqlite3.SQLITE_READONLY: READ_ONLY,
+    sqlite3.SQLITE_CONSTRAINT: TAKEN,
+    sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: DANGLING,
+    sqlite3.SQLITE_CONSTRAINT_TRIGGER: APPEND_ONLY,
+    sqlite3.SQLITE_CONSTRAINT_NOTNULL: BAD_VALUE,
+    sqlite3.SQLITE_NOTADB: FOREIGN_FILE,
+    sqlite3.SQLITE_CORRUPT: FOREIGN_FILE,
+}
+"""By extended, else by primary result code (its low byte)."""
+
+POSTGRESQL_ANSWERS: Mapping[str, Answer] = {
+    "53100": FULL_DISK,
+    "23503": DANGLING,
+    "23502": BAD_VALUE,
+    "23001": APPEND_ONLY,  # raised by our own trigger
+    "25006": READ_ONLY,
+    "42P01": NOT_MIGRATED,
+    "42703": NOT_MIGRATED,
+    "3D000": SILENT,
+    "08": SILENT,
+    "28": SILENT,
+    "53": SILENT,
+    "57": SILENT,
+    "58": SILENT,
+    "40": BUSY,
+    "55": BUSY,
+    "23": TAKEN,
+    "22": BAD_VALUE,
+}
+"""By SQLSTATE, else by its class (first two characters)."""
+
+
+def translate(context: ExceptionContext) -> None:
+    """Listener for SQLAlchemy's `handle_error`: raises our error from the foreign one; a mistake in our own SQL stays as
+    it is.
+    """
+    foreign = context.original_exception
+    if isinstance(foreign, SonoloopError):
+        raise foreign
+    answer = _answer(foreign, context.sqlalchemy_exception)
+    if answer is not None:
+        kind, got, need, todo = answer
+        raise kind(got, need, todo) from foreign
+
+
+def _answer(foreign: BaseException, wrapped: StatementError | None) -> Answer | None:
+    if isinstance(foreign, sqlite3.Error):
+        found = _sqlite_answer(foreign)
+    elif isinstance(fields := next(iter(foreign.args), None), dict):  # how pg8000 carries an answer of the server
+        state = str(fields.get("C", ""))
+        found = POSTGRESQL_ANSWERS.get(state) or POSTGRESQL_ANSWERS.get(state[:2])
+    elif isinstance(foreign, TypeError | ValueError | OverflowError):
+        found = BAD_VALUE
+    else:
+        found = SILENT if isinstance(foreign, OSError) else None
+    return found or (SILENT if isinstance(wrapped, OperationalError | InterfaceError) else None)
+
+
+def _sqlite_answer(foreign: sqlite3.Error) -> Answer | None:
+    code: int = getattr(foreign, "sqlite_errorcode", 0)
+    if code == sqlite3.SQLITE_ERROR and "no such" in str(foreign):
+        return NOT_MIGRATED
+    return SQLITE_ANSWERS.get(code) or SQLITE_ANSWERS.get(code & 0xFF)

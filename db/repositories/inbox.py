@@ -1,0 +1,46 @@
+"""Webhook events as received."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from db.models import InboxRow
+from db.repositories.base import Repository
+from loop.records import InboxEvent
+
+
+class SqlInbox(Repository[InboxEvent]):
+    """Implements `loop.ports.Inbox`."""
+
+    record, row = InboxEvent, InboxRow
+
+    def add(
+        self,
+        *,
+        key: str,
+        action: str,
+        label_studio_project: int | None,
+        annotation_ids: Sequence[int],
+        task_ids: Sequence[int],
+        now: datetime,
+    ) -> bool:
+        """Store; False when the key is there already, done or not."""
+        values = {
+            "key": key,
+            "action": action,
+            "label_studio_project": label_studio_project,
+            "annotation_ids": annotation_ids,
+            "task_ids": task_ids,
+            "received_at": now,
+        }
+        statement = self.insert().values(**values).on_conflict_do_nothing(index_elements=["key"])
+        return self.connection.execute(statement.returning(InboxRow.id)).first() is not None
+
+    def pending(self, limit: int = 200) -> list[InboxEvent]:
+        """Events not yet done, in the order they came."""
+        return self.all(self.select(InboxRow.done_at.is_(None)).order_by(InboxRow.id).limit(limit))
+
+    def mark_done(self, event_id: int, now: datetime, error: str | None = None) -> None:
+        """Take the event off the list, with what was wrong with it, if anything. Raises NotFound."""
+        self.change(event_id, done_at=now, error=error)

@@ -1,0 +1,57 @@
+"""Small durable facts: named leases, cursors, and what was set aside."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import delete, or_, select
+
+from db.models import CursorRow, LeaseRow, SetAsideRow
+from db.repositories.base import Repository, insert_into
+from loop.records import SetAside
+
+
+class SqlMarks(Repository[SetAside]):
+    """Implements `loop.ports.Marks`."""
+
+    record, row = SetAside, SetAsideRow
+
+    def acquire(self, name: str, holder: str, *, now: datetime, until: datetime) -> bool:
+        """Take or prolong a named lease; False while another holder's is unexpired."""
+        taken = {"holder": holder, "until": until}
+        upsert = insert_into(self.connection, LeaseRow).values(name=name, **taken)
+        statement = upsert.on_conflict_do_update(
+            index_elements=["name"],
+            set_=taken,
+            where=or_(LeaseRow.holder == holder, LeaseRow.until <= now),
+        )
+        return self.connection.execute(statement.returning(LeaseRow.name)).first() is not None
+
+    def release(self, name: str, holder: str) -> None:
+        """Give the lease back; one that another holds stays."""
+        self.connection.execute(delete(LeaseRow).where(LeaseRow.name == name, LeaseRow.holder == holder))
+
+    def cursor(self, name: str) -> str | None:
+        """The cursor's value; None before it was first set."""
+        return self.connection.execute(
+            select(CursorRow.value).where(CursorRow.name == name)
+        ).scalar_one_or_none()
+
+    def set_cursor(self, name: str, value: str) -> None:
+        """Set or replace the cursor's value."""
+        statement = insert_into(self.connection, CursorRow).values(name=name, value=value)
+        self.connection.execute(
+            statement.on_conflict_do_update(index_elements=["name"], set_={"value": value})
+        )
+
+    def set_aside(self, kind: str, subject: str, message: str, now: datetime) -> None:
+        """Keep a bad input with its reason; the same (kind, subject) is kept once, with the newest message."""
+        newest = {"message": message, "at": now}
+        statement = self.insert().values(kind=kind, subject=subject, **newest)
+        self.connection.execute(
+            statement.on_conflict_do_update(index_elements=["kind", "subject"], set_=newest)
+        )
+
+    def list_set_aside(self) -> list[SetAside]:
+        """All, in the order they were first seen."""
+        return self.all(self.select().order_by(SetAsideRow.id))

@@ -1,0 +1,90 @@
+"""Mask versions: appended, never changed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Select, func, select
+
+from db.models import MaskVersionRow
+from db.repositories.base import Repository
+from db.repositories.standing import TRAINABLE, frame_standing, latest_versions, newest_first
+from loop.records import Decision, MaskVersion
+
+
+class SqlMasks(Repository[MaskVersion]):
+    """Implements `loop.ports.Masks`."""
+
+    record, row = MaskVersion, MaskVersionRow
+
+    def append(
+        self,
+        *,
+        frame_id: int,
+        annotation_id: int,
+        updated_at: datetime,
+        reader_id: int | None,
+        decision: Decision,
+        mask_digest: str | None,
+        seconds: float | None,
+        proposal_id: int | None,
+        dice_to_proposal: float | None,
+        is_simulated: bool,
+        now: datetime,
+    ) -> MaskVersion | None:
+        """Store; None when this key is there already. Raises NotFound for an unknown frame, reader or proposal."""
+        values = {
+            "frame_id": frame_id,
+            "annotation_id": annotation_id,
+            "updated_at": updated_at,
+            "is_tombstone": decision is Decision.DELETED,
+            "reader_id": reader_id,
+            "decision": decision,
+            "mask_digest": mask_digest,
+            "seconds": seconds,
+            "proposal_id": proposal_id,
+            "dice_to_proposal": dice_to_proposal,
+            "is_simulated": is_simulated,
+            "recorded_at": now,
+        }
+        key = ["annotation_id", "updated_at", "is_tombstone"]
+        statement = self.insert().values(**values).on_conflict_do_nothing(index_elements=key)
+        return self.first(statement.returning(*self.columns))
+
+    def latest(self, annotation_id: int) -> MaskVersion | None:
+        """The newest version of an annotation by (tombstone last, updated_at)."""
+        query = self.select(MaskVersionRow.annotation_id == annotation_id).order_by(*newest_first())
+        return self.first(query.limit(1))
+
+    def history(self, frame_id: int) -> list[MaskVersion]:
+        """Every version of every annotation of a frame, oldest first."""
+        order = MaskVersionRow.updated_at, MaskVersionRow.is_tombstone, MaskVersionRow.id
+        return self.all(self.select(MaskVersionRow.frame_id == frame_id).order_by(*order))
+
+    def current(self, project_id: int) -> list[MaskVersion]:
+        """One per labelled frame: the newest trainable version among the latest ones of its annotations, by frame id.
+
+        Two annotations of the same instant: the one with the higher annotation id, whatever order they arrived in.
+        """
+        latest = latest_versions(project_id)
+        newest = latest.c.updated_at.desc(), latest.c.annotation_id.desc()
+        rank = func.row_number().over(partition_by=latest.c.frame_id, order_by=newest)
+        trainable = (
+            select(*latest.c, rank.label("rank"))
+            .where(latest.c.age == 1, latest.c.decision.in_(TRAINABLE))
+            .subquery("trainable")
+        )
+        columns = [trainable.c[column.key] for column in self.columns]
+        return self.all(select(*columns).where(trainable.c.rank == 1).order_by(trainable.c.frame_id))
+
+    def latest_of_all(self, project_id: int) -> list[MaskVersion]:
+        """The latest version of every annotation of the project, tombstones included, by annotation id."""
+        latest = latest_versions(project_id)
+        columns = [latest.c[column.key] for column in self.columns]
+        return self.all(select(*columns).where(latest.c.age == 1).order_by(latest.c.annotation_id))
+
+    def count_trainable(self, project_id: int) -> int:
+        """How many frames have a current trainable mask."""
+        standing = frame_standing(project_id)
+        query: Select[tuple[int]] = select(func.count()).where(standing.c.is_labelled == 1)
+        return self.connection.execute(query).scalar_one()

@@ -1,0 +1,82 @@
+"""Predictions, one per frame and model version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import ColumnElement, update
+
+from db.models import FrameRow, PredictionRow
+from db.repositories.base import Repository, chunks
+from loop.records import Prediction, Purpose
+
+
+class SqlPredictions(Repository[Prediction]):
+    """Implements `loop.ports.Predictions`."""
+
+    record, row = Prediction, PredictionRow
+
+    def put(
+        self,
+        frame_id: int,
+        model_version_id: int,
+        *,
+        purpose: Purpose,
+        mask_digest: str | None,
+        uncertainty: float | None,
+        place: float | None,
+    ) -> Prediction:
+        """Insert, or update the row of the same (frame, model version) while it has not been pushed; a pushed row is
+        returned as it is. Raises NotFound for an unknown frame or version.
+        """
+        drawn = {
+            "purpose": purpose,
+            "mask_digest": mask_digest,
+            "uncertainty": uncertainty,
+            "place": place,
+        }
+        statement = self.insert().values(frame_id=frame_id, model_version_id=model_version_id, **drawn)
+        upsert = statement.on_conflict_do_update(
+            index_elements=["frame_id", "model_version_id"],
+            set_=drawn,
+            where=PredictionRow.remote_id.is_(None),
+        )
+        written = self.first(upsert.returning(*self.columns))
+        return written or Prediction(
+            *self.connection.execute(self.select(*_key(frame_id, model_version_id))).one()
+        )
+
+    def get(self, prediction_id: int) -> Prediction:
+        """By id. Raises NotFound."""
+        return self.by_id(prediction_id)
+
+    def find(self, frame_id: int, model_version_id: int) -> Prediction | None:
+        """By its key."""
+        return self.first(self.select(*_key(frame_id, model_version_id)))
+
+    def find_by_remote(self, remote_id: int) -> Prediction | None:
+        """By Label Studio's id."""
+        return self.first(self.select(PredictionRow.remote_id == remote_id))
+
+    def for_version(self, project_id: int, model_version_id: int) -> list[Prediction]:
+        """Everything that a model version drew in a project, by frame id."""
+        query = self.select(
+            PredictionRow.model_version_id == model_version_id, FrameRow.project_id == project_id
+        )
+        joined = query.join_from(PredictionRow, FrameRow, FrameRow.id == PredictionRow.frame_id)
+        return self.all(joined.order_by(PredictionRow.frame_id))
+
+    def set_remote(self, remote_of_prediction: Mapping[int, int]) -> None:
+        """Note Label Studio's ids. An id that another row had goes over to the new one. Raises NotFound."""
+        for chunk in chunks(remote_of_prediction.values()):
+            held = PredictionRow.remote_id.in_(chunk)
+            self.connection.execute(update(PredictionRow).where(held).values(remote_id=None))
+        self.change_each("remote_id", remote_of_prediction)
+
+    def set_places(self, place_of_prediction: Mapping[int, float]) -> None:
+        """Set the places, also of pushed rows. Raises NotFound."""
+        self.change_each("place", place_of_prediction)
+
+
+def _key(frame_id: int, model_version_id: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return PredictionRow.frame_id == frame_id, PredictionRow.model_version_id == model_version_id

@@ -1,0 +1,45 @@
+"""Queries that the repositories of masks and frames share: what the annotations of a frame say now."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, Subquery, case, func, select
+
+from db.models import FrameRow, MaskVersionRow
+from loop.records import Decision
+
+TRAINABLE = tuple(decision for decision in Decision if decision.is_trainable)
+REVIEW_READERS = 2
+"""Different readers whose skips send a frame to the review list."""
+
+
+def newest_first() -> tuple[ColumnElement[object], ...]:
+    """Order of the versions of one annotation: a tombstone wins over any version, however late that arrives."""
+    return MaskVersionRow.is_tombstone.desc(), MaskVersionRow.updated_at.desc()
+
+
+def latest_versions(project_id: int) -> Subquery:
+    """All columns of the project's mask versions, `age` 1 being the latest version of its annotation."""
+    age = func.row_number().over(partition_by=MaskVersionRow.annotation_id, order_by=newest_first())
+    return (
+        select(*MaskVersionRow.__table__.c, age.label("age"))
+        .join(FrameRow, FrameRow.id == MaskVersionRow.frame_id)
+        .where(FrameRow.project_id == project_id)
+        .subquery("latest")
+    )
+
+
+def frame_standing(project_id: int) -> Subquery:
+    """Per annotated frame: `is_labelled` (1 or 0) and `skipping_readers`, how many known readers skipped it last."""
+    latest = latest_versions(project_id)
+    is_trainable = case((latest.c.decision.in_(TRAINABLE), 1), else_=0)
+    skipping_reader = case((latest.c.decision == Decision.SKIPPED, latest.c.reader_id))
+    return (
+        select(
+            latest.c.frame_id,
+            func.max(is_trainable).label("is_labelled"),
+            func.count(skipping_reader.distinct()).label("skipping_readers"),
+        )
+        .where(latest.c.age == 1)
+        .group_by(latest.c.frame_id)
+        .subquery("standing")
+    )

@@ -1,0 +1,64 @@
+"""Brings a database to the present schema with Alembic; safe to call again and from several processes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection
+
+from db.engine import Access, make_engine, sqlite_path
+from loop.errors import BadRequest
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Run the missing migrations in one transaction: all of them or none.
+
+    A second call finds nothing to do; a call in another process waits for the first. The folder of an SQLite file is
+    made when missing. Raises BadRequest for a database that a newer Sonoloop made, Unavailable when it does not answer.
+    """
+    with migrating(url) as connection:
+        try:
+            command.upgrade(_config(connection), revision)
+        except CommandError as exc:
+            need = "one of this version or an older one"
+            raise BadRequest("a database that a newer Sonoloop made", need, "update Sonoloop") from exc
+
+
+def current(url: str) -> str | None:
+    """The revision that the database is at; None before the first upgrade."""
+    engine = make_engine(url).execution_options(access=Access.READ)
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+@contextmanager
+def migrating(url: str) -> Iterator[Connection]:
+    """One transaction that holds the schema's lock, committed unless the block raises."""
+    engine = make_engine(url).execution_options(access=Access.MIGRATE)
+    path = sqlite_path(engine.url)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with engine.connect() as connection, connection.begin():
+        yield connection
+        _check_references(connection)
+
+
+def _check_references(connection: Connection) -> None:
+    """SQLite checks no foreign key while a migration runs, so look before the commit."""
+    if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+        raise BadRequest("rows that name others which do not exist", "a whole database", "restore a backup")
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
