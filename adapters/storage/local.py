@@ -1,4 +1,6 @@
-"""Content on the local disk: written beside its place, synced, renamed: a crash leaves all of it or nothing."""
+"""Content on the local disk: written beside its place, synced, renamed: a crash leaves all of it or
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ LEFTOVER_SECONDS = 3600.0
 
 
 class LocalStorage:
-    """Implements `loop.ports.Storage` in one folder; many processes may share it: equal names, equal content."""
+    """Implements `loop.ports.Storage` in one folder; many processes may share it: equal names, equal
+    content.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -50,7 +54,9 @@ class LocalStorage:
         return path
 
     def remove_leftovers(self, older_than: float = LEFTOVER_SECONDS) -> int:
-        """Remove what writes that were interrupted `older_than` seconds ago left; gives the number of files."""
+        """Remove what writes that were interrupted `older_than` seconds ago left; gives the number of
+        files.
+        """
         limit = time.time() - older_than
         with mapped_disk_errors():
             parts = [part for top in TOP_FOLDERS for part in (self.root / top).rglob(f"{PART_PREFIX}*")]

@@ -1,0 +1,62 @@
+"""The README that goes out with a dataset."""
+
+from __future__ import annotations
+
+from loop.export import ExportSet
+
+_TEXT = """\
+{title}
+{line}
+
+{frames} labelled ultrasound frames, exported by Sonoloop.
+Digest of this dataset: {digest}
+(the same digest means the same frames, masks and splits)
+
+Classes: the value in masks/ and the category id in coco/
+{classes}
+
+Files
+  images/            8-bit grey PNG, no metadata; the name begins the SHA-256 of the pixels
+  masks/             PNG of the same name and size: 0 is background, i is class i{overlap_note}
+  coco/annotations/  instances_all.json, and one file each for train, val and test;
+                     file names are those in images/
+  splits.csv         image, split, clip, patient
+  dataset.json       counts, the model in service, and for each frame who drew it and how
+{planes_line}
+Splits
+{splits}
+  No patient (where known, else no clip) lies in two splits. The test frames are the
+  held-out ones: read with nothing proposed, and never shown to a model in training.
+
+Worth knowing
+  COCO holds one annotation for each connected blob of a class, as a run-length code:
+  holes and single pixels are kept, area and box are exact.
+  A frame without annotations is a true negative: a reader found none of the classes.
+  Clip, patient and reader ids are pseudonyms.
+  Decisions: accepted (the proposal was right), fixed, no vein, from scratch (drawn with
+  nothing proposed). Seconds are missing where unknown and for a simulated reader.
+
+Read the masks in Python
+  from pycocotools.coco import COCO
+  coco = COCO("coco/annotations/instances_train.json")
+  for image in coco.loadImgs(coco.getImgIds()):
+      annotations = coco.loadAnns(coco.getAnnIds(imgIds=image["id"]))
+      blobs = [(a["category_id"], coco.annToMask(a)) for a in annotations]
+"""
+
+_OVERLAP_NOTE = ";\n                     where classes overlap, the first of the list"
+_PLANES_LINE = "  masks_by_class/i/  one folder per class, 0 and 255: classes overlap in this dataset\n"
+
+
+def readme_text(export: ExportSet, has_overlaps: bool) -> str:
+    """What a researcher needs to know to use the folder; equal content gives equal text."""
+    return _TEXT.format(
+        title=export.title,
+        line="=" * len(export.title),
+        frames=len(export.frames),
+        digest=export.digest,
+        classes="\n".join(f"  {number}  {name}" for number, name in enumerate(export.classes, start=1)),
+        splits="\n".join(f"  {part:<6}{count} frames" for part, count in export.counts().items()),
+        overlap_note=_OVERLAP_NOTE if has_overlaps else "",
+        planes_line=_PLANES_LINE if has_overlaps else "",
+    )

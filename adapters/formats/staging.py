@@ -1,0 +1,53 @@
+"""Folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from adapters.disk import PART_PREFIX, mapped_disk_errors
+from loop.errors import BadRequest
+
+
+@contextmanager
+def staged_folder(target: Path) -> Iterator[Path]:
+    """Give a folder to fill beside `target`; it takes that name when the block ends well and goes when not.
+
+    Raises BadRequest when `target` exists and is no empty folder (nothing is written then), OutOfSpace,
+    Denied, Unavailable.
+    """
+    target = target.expanduser().resolve()
+    with mapped_disk_errors():
+        _check_is_free(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=PART_PREFIX, dir=target.parent) as holder:
+            stage = Path(holder) / "content"
+            stage.mkdir()
+            yield stage
+            os.sync()  # the name must not outlive the content when the power fails
+            _rename(stage, target)
+
+
+def _check_is_free(target: Path) -> None:
+    if target.is_dir() and not any(target.iterdir()):
+        return
+    if target.exists():
+        raise _taken()
+
+
+def _rename(stage: Path, target: Path) -> None:
+    try:
+        stage.rename(target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise _taken() from error
+        raise
+
+
+def _taken() -> BadRequest:
+    todo = "name a new folder, or remove the old one first; nothing was written"
+    return BadRequest("a target that already holds something", "a new or empty folder", todo)
