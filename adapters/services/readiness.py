@@ -1,0 +1,89 @@
+"""Whether each service does its work, asked of the service itself: a running process proves little."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpx
+
+from adapters.queue import CeleryQueue
+from adapters.services.control import ServiceStatus, log_path, status
+from adapters.services.programs import BACKEND, BEAT, LABEL_STUDIO, REDIS, WORKER_LIGHT, WORKER_TRAIN
+from adapters.settings import Settings
+from loop.errors import Unavailable
+
+LOOK_SECONDS = 0.25
+TAIL_LINES = 12
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """One look at one service: `is_ready` when it answered as it should."""
+
+    service: str
+    is_ready: bool
+
+
+def look(settings: Settings) -> list[Readiness]:
+    """Ask every service of this home once; takes a second or two when some do not answer."""
+    queue = CeleryQueue(settings)
+    workers: set[str] = set()
+    probes: dict[str, Callable[[], bool]] = {
+        REDIS: queue.is_up,
+        LABEL_STUDIO: lambda: _is_healthy(f"{settings.effective_label_studio_url}/health"),
+        BACKEND: lambda: _is_healthy(f"{settings.effective_backend_url}/health"),
+        WORKER_LIGHT: lambda: WORKER_LIGHT in workers,
+        WORKER_TRAIN: lambda: WORKER_TRAIN in workers,
+        BEAT: lambda: True,  # has nothing to be asked; the supervisor sees that it stays up
+    }
+    states = status(settings)
+    running = {each.name for each in states if each.state == "running"}
+    if running & {WORKER_LIGHT, WORKER_TRAIN}:
+        workers |= queue.workers()
+    found = [Readiness(each.name, each.name in running and probes[each.name]()) for each in states]
+    queue.close()
+    return found
+
+
+def wait_ready(
+    settings: Settings, timeout: float = 240.0, on_look: Callable[[list[Readiness]], None] = lambda _: None
+) -> None:
+    """Return once every service answers. Raises Unavailable when one fails for good (with the end of its log)
+    or when the time is over; `on_look` hears of each look.
+    """
+    until = time.monotonic() + timeout
+    while True:
+        looks = look(settings)
+        on_look(looks)
+        waiting = [each.service for each in looks if not each.is_ready]
+        if not waiting:
+            return
+        for each in status(settings):
+            if each.state in ("failed", "stopped"):
+                raise _gone(settings, each)
+        if time.monotonic() > until:
+            raise Unavailable(
+                f"no answer from {', '.join(waiting)} after {timeout:.0f} s",
+                "all services up",
+                f"read {log_path(settings, waiting[0])}",
+            )
+        time.sleep(LOOK_SECONDS)
+
+
+def _gone(settings: Settings, service: ServiceStatus) -> Unavailable:
+    path = log_path(settings, service.name)
+    tail = path.read_text(errors="replace").splitlines()[-TAIL_LINES:] if path.exists() else []
+    end = "\n".join(tail) or "an empty log"
+    return Unavailable(
+        f"{service.name} {service.state} {service.detail}".strip(), "it running", f"see {path}:\n{end}"
+    )
+
+
+def _is_healthy(url: str) -> bool:
+    try:
+        answer = httpx.get(url, timeout=2.0, trust_env=False)
+        return answer.status_code == 200 and answer.json().get("status") == "UP"
+    except (httpx.HTTPError, ValueError):
+        return False

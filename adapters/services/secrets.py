@@ -1,0 +1,70 @@
+"""The home's secrets: drawn once, kept in one file that only its owner may read."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from adapters.settings import read_env_file
+from loop.errors import Denied
+
+SECRETS_FILE = "secrets.env"
+DRAW: dict[str, Callable[[], str]] = {
+    "SONOLOOP_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
+    "SONOLOOP_LABEL_STUDIO_TOKEN": lambda: secrets.token_hex(20),
+    "SONOLOOP_BACKEND_PASSWORD": lambda: secrets.token_urlsafe(24),
+    "SONOLOOP_WEBHOOK_SECRET": lambda: secrets.token_urlsafe(24),
+    "SONOLOOP_SALT": lambda: secrets.token_hex(16),
+    "LABEL_STUDIO_SECRET_KEY": lambda: secrets.token_urlsafe(48),
+}
+"""How each secret is drawn: passwords, Label Studio's token (40 hex) and session key, the salt of patient
+ids.
+"""
+
+
+def ensure_secrets(home: Path) -> Path:
+    """Draw the secrets that the home does not hold yet and return the file; what is there is never changed.
+
+    Two callers at once end with one set. Raises Denied where the file belongs to somebody else.
+    """
+    path = home / SECRETS_FILE
+    home.mkdir(parents=True, exist_ok=True)
+    known = read_env_file(path) if path.exists() else {}
+    missing = {name: draw() for name, draw in DRAW.items() if not known.get(name)}
+    if missing:
+        _write(path, known | missing, is_first=not path.exists())
+    _close_to_others(path)
+    return path
+
+
+def _write(path: Path, values: dict[str, str], *, is_first: bool) -> None:
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write("# Drawn by Sonoloop; keep it private, and in your backups.\n")
+        file.writelines(f"{name}={value}\n" for name, value in values.items())
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        if is_first:
+            os.link(draft, path)  # unlike a rename, never in place of a faster caller's set
+        else:
+            draft.replace(path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _close_to_others(path: Path) -> None:
+    status = path.stat()
+    if status.st_uid != os.getuid():
+        raise Denied(
+            f"{SECRETS_FILE} of user {status.st_uid}",
+            "a home of your own",
+            "choose another --home or its owner",
+        )
+    if status.st_mode & 0o077:
+        path.chmod(0o600)
