@@ -27,7 +27,8 @@ from db.schema import upgrade
 class SqlUnitOfWork:
     """One transaction over all repositories; leaving the `with` block without `commit` rolls back.
 
-    A unit belongs to the thread that opened it. Work after a `commit` is a new transaction with the same rule.
+    A unit belongs to the thread that opened it.
+    Work after a `commit` is a new transaction, with the same rule.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -62,7 +63,7 @@ class SqlUnitOfWork:
 
 
 class SqlDatabase:
-    """The database at an address; safe to share between threads and to carry over a fork, since no connection is kept.
+    """The database at an address; as no connection is kept, threads and forked processes may share it.
 
     Nothing is opened before the first unit of work. Raises BadRequest for an address of another kind.
     """
@@ -72,7 +73,7 @@ class SqlDatabase:
 
     @contextmanager
     def write(self) -> Iterator[SqlUnitOfWork]:
-        """A unit that may change rows. Raises Unavailable when the database does not answer or stays locked for 5 s."""
+        """A unit that may change rows. Raises Unavailable when the database is silent or locked for 5 s."""
         with self._unit(Access.WRITE) as unit:
             yield unit
 

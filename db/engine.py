@@ -40,12 +40,15 @@ BEGIN: dict[tuple[str, Access], tuple[str, ...]] = {
     # One snapshot for the whole unit, as SQLite gives it.
     ("postgresql", Access.READ): ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",),
     ("postgresql", Access.WRITE): (),
-    ("postgresql", Access.MIGRATE): ("SET LOCAL lock_timeout = '60s'", "SELECT pg_advisory_xact_lock(7366601)"),
+    ("postgresql", Access.MIGRATE): (
+        "SET LOCAL lock_timeout = '60s'",
+        "SELECT pg_advisory_xact_lock(7366601)",  # any number, as long as every migration takes the same
+    ),
 }
 
 
 def make_engine(url: str) -> Engine:
-    """An engine without a pool: every unit opens its own connection, so threads and forked processes share nothing.
+    """An engine without a pool: each unit opens its own connection; threads and forked processes share none.
 
     Raises BadRequest for an address that is neither an SQLite file nor PostgreSQL.
     """

@@ -13,13 +13,13 @@ from loop.errors import BadRequest, Conflict, NotFound, OutOfSpace, SonoloopErro
 FULL_DISK = OutOfSpace, "a full disk under the database", "room for it", "make room, then try again"
 BUSY = Unavailable, "a database that is busy", "its lock within a few seconds", "try again in a moment"
 SILENT = Unavailable, "a database that does not answer", "a connection", "start it or wait, then try again"
-NOT_MIGRATED = Unavailable, "a database without our tables", "the present schema", "upgrade the database first"
+NOT_MIGRATED = Unavailable, "a database without our tables", "the present schema", "upgrade it first"
 TAKEN = Conflict, "a row whose key is taken", "one row per key", "read again, then decide"
 DANGLING = NotFound, "a row that names another one which does not exist", "an existing id", "check the ids"
 READ_ONLY = BadRequest, "a change in a unit of work for reading", "a unit for writing", "open it with write()"
-BAD_VALUE = BadRequest, "a value that the database cannot hold", "a value of the column's type", "check the caller"
+BAD_VALUE = BadRequest, "a value that cannot be stored", "a value of the column's type", "check the caller"
 APPEND_ONLY = BadRequest, "a change of a row that is append-only", "a new row", "append instead"
-FOREIGN_FILE = BadRequest, "a file that is no SQLite database, or a damaged one", "a whole one", "restore a backup"
+FOREIGN_FILE = BadRequest, "a damaged or foreign database file", "an SQLite file", "restore a backup"
 
 Answer = tuple[type[SonoloopError], str, str, str]
 
@@ -63,8 +63,9 @@ POSTGRESQL_ANSWERS: Mapping[str, Answer] = {
 
 
 def translate(context: ExceptionContext) -> None:
-    """Listener for SQLAlchemy's `handle_error`: raises our error from the foreign one; a mistake in our own SQL stays as
-    it is.
+    """Listener for SQLAlchemy's `handle_error`: raises our error from the foreign one.
+
+    A mistake in our own SQL has no answer here and stays as it is.
     """
     foreign = context.original_exception
     if isinstance(foreign, SonoloopError):
@@ -78,7 +79,7 @@ def translate(context: ExceptionContext) -> None:
 def _answer(foreign: BaseException, wrapped: StatementError | None) -> Answer | None:
     if isinstance(foreign, sqlite3.Error):
         found = _sqlite_answer(foreign)
-    elif isinstance(fields := next(iter(foreign.args), None), dict):  # how pg8000 carries an answer of the server
+    elif isinstance(fields := next(iter(foreign.args), None), dict):  # pg8000: the server's own answer
         state = str(fields.get("C", ""))
         found = POSTGRESQL_ANSWERS.get(state) or POSTGRESQL_ANSWERS.get(state[:2])
     elif isinstance(foreign, TypeError | ValueError | OverflowError):

@@ -1,4 +1,4 @@
-"""Brings a database to the present schema with Alembic; safe to call again and from several processes at once."""
+"""Brings a database to the present schema with Alembic; several processes may try at once, and again."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def upgrade(url: str, revision: str = "head") -> None:
     """Run the missing migrations in one transaction: all of them or none.
 
-    A second call finds nothing to do; a call in another process waits for the first. The folder of an SQLite file is
-    made when missing. Raises BadRequest for a database that a newer Sonoloop made, Unavailable when it does not answer.
+    A second call finds nothing to do; a call in another process waits for the first. The folder of an SQLite
+    file is made when missing. Raises BadRequest for a database that a newer Sonoloop made, Unavailable.
     """
     with migrating(url) as connection:
         try:

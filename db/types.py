@@ -18,18 +18,18 @@ from loop.records import Verdict
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment: timezone-aware in, UTC out. A naive datetime raises BadRequest, because its zone would be a guess."""
+    """A moment: timezone-aware in, UTC out. A naive one raises BadRequest: its zone would be a guess."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         """To UTC; SQLite then stores the fields as text, which sorts by time."""
         if value is not None and value.tzinfo is None:
-            raise BadRequest("a datetime without a time zone", "timezone-aware UTC", "take it from the clock port")
+            raise BadRequest("a datetime without a time zone", "timezone-aware UTC", "take it from the clock")
         return value.astimezone(UTC) if value is not None else None
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         """SQLite gives the fields back without a zone, PostgreSQL with the session's."""
         if value is None:
             return None
@@ -46,11 +46,11 @@ class OneOf(TypeDecorator[StrEnum]):
         super().__init__()
         self.members = members
 
-    def process_bind_param(self, value: StrEnum | None, dialect: Dialect) -> str | None:
+    def process_bind_param(self, value: StrEnum | None, _dialect: Dialect) -> str | None:
         """The member's word; ValueError for a word that is no member."""
         return self.members(value).value if value is not None else None
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> StrEnum | None:
         """The member again."""
         return self.members(value) if value is not None else None
 
@@ -61,11 +61,11 @@ class JsonTuple(TypeDecorator[tuple[Any, ...]]):
     impl = JSON(none_as_null=True)
     cache_ok = True
 
-    def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> list[Any] | None:
+    def process_bind_param(self, value: Sequence[Any] | None, _dialect: Dialect) -> list[Any] | None:
         """As a list, in order."""
         return list(value) if value is not None else None
 
-    def process_result_value(self, value: list[Any] | None, dialect: Dialect) -> tuple[Any, ...] | None:
+    def process_result_value(self, value: list[Any] | None, _dialect: Dialect) -> tuple[Any, ...] | None:
         """As a tuple again."""
         return tuple(value) if value is not None else None
 
@@ -76,17 +76,17 @@ class VerdictJson(TypeDecorator[Verdict]):
     impl = JSON(none_as_null=True)
     cache_ok = True
 
-    def process_bind_param(self, value: Verdict | None, dialect: Dialect) -> dict[str, Any] | None:
+    def process_bind_param(self, value: Verdict | None, _dialect: Dialect) -> dict[str, Any] | None:
         """By field name."""
         return asdict(value) if value is not None else None
 
-    def process_result_value(self, value: dict[str, Any] | None, dialect: Dialect) -> Verdict | None:
+    def process_result_value(self, value: dict[str, Any] | None, _dialect: Dialect) -> Verdict | None:
         """The Verdict again, with plain lists and dicts in its figures."""
         return Verdict(**value) if value is not None else None
 
 
 def dump_json(value: object) -> str:
-    """Text of a JSON column. NaN and infinities become null, for which JSON has no other word (PostgreSQL refuses them).
+    """Text of a JSON column. NaN and infinities become null, because JSON has no word for them.
 
     Raises TypeError for a value that JSON does not know, such as a NumPy integer.
     """

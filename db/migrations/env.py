@@ -1,6 +1,6 @@
 """Alembic's entry: runs the migrations on the connection that `db.schema` hands over.
 
-For a new one: `alembic -c db/alembic.ini -x url=sqlite:////tmp/draft.sqlite3 revision --autogenerate -m "Say what changes"`.
+For a new one: `alembic -c db/alembic.ini -x url=sqlite:///draft.db revision --autogenerate -m "Say what"`.
 """
 
 from alembic import context

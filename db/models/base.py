@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from sqlalchemy import JSON, BigInteger, MetaData, Text
 from sqlalchemy.orm import DeclarativeBase, mapped_column
@@ -29,7 +29,7 @@ class Base(DeclarativeBase):
     """Root of the models."""
 
     metadata = MetaData(naming_convention=NAMES)
-    type_annotation_map = {
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
         str: Text(),
         datetime: UtcDateTime(),
         Mapping[str, Any]: JSON(),

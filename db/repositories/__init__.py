@@ -1,4 +1,4 @@
-"""One repository per port of `loop.ports`: each runs statements on the unit's connection and returns frozen records."""
+"""One repository per port of `loop.ports`: statements on the unit's connection in, frozen records out."""
 
 from db.repositories.frames import SqlFrames
 from db.repositories.inbox import SqlInbox

@@ -23,8 +23,8 @@ CHUNK = 1000
 class Repository(Generic[Record]):
     """Reads the rows of one table as records: the record's fields are the table's columns by name and order.
 
-    Statements run on a connection, not on an ORM session: no identity map can hold a row that a conditional update has
-    changed since.
+    Statements run on a connection, not on an ORM session: no identity map can hold a row that a conditional
+    update has changed since.
     """
 
     record: ClassVar[type]
@@ -69,7 +69,7 @@ class Repository(Generic[Record]):
         if not value_of_id:
             return
         condition = self.row.__table__.c.id == bindparam("row_id")
-        statement = update(self.row.__table__).where(condition).values({column: bindparam("new_value")})
+        statement = update(self.row).where(condition).values({column: bindparam("new_value")})
         pairs = [{"row_id": row_id, "new_value": value} for row_id, value in value_of_id.items()]
         if self.connection.execute(statement, pairs).rowcount < len(pairs):
             raise missing(self.record.__name__, *value_of_id)
@@ -81,8 +81,7 @@ class Repository(Generic[Record]):
 
 def insert_into(connection: Connection, row: type[Base]) -> sqlite.Insert | postgresql.Insert:
     """An insert into a table, in the words of the connection's database."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    return dialect.insert(row)
+    return sqlite.insert(row) if connection.dialect.name == "sqlite" else postgresql.insert(row)
 
 
 def missing(kind: str, *row_ids: object) -> NotFound:

@@ -20,7 +20,7 @@ class SqlFrames(Repository[Frame]):
     record, row = Frame, FrameRow
 
     def add(self, project_id: int, frames: Sequence[NewFrame], now: datetime) -> list[Frame]:
-        """Store those whose digest is new and return them in the given order; known digests are passed over."""
+        """Store those whose digest is new and return them, in the given order; the rest is passed over."""
         shared = {"project_id": project_id, "imported_at": now, "task_id": None}
         by_digest = {frame.digest: asdict(frame) | shared for frame in reversed(frames)}
         rows = [by_digest[digest] for digest in dict.fromkeys(frame.digest for frame in frames)]

@@ -45,7 +45,7 @@ class SqlMarks(Repository[SetAside]):
         )
 
     def set_aside(self, kind: str, subject: str, message: str, now: datetime) -> None:
-        """Keep a bad input with its reason; the same (kind, subject) is kept once, with the newest message."""
+        """Keep a bad input with its reason; one (kind, subject) is kept once, with the newest message."""
         newest = {"message": message, "at": now}
         statement = self.insert().values(kind=kind, subject=subject, **newest)
         self.connection.execute(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 
 from db.models import MaskVersionRow
 from db.repositories.base import Repository
@@ -32,7 +32,7 @@ class SqlMasks(Repository[MaskVersion]):
         is_simulated: bool,
         now: datetime,
     ) -> MaskVersion | None:
-        """Store; None when this key is there already. Raises NotFound for an unknown frame, reader or proposal."""
+        """Store; None when this key is there already. Raises NotFound: no such frame, reader or proposal."""
         values = {
             "frame_id": frame_id,
             "annotation_id": annotation_id,
@@ -62,9 +62,9 @@ class SqlMasks(Repository[MaskVersion]):
         return self.all(self.select(MaskVersionRow.frame_id == frame_id).order_by(*order))
 
     def current(self, project_id: int) -> list[MaskVersion]:
-        """One per labelled frame: the newest trainable version among the latest ones of its annotations, by frame id.
+        """One per labelled frame: the newest trainable version among the latest ones of its annotations.
 
-        Two annotations of the same instant: the one with the higher annotation id, whatever order they arrived in.
+        By frame id. Of two annotations of the same instant the higher annotation id wins, whichever came first.
         """
         latest = latest_versions(project_id)
         newest = latest.c.updated_at.desc(), latest.c.annotation_id.desc()
@@ -74,17 +74,17 @@ class SqlMasks(Repository[MaskVersion]):
             .where(latest.c.age == 1, latest.c.decision.in_(TRAINABLE))
             .subquery("trainable")
         )
-        columns = [trainable.c[column.key] for column in self.columns]
+        columns = [trainable.c[column.name] for column in self.columns]
         return self.all(select(*columns).where(trainable.c.rank == 1).order_by(trainable.c.frame_id))
 
     def latest_of_all(self, project_id: int) -> list[MaskVersion]:
         """The latest version of every annotation of the project, tombstones included, by annotation id."""
         latest = latest_versions(project_id)
-        columns = [latest.c[column.key] for column in self.columns]
+        columns = [latest.c[column.name] for column in self.columns]
         return self.all(select(*columns).where(latest.c.age == 1).order_by(latest.c.annotation_id))
 
     def count_trainable(self, project_id: int) -> int:
         """How many frames have a current trainable mask."""
         standing = frame_standing(project_id)
-        query: Select[tuple[int]] = select(func.count()).where(standing.c.is_labelled == 1)
+        query = select(func.count()).where(standing.c.is_labelled == 1)
         return self.connection.execute(query).scalar_one()

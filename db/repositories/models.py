@@ -40,8 +40,8 @@ class SqlModels(Repository[ModelVersion]):
         known = self.first(same.where(ModelVersionRow.digest == digest))
         if known is not None:
             return known
-        last = self.connection.execute(select(func.max(ModelVersionRow.number)).where(own)).scalar_one()
-        number = 0 if last is None else last + 1
+        following = select(func.coalesce(func.max(ModelVersionRow.number) + 1, 0)).where(own)
+        number = self.connection.execute(following).scalar_one()
         values = {
             "project_id": project_id,
             "number": number,

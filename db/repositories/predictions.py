@@ -26,8 +26,9 @@ class SqlPredictions(Repository[Prediction]):
         uncertainty: float | None,
         place: float | None,
     ) -> Prediction:
-        """Insert, or update the row of the same (frame, model version) while it has not been pushed; a pushed row is
-        returned as it is. Raises NotFound for an unknown frame or version.
+        """Insert, or update the row of the same (frame, model version) while it has not been pushed.
+
+        A pushed row is returned as it is. Raises NotFound for an unknown frame or version.
         """
         drawn = {
             "purpose": purpose,

@@ -16,9 +16,7 @@ from loop.errors import Conflict, LeaseLost
 from loop.records import Round, RoundState, TrainingSet
 
 LIVE = tuple(state for state in RoundState if state.is_live)
-CHANGES = frozenset(
-    {"reason", "error", "verdict", "candidate_id", "training_set_digest", "base", "progress"}
-)
+CHANGES = frozenset({"reason", "error", "verdict", "candidate_id", "training_set_digest", "base", "progress"})
 """What `move` may change beside the state."""
 
 
@@ -65,8 +63,8 @@ class SqlRounds(Repository[Round]):
         values = {"attempt": RoundRow.attempt + 1, "lease_until": until}
         claimed = self._update(round_id, RoundRow.state.in_(LIVE), _is_free(now), **values)
         if claimed is None:
-            state = self.by_id(round_id).state
-            raise Conflict(f"a claim of a round that is {state} and taken or over", "a free one", round=round_id)
+            got = f"a claim of a {self.by_id(round_id).state} round that is held by another or over"
+            raise Conflict(got, "a live round with no lease or an expired one", round=round_id)
         return claimed
 
     def renew(self, round_id: int, attempt: int, *, until: datetime) -> Round:
@@ -84,7 +82,7 @@ class SqlRounds(Repository[Round]):
     def move(self, round_id: int, attempt: int, to: RoundState, *, now: datetime, **changes: Any) -> Round:
         """Go to a state (legality is the caller's) with changes; a state that is not live ends the lease too.
 
-        Raises LeaseLost when `attempt` is not the row's, Conflict when the project has another live round, NotFound.
+        Raises LeaseLost when `attempt` is not the row's, Conflict when another round is live, NotFound.
         """
         if unknown := changes.keys() - CHANGES:
             raise TypeError(f"move cannot change {sorted(unknown)}, only {sorted(CHANGES)}")
@@ -119,7 +117,7 @@ class SqlRounds(Repository[Round]):
         return self.all(self.select(RoundRow.project_id == project_id).order_by(RoundRow.number))
 
     def _write(self, round_id: int, attempt: int, *conditions: ColumnElement[bool], **values: Any) -> Round:
-        """Change the row if it is still this attempt's, in one statement, so that no claim can come between."""
+        """Change the row if it is still this attempt's: one statement, so that no claim can come between."""
         written = self._update(round_id, RoundRow.attempt == attempt, *conditions, **values)
         if written is None:
             row = self.by_id(round_id)

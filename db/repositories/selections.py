@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from db.models import SelectionEntryRow, SelectionRow
 from loop.records import Selection, SelectionEntry
@@ -50,7 +50,7 @@ class SqlSelections:
         if entries:
             rows = [asdict(entry) | {"selection_id": head.id} for entry in entries]
             self.connection.execute(insert(SelectionEntryRow), rows)
-        return _selection(head, entries)
+        return _selection(head._asdict(), entries)
 
     def latest(self, project_id: int) -> Selection | None:
         """The newest of the project with its entries by rank, if any."""
@@ -61,7 +61,7 @@ class SqlSelections:
         columns = [getattr(SelectionEntryRow, field.name) for field in fields(SelectionEntry)]
         own = select(*columns).where(SelectionEntryRow.selection_id == head.id)
         rows = self.connection.execute(own.order_by(SelectionEntryRow.rank))
-        return _selection(head, [SelectionEntry(*row) for row in rows])
+        return _selection(head._asdict(), [SelectionEntry(*row) for row in rows])
 
     def count(self, project_id: int) -> int:
         """How many the project has had."""
@@ -69,6 +69,6 @@ class SqlSelections:
         return self.connection.execute(query).scalar_one()
 
 
-def _selection(head: Row[Any], entries: Sequence[SelectionEntry]) -> Selection:
+def _selection(head: Mapping[str, Any], entries: Sequence[SelectionEntry]) -> Selection:
     ordered = tuple(sorted(entries, key=lambda entry: entry.rank))
-    return Selection(**head._asdict(), entries=ordered)
+    return Selection(**head, entries=ordered)

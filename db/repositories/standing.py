@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import ColumnElement, Subquery, case, func, select
 
 from db.models import FrameRow, MaskVersionRow
@@ -12,8 +14,8 @@ REVIEW_READERS = 2
 """Different readers whose skips send a frame to the review list."""
 
 
-def newest_first() -> tuple[ColumnElement[object], ...]:
-    """Order of the versions of one annotation: a tombstone wins over any version, however late that arrives."""
+def newest_first() -> tuple[ColumnElement[Any], ...]:
+    """Order of one annotation's versions: a tombstone wins over any version, however late that came."""
     return MaskVersionRow.is_tombstone.desc(), MaskVersionRow.updated_at.desc()
 
 
@@ -29,7 +31,7 @@ def latest_versions(project_id: int) -> Subquery:
 
 
 def frame_standing(project_id: int) -> Subquery:
-    """Per annotated frame: `is_labelled` (1 or 0) and `skipping_readers`, how many known readers skipped it last."""
+    """Per annotated frame: `is_labelled` (1 or 0) and `skipping_readers`, how many known readers skip it."""
     latest = latest_versions(project_id)
     is_trainable = case((latest.c.decision.in_(TRAINABLE), 1), else_=0)
     skipping_reader = case((latest.c.decision == Decision.SKIPPED, latest.c.reader_id))

@@ -1,6 +1,6 @@
 """Initial tables.
 
-Revision 0001, follows nothing. It spells its tables out instead of using the models, which will go on changing.
+Revision 0001, follows nothing. It spells its tables out: the models go on changing, a migration must not.
 """
 
 import sqlalchemy as sa
@@ -30,7 +30,7 @@ EXECUTE FUNCTION refuse_change()
 
 
 def upgrade() -> None:
-    """Make all tables, in an order in which each names only earlier ones, then the two keys that look ahead."""
+    """Make all tables, each naming only earlier ones, then the two keys that look ahead."""
     create_catalogue()
     create_training()
     create_labels()
@@ -171,9 +171,7 @@ def create_manifests_and_selections() -> None:
     """The entries of training sets, and the orderings of the pool."""
     op.create_table(
         "training_entries",
-        sa.Column(
-            "training_set_digest", sa.Text(), sa.ForeignKey("training_sets.digest"), primary_key=True
-        ),
+        sa.Column("training_set_digest", sa.Text(), sa.ForeignKey("training_sets.digest"), primary_key=True),
         sa.Column("position", sa.Integer(), primary_key=True),
         reference("frame_id", "frames.id"),
         sa.Column("frame_digest", sa.Text(), nullable=False),
