@@ -1,6 +1,7 @@
 """Augmentation: the only module that knows albumentations, so that it can be replaced in one place.
 
-albumentations looks for a newer release at import unless NO_ALBUMENTATIONS_UPDATE is set: the launcher sets it.
+At import albumentations asks the internet for a newer release, unless NO_ALBUMENTATIONS_UPDATE is set: the
+launcher sets it.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ class Augmentation:
 
     def __call__(self, image: Picture, index_map: Picture, seed: Sequence[int]) -> tuple[Picture, Picture]:
         """Uint8 (S, S) twice to the same, moved together; the index map keeps its set of values."""
-        # Compose.set_random_seed gives every transform the same seed, and with it the same first draw: either all
-        # transforms of one probability would fire or none. So each gets a seed of its own.
+        # Compose.set_random_seed gives every transform the same seed, and with it the same first draw: all
+        # those of one probability would fire together or not at all. So each gets a seed of its own.
         seeds = np.random.SeedSequence(seed).generate_state(len(self._transforms) + 1)
         self._pipeline.set_random_seed(int(seeds[-1]))
         for transform, own in zip(self._transforms, seeds, strict=False):
@@ -44,7 +45,7 @@ class Augmentation:
         return moved["image"], moved["mask"]
 
 
-def _none(a: Any) -> list[Any]:
+def _none(_: Any) -> list[Any]:
     return []
 
 
@@ -58,7 +59,7 @@ def _paper(a: Any) -> list[Any]:
 
 
 def _strong(a: Any) -> list[Any]:
-    """Geometry that keeps skin on top, and the grey of other scanners: gain, compression, speckle, focus, shadow."""
+    """Geometry that keeps skin on top, and the grey of other scanners: gain, speckle, focus, shadow."""
     return [
         a.HorizontalFlip(p=0.5),
         a.Affine(scale=(0.7, 1.3), translate_percent=(-0.1, 0.1), rotate=(-15, 15), shear=(-5, 5), p=0.9),

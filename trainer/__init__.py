@@ -1,0 +1,1 @@
+"""Arrays and tensors: networks, training, metrics, engines, uncertainty, sampling, phantoms."""

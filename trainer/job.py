@@ -1,0 +1,112 @@
+"""What the training process is told: one JSON file, made by the worker, read by `python -m trainer.run`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from loop.errors import BadRequest
+from loop.records import Split
+from trainer.recipes import Recipe, recipe_from_dict
+
+IMAGENET = "imagenet"
+"""As `JobSpec.base`: the downloaded encoder of that name instead of a file."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One frame with its truth: paths of a grey picture (PNG) and of a packed mask (`loop.masks.pack`)."""
+
+    frame_id: int
+    group: str
+    split: Split
+    image: Path
+    mask: Path
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """One training. `out` is a folder of this attempt alone.
+
+    `base` is a weight file, "imagenet" or None (from scratch); `champion` the weight file to compare with
+    on the held-out frames. `prior_class` is the class that one-channel weights stand for (None: the first).
+    With a digest given, a file that differs is refused. `resume_from` is the folder of an earlier attempt
+    at the same job.
+    """
+
+    classes: tuple[str, ...]
+    recipe: Recipe
+    seed: int
+    threads: int
+    samples: tuple[Sample, ...]
+    out: Path
+    base: str | None = None
+    base_digest: str | None = None
+    champion: Path | None = None
+    champion_digest: str | None = None
+    prior_class: str | None = None
+    resume_from: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not self.classes or len(set(self.classes)) != len(self.classes):
+            raise BadRequest(f"classes {list(self.classes)}", "at least one, each once")
+        if self.seed < 0 or self.threads < 1:
+            raise BadRequest(
+                f"seed {self.seed}, {self.threads} threads", "a seed of at least 0, threads of 1"
+            )
+        if self.prior_class is not None and self.prior_class not in self.classes:
+            raise BadRequest(f"prior class {self.prior_class!r}", f"one of {', '.join(self.classes)}")
+
+    @property
+    def origin(self) -> str:
+        """What the network begins as: "scratch", "imagenet", or the digest of a file ("file" when not
+        given).
+        """
+        if self.base in (None, IMAGENET):
+            return self.base or "scratch"
+        return self.base_digest or "file"
+
+    def of_split(self, split: Split) -> list[Sample]:
+        """List the samples of one split, in the order given."""
+        return [sample for sample in self.samples if sample.split is split]
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON."""
+        path.write_text(json.dumps(asdict(self), default=str, indent=1), encoding="utf-8")
+
+
+def read_job(path: Path) -> JobSpec:
+    """Read what `JobSpec.write` wrote. Raises BadRequest for anything else."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return _job_from_dict(values)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as exc:
+        raise BadRequest("an unreadable job file", "what JobSpec.write gives", type(exc).__name__) from exc
+
+
+def _job_from_dict(values: Mapping[str, Any]) -> JobSpec:
+    job = _known(JobSpec, values)
+    job["classes"] = tuple(job["classes"])
+    job["recipe"] = recipe_from_dict(job["recipe"])
+    job["samples"] = tuple(_samples(job["samples"]))
+    job["out"] = Path(job["out"])
+    for name in ("champion", "resume_from"):
+        job[name] = Path(job[name]) if job.get(name) else None
+    return JobSpec(**job)
+
+
+def _samples(items: Iterable[Mapping[str, Any]]) -> Iterable[Sample]:
+    for item in items:
+        sample = _known(Sample, item)
+        paths = {name: Path(sample.pop(name)) for name in ("image", "mask")}
+        yield Sample(**sample | paths | {"split": Split(sample["split"])})
+
+
+def _known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = sorted(set(values) - {field.name for field in fields(kind)})
+    if unknown:
+        raise BadRequest(f"unknown job keys {', '.join(unknown)}")
+    return dict(values)

@@ -1,0 +1,131 @@
+"""Recipes: everything about a training that is not data, as one frozen value that is saved with the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from loop.errors import BadRequest
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. Sizes in px; `size` is a multiple of 32 (the depth of the networks).
+
+    With `steps` set, the number of epochs follows from the number of frames: enough for about that many
+    optimiser steps, but at least `min_epochs` and at most `epochs`. `precision` is "float32", "bfloat16",
+    "float16" or "auto" (a timed probe decides). Of the checkpoints of `looks` epochs, the last always among
+    them, the one that is best on the inner split becomes the model.
+    """
+
+    name: str
+    size: int
+    batch: int
+    epochs: int
+    optimizer: str
+    learning_rate: float
+    loss: str
+    augmentation: str
+    steps: int = 0
+    min_epochs: int = 1
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    network: str = "resnet34-unet"
+    precision: str = "auto"
+    looks: int = 8
+
+    def __post_init__(self) -> None:
+        if self.size < 32 or self.size % 32:
+            raise BadRequest(f"a size of {self.size} px", "a multiple of 32")
+        least = min(self.batch, self.epochs, self.min_epochs, self.looks)
+        if least < 1 or self.learning_rate <= 0 or self.steps < 0:
+            raise BadRequest(
+                "a recipe with nothing to do", "batch, epochs, looks and learning rate above zero"
+            )
+        if self.precision not in PRECISIONS:
+            raise BadRequest(f"precision {self.precision!r}", f"one of {', '.join(PRECISIONS)}")
+
+    def steps_per_epoch(self, frames: int) -> int:
+        """How many batches one pass takes: a last short batch is left out, except when it is the only one."""
+        return max(1, frames // self.batch)
+
+    def planned_epochs(self, frames: int) -> int:
+        """How many passes to train for on so many frames."""
+        if not self.steps:
+            return self.epochs
+        wanted = round(self.steps / self.steps_per_epoch(frames))
+        return max(self.min_epochs, min(self.epochs, wanted))
+
+    def looks_at(self, epoch: int, epochs: int) -> bool:
+        """Whether to judge the network on the inner split after `epoch` of 1..epochs."""
+        every = max(1, epochs // self.looks)
+        return (epochs - epoch) % every == 0
+
+    def smaller(self) -> Recipe:
+        """Make the recipe to try after running out of memory: half the batch. Raises BadRequest at a batch
+        of 1.
+        """
+        if self.batch == 1:
+            raise BadRequest("a batch of one frame", "more memory", "or a smaller size")
+        return replace(self, batch=self.batch // 2)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it in JSON's types; `recipe_from_dict` reads it."""
+        return asdict(self)
+
+
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+FAST = Recipe(
+    name="fast",
+    size=256,
+    batch=8,
+    epochs=30,
+    steps=56,
+    min_epochs=4,
+    optimizer="adamw",
+    learning_rate=1e-3,
+    weight_decay=1e-2,
+    schedule="one-cycle",
+    loss="bce+dice",
+    augmentation="strong",
+    looks=4,
+)
+"""About a minute on two cores; meant to start from base weights."""
+
+RECIPES: dict[str, Recipe] = {
+    "paper": Recipe(
+        name="paper",
+        size=512,
+        batch=4,
+        epochs=10,
+        optimizer="adam",
+        learning_rate=1e-3,
+        loss="bce",
+        augmentation="paper",
+    ),
+    "fast": FAST,
+    "thorough": replace(FAST, name="thorough", steps=300, epochs=60, min_epochs=10, looks=10),
+}
+
+
+def find_recipe(name: str) -> Recipe:
+    """Look a recipe up. Raises BadRequest for an unknown name."""
+    if name not in RECIPES:
+        raise BadRequest(f"recipe {name!r}", f"one of {', '.join(sorted(RECIPES))}")
+    return RECIPES[name]
+
+
+def recipe_from_dict(values: Mapping[str, Any]) -> Recipe:
+    """Read what `Recipe.to_dict` wrote. Raises BadRequest for unknown or missing keys and impossible
+    values.
+    """
+    known = {field.name for field in fields(Recipe)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise BadRequest(f"unknown recipe keys {', '.join(unknown)}", f"some of {', '.join(sorted(known))}")
+    try:
+        return Recipe(**values)
+    except TypeError as exc:
+        raise BadRequest("an incomplete or mistyped recipe", str(exc)) from exc

@@ -1,0 +1,218 @@
+"""Training: begin or go on where a checkpoint ends, one report an epoch; the best epoch becomes the model."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from loop.errors import BadInput, BadRequest
+from loop.masks import probs_to_mask
+from loop.records import Split
+from trainer.augmentation import Augmentation
+from trainer.checkpoint import Progress, load_best, load_checkpoint, save_best, save_checkpoint
+from trainer.dataset import FrameSet, plain_batches, training_batches
+from trainer.endings import NonFiniteLoss
+from trainer.job import IMAGENET, JobSpec
+from trainer.losses import build_loss, targets
+from trainer.metrics import Scoreboard, count
+from trainer.networks import build_network
+from trainer.optimisation import build_optimizer, learning_rate, set_learning_rate
+from trainer.precision import autocast, find_device, resolve_precision
+from trainer.weights import adapt, describe, load_weights, save_weights
+
+MODEL = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What one epoch gave: `loss` its mean, `dice` the latest judgement on the inner split (None: none
+    yet).
+    """
+
+    epoch: int
+    epochs: int
+    loss: float
+    dice: float | None
+    seconds: float
+    eta_seconds: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a training is between two steps: `step` of `steps` done, `loss` the epoch's mean so far."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float | None
+
+
+Watch = Callable[[Step], None]
+
+
+@dataclass
+class Training:
+    """A training under way."""
+
+    job: JobSpec
+    frames: FrameSet
+    inner: FrameSet
+    network: nn.Module
+    optimizer: Optimizer
+    scaler: torch.amp.GradScaler
+    device: torch.device
+    progress: Progress
+    epochs: int
+
+    def at(self, epoch: int, losses: Sequence[float]) -> Step:
+        """Say where it is, after so many steps of `epoch`."""
+        each = self.job.recipe.steps_per_epoch(len(self.frames))
+        done = (epoch - 1) * each + len(losses)
+        return Step(epoch, self.epochs, done, self.epochs * each, fmean(losses) if losses else None)
+
+
+def begin(job: JobSpec) -> Training:
+    """Read the samples, make the network from its base, restore the checkpoint in `job.resume_from`, if any.
+
+    Raises BadInput when no training sample is usable, BadWeights, BadRequest, NotFound, Unavailable.
+    """
+    device = find_device()
+    frames = FrameSet(job.of_split(Split.TRAIN), len(job.classes), job.recipe.size)
+    inner = FrameSet(job.of_split(Split.INNER), len(job.classes), job.recipe.size)
+    if not len(frames):
+        raise BadInput(f"{len(frames.rejected)} training frames, none usable", "at least one")
+    network = first_network(job).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = build_optimizer(job.recipe, network.parameters())
+    progress = _restored(job, network, optimizer) or Progress(resolve_precision(job.recipe.precision, device))
+    scaler = torch.amp.GradScaler(device.type, enabled=progress.precision == "float16")
+    if progress.scaler:
+        scaler.load_state_dict(dict(progress.scaler))
+    epochs = job.recipe.planned_epochs(len(frames))
+    return Training(job, frames, inner, network, optimizer, scaler, device, progress, epochs)
+
+
+def first_network(job: JobSpec) -> nn.Module:
+    """Make the network before its first step: from the base weights, or seeded from scratch."""
+    torch.manual_seed(job.seed)
+    name, classes = job.recipe.network, len(job.classes)
+    if job.base in (None, IMAGENET):
+        return build_network(name, classes, job.base)
+    network, config = load_weights(Path(str(job.base)), job.base_digest)
+    if config["network"] != name:
+        raise BadRequest(f"base weights of {config['network']}", f"some of {name}", "choose another recipe")
+    return adapt(network, config, job.classes, job.prior_class)
+
+
+def train(training: Training, watch: Watch = lambda _: None) -> Iterator[EpochReport]:
+    """Train epoch by epoch, a report and a checkpoint after each; `watch` is called between steps.
+
+    Raises NonFiniteLoss, OutOfSpace, and what `watch` raises: Stopped, to end it.
+    """
+    job, recipe, progress, device = training.job, training.job.recipe, training.progress, training.device
+    criterion, classes, dice = build_loss(recipe.loss), len(job.classes), progress.best_dice
+    for epoch in range(progress.epoch + 1, training.epochs + 1):
+        began, losses = time.monotonic(), list[float]()
+        torch.manual_seed(_seed(job.seed, epoch))
+        training.network.train()
+        for images, index_maps in training_batches(training.frames, recipe, job.seed, epoch):
+            now = training.at(epoch, losses)
+            watch(now)
+            set_learning_rate(training.optimizer, learning_rate(recipe, now.step, now.steps))
+            truth = targets(index_maps.to(device), classes)  # (N, C, S, S)
+            with autocast(progress.precision, device):
+                logits = training.network(images.to(device))  # (N, C, S, S)
+            loss = criterion(logits.float(), truth)
+            losses.append(_finite(loss.item(), epoch))
+            training.optimizer.zero_grad(set_to_none=True)
+            training.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            training.scaler.step(training.optimizer)
+            training.scaler.update()
+        if recipe.looks_at(epoch, training.epochs):
+            dice = judge(training, partial(watch, training.at(epoch, losses)))
+            _keep_if_best(training, epoch, dice)
+        progress.epoch, progress.scaler = epoch, training.scaler.state_dict()
+        save_checkpoint(job.out, job, progress, training.network, training.optimizer)
+        seconds = time.monotonic() - began
+        eta = seconds * (training.epochs - epoch)
+        yield EpochReport(epoch, training.epochs, fmean(losses), dice, seconds, eta)
+
+
+@torch.inference_mode()
+def judge(training: Training, between: Callable[[], None] = lambda: None) -> float | None:
+    """Mean Dice over the inner split in the box, empty frames counted as one; None without an inner split.
+
+    Raises NonFiniteLoss when the network gives anything but numbers.
+    """
+    training.network.eval()
+    board, classes = Scoreboard(), len(training.job.classes)
+    for images, index_maps in plain_batches(training.inner, training.job.recipe.batch):
+        between()
+        with autocast(training.progress.precision, training.device):
+            logits = training.network(images.to(training.device)).float().cpu()
+        if not logits.isfinite().all():
+            raise NonFiniteLoss("a network that gives NaN", "finite logits", "lower the learning rate")
+        truth = targets(index_maps, classes).bool().numpy()
+        for probs, mask in zip(logits.sigmoid().numpy(), truth, strict=True):
+            board.update(count(probs_to_mask(probs), mask))
+    return board.compute().dice_mean_empty_as_one
+
+
+def finish(training: Training) -> tuple[Path, str, dict[str, Any]]:
+    """Write the best epoch's weights as the model: its path, digest and description. Raises OutOfSpace."""
+    job, progress = training.job, training.progress
+    training.network.load_state_dict(load_best(job.out))
+    config = describe(
+        job.recipe.network,
+        job.classes,
+        job.recipe.size,
+        prior=job.prior_class,
+        recipe=job.recipe.to_dict(),
+        augmentation=Augmentation(job.recipe.augmentation).as_dict,
+        precision=progress.precision,
+        seed=job.seed,
+        threads=job.threads,
+        base=job.origin,
+        epoch=progress.best_epoch,
+    )
+    path = job.out / MODEL
+    return path, save_weights(path, training.network, config), config
+
+
+def _restored(job: JobSpec, network: nn.Module, optimizer: Optimizer) -> Progress | None:
+    found = load_checkpoint(job.resume_from, job) if job.resume_from else None
+    if found is None:
+        return None
+    found.restore(network, optimizer)
+    if found.best:
+        save_best(job.out, found.best)  # this attempt's folder must do without the earlier one
+    return found.progress
+
+
+def _keep_if_best(training: Training, epoch: int, dice: float | None) -> None:
+    """Of equal epochs the later is kept, and without an inner split the last."""
+    progress = training.progress
+    if dice is None or progress.best_dice is None or dice >= progress.best_dice:
+        save_best(training.job.out, training.network.state_dict())
+        progress.best_epoch, progress.best_dice = epoch, dice
+
+
+def _seed(seed: int, epoch: int) -> int:
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+
+
+def _finite(loss: float, epoch: int) -> float:
+    if not math.isfinite(loss):
+        raise NonFiniteLoss(f"a loss of {loss}", "a finite one", "lower the learning rate", epoch=epoch)
+    return loss

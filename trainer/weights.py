@@ -1,0 +1,152 @@
+"""Weight files: safetensors with a JSON description of the network, and their adaptation to another class
+list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loop.errors import BadWeights, NotFound
+from trainer.durable import write_whole
+from trainer.networks import build_network
+from trainer.preprocess import MEAN, STD
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+DESCRIPTION = "sonoloop"
+HEAD = "segmentation_head."
+ABSENT = -4.0
+"""Bias of a channel that no base weights know: it starts by seeing its class nowhere (p = 0.018)."""
+
+
+def describe(network: str, classes: Sequence[str], size: int, **more: Any) -> dict[str, Any]:
+    """Make the least description that a weight file carries, with anything in JSON's types beside it."""
+    return {"network": network, "classes": list(classes), "size": size, "mean": MEAN, "std": STD, **more}
+
+
+def save_weights(path: Path, network: nn.Module, config: Mapping[str, Any], half: bool = False) -> str:
+    """Write a network with its description and return the file's SHA-256; equal input, equal digest.
+
+    `half` stores floats in 16 bits (they are read back as 32). Raises OutOfSpace.
+    """
+    data = to_bytes(network.state_dict(), {DESCRIPTION: config}, half)
+    write_whole(path, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def load_weights(path: Path, digest: str | None = None) -> tuple[nn.Module, dict[str, Any]]:
+    """Read a network, in evaluation mode and float32, and its description.
+
+    Raises NotFound; BadWeights when the file is foreign, truncated, not the one of `digest`, or holds
+    non-finite values.
+    """
+    tensors, notes = from_bytes(read_weights(path, digest))
+    config = _checked(notes.get(DESCRIPTION))
+    network = build_network(config["network"], len(config["classes"]))
+    _fill(network, tensors)
+    return network.eval(), config
+
+
+def read_weights(path: Path, digest: str | None = None) -> bytes:
+    """Read a weight file's bytes. Raises NotFound, or BadWeights when their SHA-256 is not `digest`."""
+    try:
+        data = path.read_bytes()
+    except OSError as exc:
+        raise NotFound("no weight file that can be read", "one that this process may read") from exc
+    found = hashlib.sha256(data).hexdigest()
+    if digest is not None and found != digest:
+        raise BadWeights(f"weights {found[:12]}", f"weights {digest[:12]}", "fetch the file again")
+    return data
+
+
+def to_bytes(tensors: Mapping[str, Tensor], notes: Mapping[str, Any], half: bool = False) -> bytes:
+    """Pack tensors and notes in JSON's types into safetensors' format."""
+    import safetensors.torch
+
+    plain = {name: (t.half() if half and t.is_floating_point() else t) for name, t in tensors.items()}
+    metadata = {DESCRIPTION: json.dumps(notes, sort_keys=True)}
+    return safetensors.torch.save(
+        {name: t.detach().cpu().contiguous() for name, t in plain.items()}, metadata
+    )
+
+
+def from_bytes(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Unpack what `to_bytes` made. Raises BadWeights for anything else."""
+    import safetensors.torch
+    from safetensors import SafetensorError
+
+    try:
+        tensors = safetensors.torch.load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        notes = json.loads(header["__metadata__"][DESCRIPTION])
+    except (SafetensorError, ValueError, KeyError, TypeError) as exc:
+        need = "a whole safetensors file written by Sonoloop"
+        raise BadWeights(f"{len(data)} bytes that are no weights of ours", need) from exc
+    return tensors, notes
+
+
+def channel_sources(
+    known: Sequence[str], classes: Sequence[str], prior_class: str | None = None
+) -> list[int | None]:
+    """Say for each class of a project which channel of weights made for `known` stands for it; None: no
+    channel.
+
+    Several channels are matched by name. A single one stands for `prior_class`, by default the class of the
+    same name, else the first: a vessel network serves a project whatever its classes are called.
+    """
+    if len(known) > 1:
+        return [known.index(name) if name in known else None for name in classes]
+    prior = prior_class or next((name for name in classes if name.lower() == known[0].lower()), classes[0])
+    return [0 if name == prior else None for name in classes]
+
+
+def adapt(
+    network: nn.Module, config: Mapping[str, Any], classes: Sequence[str], prior_class: str | None = None
+) -> nn.Module:
+    """Make the network that starts the training for `classes` from another one: all of it but the head's
+    channels is copied, and these where `channel_sources` finds one; the rest come from torch's generator,
+    biased to absent.
+    """
+    import torch
+
+    sources = channel_sources(config["classes"], classes, prior_class)
+    adapted = build_network(config["network"], len(classes))
+    known, state = network.state_dict(), adapted.state_dict()
+    with torch.no_grad():
+        for name, tensor in state.items():
+            if not name.startswith(HEAD):
+                tensor.copy_(known[name])
+                continue
+            for channel, source in enumerate(sources):
+                if source is not None:
+                    tensor[channel].copy_(known[name][source])
+                elif name.endswith("bias"):
+                    tensor[channel] = ABSENT
+    return adapted
+
+
+def _checked(config: Any) -> dict[str, Any]:
+    needed = {"network": str, "classes": list, "size": int, "mean": float, "std": float}
+    if not isinstance(config, dict):
+        raise BadWeights("weights without a description", f"one with {', '.join(needed)}")
+    for key, kind in needed.items():
+        if not isinstance(config.get(key), kind) or not config[key]:
+            raise BadWeights(f"weights described with {key} = {config.get(key)!r}", f"a {kind.__name__}")
+    if (config["mean"], config["std"]) != (MEAN, STD):
+        got = f"weights for grey normalised by {config['mean']}, {config['std']}"
+        raise BadWeights(got, f"{MEAN}, {STD}", "train them again")
+    return config
+
+
+def _fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    try:
+        network.load_state_dict(dict(tensors))
+    except RuntimeError as exc:
+        raise BadWeights("weights that do not fit the network they name", "its own tensors") from exc
+    if not all(t.isfinite().all() for t in tensors.values()):
+        raise BadWeights("weights with NaN or infinite values", "finite ones", "train them again")
