@@ -69,7 +69,7 @@ def end_holder(path: Path, seconds: float) -> bool:
 
 @contextmanager
 def exclusive(path: Path, seconds: float) -> Iterator[None]:
-    """Hold the file for the length of the block. Raises Conflict when another process keeps it for `seconds`."""
+    """Hold the file for the block. Raises Conflict when another process keeps it for `seconds`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + seconds
     while (handle := try_hold(path)) is None:

