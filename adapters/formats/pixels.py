@@ -20,7 +20,6 @@ MIN_SIDE = 8
 
 # What Pillow's decoders raise on damaged bytes, seen by feeding them truncated and altered files.
 _DAMAGE = (OSError, SyntaxError, ValueError, LookupError, TypeError, EOFError, OverflowError, struct.error)
-_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 def decode_frame(data: bytes) -> NDArray[np.uint8]:
@@ -34,7 +33,7 @@ def decode_frame(data: bytes) -> NDArray[np.uint8]:
     if not data:
         raise BadFrame("an empty file (0 bytes)", "an image", "copy it again from where it came")
     with _damage_mapped(), warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        warnings.simplefilter("ignore")  # what matters is checked below; odd tags do not make bad pixels
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_header(image)
             _check_checksums(data, image)
@@ -55,11 +54,13 @@ def _damage_mapped() -> Iterator[None]:
         yield
     except BadFrame:
         raise
-    except _BOMBS as error:
+    except Image.DecompressionBombError as error:
         raise _too_large("an image of far more pixels") from error
     except UnidentifiedImageError as error:
         raise BadFrame(
-            "a file that is no image we read", "PNG, JPEG, TIFF, BMP, GIF, WebP or PGM", "convert it"
+            "a file that is no image we read, or a damaged one",
+            "PNG, JPEG, TIFF, BMP, GIF, WebP or PGM",
+            "convert it",
         ) from error
     except _DAMAGE as error:
         raise BadFrame(
@@ -90,24 +91,23 @@ def _too_large(got: str) -> BadFrame:
 
 
 def _has_deep_samples(image: Image.Image) -> bool:
-    """Whether samples have more than 8 bits: Pillow quietly drops the low byte of 16-bit colour, so ask the
-    decoder.
-    """
+    """Whether samples have more than 8 bits: Pillow drops the low byte of 16-bit colour, so ask its decoder."""
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         return True
     if image.format == "BMP":  # there `;16` counts the bits of a whole pixel
         return False
-    return any(_is_deep(argument) for tile in image.tile for argument in _arguments(tile[3]))  # type: ignore[attr-defined]
+    arguments = _decoder_arguments(image)
+    if image.format == "PPM":  # a number is its white level
+        return any(isinstance(argument, int) and argument > 255 for argument in arguments)
+    raw_modes = [argument for argument in arguments if isinstance(argument, str)]  # such as "RGB;16B"
+    return any(depth in raw_mode for raw_mode in raw_modes for depth in (";12", ";16", ";32"))
 
 
-def _arguments(arguments: object) -> tuple[object, ...]:
-    return arguments if isinstance(arguments, tuple) else (arguments,)
-
-
-def _is_deep(argument: object) -> bool:
-    if isinstance(argument, str):  # a raw mode such as "RGB;16B"
-        return any(depth in argument for depth in (";12", ";16", ";32"))
-    return False
+def _decoder_arguments(image: Image.Image) -> list[object]:
+    found = [tile[3] for tile in getattr(image, "tile", ())]
+    return [
+        each for arguments in found for each in (arguments if isinstance(arguments, tuple) else (arguments,))
+    ]
 
 
 def _check_checksums(data: bytes, image: Image.Image) -> None:
