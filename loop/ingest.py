@@ -1,0 +1,243 @@
+"""Following Label Studio: the webhook's inbox and the reconciler, which both end in
+`loop.mirror.ingest_annotation`.
+
+A webhook is only a hint about ids. What is stored is always what the API says, so that duplicated, reordered,
+stale or forged events lead to the same rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from itertools import islice
+
+from loop.errors import BadRequest, Denied, NotFound, SonoloopError, Unavailable
+from loop.events import parse_event
+from loop.mirror import (
+    Ingested,
+    IngestPorts,
+    Tally,
+    append_tombstone,
+    bury_annotation,
+    ingest_annotation,
+)
+from loop.ports import LabelStudio, UnitOfWork
+from loop.records import Decision, Frame, InboxEvent, Project, RemoteTask
+
+BATCH = 200
+PAGE = 100
+OVERLAP = timedelta(minutes=5)
+DELETED_TASK = "deleted-task"
+
+
+def receive_event(uow: UnitOfWork, payload: object, now: datetime) -> bool:
+    """Keep a webhook's event in the inbox; False for a duplicate or an action that the mirror does not
+    follow.
+
+    The caller commits. Raises BadEvent for a body that is no event.
+    """
+    event = parse_event(payload)
+    if event is None:
+        return False
+    return uow.inbox.add(
+        key=event.key,
+        action=event.action,
+        label_studio_project=event.label_studio_project,
+        annotation_ids=event.annotation_ids,
+        task_ids=event.task_ids,
+        now=now,
+    )
+
+
+def drain_inbox(ports: IngestPorts) -> Tally:
+    """Bring the mirror up to date with everything that the inbox names, oldest first.
+
+    Raises Unavailable when Label Studio or the storage does not answer: that event and the later ones stay
+    pending.
+    """
+    tally: Tally = Counter()
+    while events := _pending(ports):
+        for event in events:
+            tally += _follow_event(ports, event)
+    return tally
+
+
+def reconcile(ports: IngestPorts, project_id: int, *, full: bool = False) -> Tally:
+    """Mirror what changed in Label Studio since the last look, with five minutes of overlap; `full`: look at
+    everything.
+
+    The cursor moves on page by page, only behind what is mirrored. Raises Unavailable (the next call goes on
+    from the cursor), BadRequest for a project that Label Studio does not have yet.
+    """
+    with ports.database.read() as uow:
+        project = uow.projects.get(project_id)
+        cursor = uow.marks.cursor(_cursor_name(project_id))
+    remote_id = _remote_id(project)
+    since = None if full or cursor is None else datetime.fromisoformat(cursor) - OVERLAP
+    tally: Tally = Counter()
+    for page in _pages(ports.label_studio.tasks_changed_since(remote_id, since)):
+        for task in page:
+            tally += _follow_task(ports, project, task)
+        _advance(ports, project_id, max(task.updated_at for task in page))
+    return tally + _bury_missing(ports, project, remote_id) if full else tally
+
+
+def refresh_annotation(ports: IngestPorts, annotation_id: int, project: Project | None = None) -> Ingested:
+    """Ask Label Studio about one annotation and mirror the answer; one that is gone gets its tombstone."""
+    try:
+        annotation = ports.label_studio.get_annotation(annotation_id)
+    except NotFound:
+        return bury_annotation(ports, annotation_id)
+    with ports.database.read() as uow:
+        frame = uow.frames.find_by_task(annotation.task_id)
+    if frame is None and project is not None:
+        frame = _adopt(ports, project, annotation.task_id)
+    return ingest_annotation(ports, frame, annotation)
+
+
+def refresh_task(ports: IngestPorts, task_id: int) -> Tally:
+    """If Label Studio no longer has a task: tombstones for its annotations, a note, and a frame without a
+    task.
+    """
+    with ports.database.read() as uow:
+        frame = uow.frames.find_by_task(task_id)
+    if frame is None or _has_task(ports.label_studio, task_id):
+        return Counter()
+    with ports.database.write() as uow:
+        annotations = sorted({version.annotation_id for version in uow.masks.history(frame.id)})
+        buried = sum(append_tombstone(uow, annotation_id, ports.clock()) for annotation_id in annotations)
+        uow.frames.set_tasks({frame.id: None})
+        message = (
+            f"task {task_id} of frame {frame.id} was deleted in Label Studio; add the frame again to label it"
+        )
+        uow.marks.set_aside(DELETED_TASK, frame.digest, message, ports.clock())
+        uow.commit()
+    return Counter({Ingested.BURIED: buried})
+
+
+def _pending(ports: IngestPorts) -> list[InboxEvent]:
+    with ports.database.read() as uow:
+        return uow.inbox.pending(BATCH)
+
+
+def _follow_event(ports: IngestPorts, event: InboxEvent) -> Tally:
+    """One event that cannot be followed is noted and does not hold up the others; a service that is away
+    does.
+    """
+    error = None
+    tally: Tally = Counter()
+    try:
+        tally += _follow_ids(ports, event)
+    except (Unavailable, Denied):
+        raise
+    except SonoloopError as exc:
+        error = exc.message
+    with ports.database.write() as uow:
+        uow.inbox.mark_done(event.id, ports.clock(), error)
+        uow.commit()
+    return tally
+
+
+def _follow_ids(ports: IngestPorts, event: InboxEvent) -> Tally:
+    project = None
+    if event.label_studio_project is not None:
+        with ports.database.read() as uow:
+            project = uow.projects.find_by_label_studio_id(event.label_studio_project)
+    tally: Tally = Counter(refresh_annotation(ports, item, project) for item in event.annotation_ids)
+    for task_id in event.task_ids:
+        tally += refresh_task(ports, task_id)
+    return tally
+
+
+def _follow_task(ports: IngestPorts, project: Project, task: RemoteTask) -> Tally:
+    with ports.database.read() as uow:
+        frame = uow.frames.find_by_task(task.id)
+    frame = frame or _link(ports, project, task)
+    if frame is None:
+        return Counter(ingest_annotation(ports, None, annotation) for annotation in task.annotations)
+    tally: Tally = Counter(ingest_annotation(ports, frame, annotation) for annotation in task.annotations)
+    with ports.database.read() as uow:
+        history = uow.masks.history(frame.id)
+    buried = {version.annotation_id for version in history if version.decision is Decision.DELETED}
+    listed = {annotation.id for annotation in task.annotations}
+    # The listing may be older than the mirror, so what it lacks is asked for by id before it is buried.
+    gone = {version.annotation_id for version in history} - buried - listed
+    return tally + Counter(refresh_annotation(ports, annotation_id) for annotation_id in sorted(gone))
+
+
+def _bury_missing(ports: IngestPorts, project: Project, remote_id: int) -> Tally:
+    held = ports.label_studio.task_ids(remote_id)
+    with ports.database.read() as uow:
+        frames = uow.frames.list(project.id)
+    tally: Tally = Counter()
+    for frame in frames:
+        if frame.task_id is not None and frame.task_id not in held:
+            tally += refresh_task(ports, frame.task_id)
+    return tally
+
+
+def _adopt(ports: IngestPorts, project: Project, task_id: int) -> Frame | None:
+    try:
+        return _link(ports, project, ports.label_studio.get_task(task_id))
+    except NotFound:
+        return None
+
+
+def _link(ports: IngestPorts, project: Project, task: RemoteTask) -> Frame | None:
+    """Join a task to the frame whose digest it carries, where an import was cut short; None: not ours."""
+    with ports.database.write() as uow:
+        orphans = uow.frames.without_task(project.id)
+        frame = next((frame for frame in orphans if frame.digest == task.data.get("frame")), None)
+        if frame is not None:
+            uow.frames.set_tasks({frame.id: task.id})
+            uow.commit()
+    return frame
+
+
+def _advance(ports: IngestPorts, project_id: int, seen: datetime) -> None:
+    """Move the cursor on, never back: a full look begins with old tasks."""
+    with ports.database.write() as uow:
+        cursor = uow.marks.cursor(_cursor_name(project_id))
+        if cursor is None or datetime.fromisoformat(cursor) < seen:
+            uow.marks.set_cursor(_cursor_name(project_id), seen.isoformat())
+            uow.commit()
+
+
+def _pages(tasks: Iterator[RemoteTask]) -> Iterable[list[RemoteTask]]:
+    while page := list(islice(tasks, PAGE)):
+        yield page
+
+
+def _has_task(label_studio: LabelStudio, task_id: int) -> bool:
+    try:
+        label_studio.get_task(task_id)
+    except NotFound:
+        return False
+    return True
+
+
+def _remote_id(project: Project) -> int:
+    if project.label_studio_id is None:
+        raise BadRequest(
+            "a project without its Label Studio project", todo="run `sonoloop up`", project=project.id
+        )
+    return project.label_studio_id
+
+
+def _cursor_name(project_id: int) -> str:
+    return f"reconcile-{project_id}"
+
+
+__all__ = [
+    "DELETED_TASK",
+    "IngestPorts",
+    "Ingested",
+    "Tally",
+    "drain_inbox",
+    "ingest_annotation",
+    "receive_event",
+    "reconcile",
+    "refresh_annotation",
+    "refresh_task",
+]

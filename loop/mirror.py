@@ -1,0 +1,167 @@
+"""The mirror of one annotation: append-only, and by comparing masks with the proposal that was shown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from loop.errors import BadInput, NotFound
+from loop.masks import Mask, check_mask, mask_digest, pack, unpack
+from loop.ports import BrushCodec, Clock, Database, LabelStudio, Storage, UnitOfWork
+from loop.reading import SKIPPED, Reading, began_at, classify, version_in_service
+from loop.records import Decision, Frame, Prediction, Project, Purpose, RemoteAnnotation
+from loop.regions import result_to_mask
+from loop.serving import served_history
+
+BAD_ANNOTATION = "annotation"
+
+
+@dataclass(frozen=True)
+class IngestPorts:
+    """What mirroring needs."""
+
+    database: Database
+    storage: Storage
+    label_studio: LabelStudio
+    codec: BrushCodec
+    clock: Clock
+
+
+class Ingested(StrEnum):
+    """What became of one annotation."""
+
+    STORED = "stored"
+    KNOWN = "known"
+    BURIED = "buried"
+    SET_ASIDE = "set aside"
+
+
+Tally = Counter[Ingested]
+
+
+def ingest_annotation(ports: IngestPorts, frame: Frame | None, annotation: RemoteAnnotation) -> Ingested:
+    """Mirror one annotation as the API gave it; the same state twice changes nothing.
+
+    One that cannot be read is set aside with its reason and gets no mask version; `frame` None: its task is
+    not ours.
+    """
+    with ports.database.read() as uow:
+        latest = uow.masks.latest(annotation.id)
+    if latest is not None and (
+        latest.decision is Decision.DELETED or latest.updated_at >= annotation.updated_at
+    ):
+        return Ingested.KNOWN
+    try:
+        if frame is None:
+            raise BadInput("an annotation of a task that belongs to no frame", task=annotation.task_id)
+        return _store(ports, frame, annotation)
+    except (BadInput, NotFound) as error:
+        return _set_aside(ports, annotation, error.message)
+
+
+def bury_annotation(ports: IngestPorts, annotation_id: int) -> Ingested:
+    """Append the tombstone of an annotation that Label Studio lost; one that was never mirrored needs none."""
+    with ports.database.write() as uow:
+        is_new = append_tombstone(uow, annotation_id, ports.clock())
+        uow.commit()
+    return Ingested.BURIED if is_new else Ingested.KNOWN
+
+
+def append_tombstone(uow: UnitOfWork, annotation_id: int, now: datetime) -> bool:
+    """The same within a unit of work; False when it has its tombstone already or was never mirrored."""
+    latest = uow.masks.latest(annotation_id)
+    if latest is None or latest.decision is Decision.DELETED:
+        return False
+    buried = uow.masks.append(
+        frame_id=latest.frame_id,
+        annotation_id=annotation_id,
+        updated_at=latest.updated_at,
+        reader_id=latest.reader_id,
+        decision=Decision.DELETED,
+        mask_digest=None,
+        seconds=None,
+        proposal_id=None,
+        dice_to_proposal=None,
+        is_simulated=latest.is_simulated,
+        now=now,
+    )
+    return buried is not None
+
+
+def _store(ports: IngestPorts, frame: Frame, annotation: RemoteAnnotation) -> Ingested:
+    with ports.database.read() as uow:
+        project = uow.projects.get(frame.project_id)
+        proposal = _proposal(uow, frame, annotation)
+    shown = _proposal_mask(ports.storage, proposal, project, frame)
+    reading, digest = SKIPPED, None
+    if not annotation.was_cancelled:
+        mask = result_to_mask(annotation.result, project.classes, frame.height, frame.width, ports.codec)
+        reading, digest = classify(mask, shown), mask_digest(mask)
+        ports.storage.put("masks", digest, pack(mask))
+    is_new = _append(ports, frame, annotation, reading, digest, proposal)
+    return Ingested.STORED if is_new else Ingested.KNOWN
+
+
+def _append(
+    ports: IngestPorts,
+    frame: Frame,
+    annotation: RemoteAnnotation,
+    reading: Reading,
+    digest: str | None,
+    proposal: Prediction | None,
+) -> bool:
+    with ports.database.write() as uow:
+        reader = None if annotation.user_id is None else uow.readers.ensure(annotation.user_id)
+        appended = uow.masks.append(
+            frame_id=frame.id,
+            annotation_id=annotation.id,
+            updated_at=annotation.updated_at,
+            reader_id=reader.id if reader else None,
+            decision=reading.decision,
+            mask_digest=digest,
+            seconds=annotation.lead_time,
+            proposal_id=proposal.id if proposal else None,
+            dice_to_proposal=reading.dice_to_proposal,
+            is_simulated=reader.is_simulated if reader else False,
+            now=ports.clock(),
+        )
+        uow.commit()
+    return appended is not None
+
+
+def _proposal(uow: UnitOfWork, frame: Frame, annotation: RemoteAnnotation) -> Prediction | None:
+    """What the reader saw: by the key that the page sent, else by what was served when the reader began."""
+    key = annotation.parent_prediction
+    found = None if key is None else uow.predictions.find_by_remote(key)
+    found = found or _served_then(uow, frame, annotation)
+    is_shown = found is not None and found.frame_id == frame.id and found.purpose is Purpose.PROPOSAL
+    return found if is_shown else None
+
+
+def _served_then(uow: UnitOfWork, frame: Frame, annotation: RemoteAnnotation) -> Prediction | None:
+    """For a restored draft, whose page has lost the key, and for a live answer, whose key we never learned."""
+    history = served_history(uow, frame.project_id) or uow.models.service_history(frame.project_id)
+    version = version_in_service(history, began_at(annotation))
+    found = None if version is None else uow.predictions.find(frame.id, version)
+    was_there = found is not None and (
+        found.remote_id is not None or annotation.parent_prediction is not None
+    )
+    return found if was_there else None
+
+
+def _proposal_mask(
+    storage: Storage, proposal: Prediction | None, project: Project, frame: Frame
+) -> Mask | None:
+    if proposal is None or proposal.mask_digest is None:
+        return None
+    mask = unpack(storage.get("masks", proposal.mask_digest))
+    return check_mask(mask, len(project.classes), frame.height, frame.width)
+
+
+def _set_aside(ports: IngestPorts, annotation: RemoteAnnotation, message: str) -> Ingested:
+    with ports.database.write() as uow:
+        uow.marks.set_aside(BAD_ANNOTATION, str(annotation.id), message, ports.clock())
+        uow.commit()
+    return Ingested.SET_ASIDE
