@@ -1,7 +1,7 @@
 """The database: the only room that imports SQLAlchemy.
 
-`open_database(url)` brings the schema up to date and gives the `SqlDatabase`. Its `write()` and `read()` open units
-of work with every repository that `loop.ports` asks for; `upgrade` and `current` handle the schema alone.
+`open_database(url)` brings the schema up to date and gives the `SqlDatabase`. Its `write()` and `read()` open
+units of work with every repository that `loop.ports` asks for; `upgrade` and `current` handle the schema.
 """
 
 from db.database import SqlDatabase, SqlUnitOfWork, open_database

@@ -63,7 +63,7 @@ class SqlUnitOfWork:
 
 
 class SqlDatabase:
-    """The database at an address; as no connection is kept, threads and forked processes may share it.
+    """The database at an address; threads and forked processes may share it.
 
     Nothing is opened before the first unit of work. Raises BadRequest for an address of another kind.
     """

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.exc import ArgumentError, DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
 
 from db.foreign_errors import translate
 from db.types import dump_json
@@ -48,22 +49,26 @@ BEGIN: dict[tuple[str, Access], tuple[str, ...]] = {
 
 
 def make_engine(url: str) -> Engine:
-    """An engine without a pool: each unit opens its own connection; threads and forked processes share none.
+    """An engine that threads may share and that survives a fork; nothing is opened yet.
 
+    An SQLite connection is opened for each unit (1 ms), those of PostgreSQL (30 ms) are pooled.
     Raises BadRequest for an address that is neither an SQLite file nor PostgreSQL.
     """
     address = parse_url(url)
+    is_sqlite = sqlite_path(address) is not None
     engine = create_engine(
         address,
-        poolclass=NullPool,
         hide_parameters=True,  # an error text must not carry what a clip or a patient is called
         json_serializer=dump_json,
-        connect_args=_connect_args(address),
+        **(_sqlite_options() if is_sqlite else _postgresql_options()),
     )
     event.listen(engine, "handle_error", translate)
     event.listen(engine, "begin", _begin)
-    if engine.dialect.name == "sqlite":
+    if is_sqlite:
         event.listen(engine, "connect", _prepare_sqlite)
+    else:
+        event.listen(engine, "connect", _note_process)
+        event.listen(engine, "checkout", _refuse_inherited)
     return engine
 
 
@@ -89,17 +94,32 @@ def sqlite_path(address: URL) -> Path | None:
 _ADDRESS_NEED = "sqlite:///path/to/file or postgresql://user:password@host/database"
 
 
-def _connect_args(address: URL) -> dict[str, Any]:
-    if sqlite_path(address):
-        return {"timeout": BUSY_SECONDS}
+def _sqlite_options() -> dict[str, Any]:
+    return {"poolclass": NullPool, "connect_args": {"timeout": BUSY_SECONDS}}
+
+
+def _postgresql_options() -> dict[str, Any]:
     limits = {"lock_timeout": f"{BUSY_SECONDS}s", "idle_in_transaction_session_timeout": "60s"}
-    return {"application_name": "sonoloop", "startup_params": {"TimeZone": "UTC", **limits}}
+    arguments = {"application_name": "sonoloop", "startup_params": {"TimeZone": "UTC", **limits}}
+    # A ping before use finds connections that a restart has cut; without a limit nobody waits for a turn.
+    return {"connect_args": arguments, "pool_pre_ping": True, "max_overflow": -1, "pool_recycle": 1800}
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver must not begin transactions of its own: `_begin` does
     connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _note_process(_connection: object, pooled: ConnectionPoolEntry) -> None:
+    pooled.info["process"] = os.getpid()
+
+
+def _refuse_inherited(_connection: object, pooled: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
+    """A forked process must not speak on its parent's connection: the pool then opens a new one."""
+    if pooled.info["process"] != os.getpid():
+        pooled.dbapi_connection = proxy.dbapi_connection = None  # type: ignore[misc]
+        raise DisconnectionError("opened by the parent process")
 
 
 def _begin(connection: Connection) -> None:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Mapping
 
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import InterfaceError, OperationalError, StatementError
+from sqlalchemy.exc import InterfaceError, StatementError
 
 from loop.errors import BadRequest, Conflict, NotFound, OutOfSpace, SonoloopError, Unavailable
 
@@ -67,6 +67,8 @@ def translate(context: ExceptionContext) -> None:
 
     A mistake in our own SQL has no answer here and stays as it is.
     """
+    if context.is_pre_ping:
+        return  # the pool opens another connection instead
     foreign = context.original_exception
     if isinstance(foreign, SonoloopError):
         raise foreign
@@ -78,15 +80,14 @@ def translate(context: ExceptionContext) -> None:
 
 def _answer(foreign: BaseException, wrapped: StatementError | None) -> Answer | None:
     if isinstance(foreign, sqlite3.Error):
-        found = _sqlite_answer(foreign)
-    elif isinstance(fields := next(iter(foreign.args), None), dict):  # pg8000: the server's own answer
+        return _sqlite_answer(foreign)
+    if isinstance(fields := next(iter(foreign.args), None), dict):  # pg8000: the server's own answer
         state = str(fields.get("C", ""))
-        found = POSTGRESQL_ANSWERS.get(state) or POSTGRESQL_ANSWERS.get(state[:2])
-    elif isinstance(foreign, TypeError | ValueError | OverflowError):
-        found = BAD_VALUE
-    else:
-        found = SILENT if isinstance(foreign, OSError) else None
-    return found or (SILENT if isinstance(wrapped, OperationalError | InterfaceError) else None)
+        return POSTGRESQL_ANSWERS.get(state) or POSTGRESQL_ANSWERS.get(state[:2])
+    if isinstance(foreign, TypeError | ValueError | OverflowError):
+        return BAD_VALUE
+    is_silent = isinstance(foreign, OSError) or isinstance(wrapped, InterfaceError)
+    return SILENT if is_silent else None
 
 
 def _sqlite_answer(foreign: sqlite3.Error) -> Answer | None:

@@ -35,8 +35,11 @@ def upgrade(url: str, revision: str = "head") -> None:
 def current(url: str) -> str | None:
     """The revision that the database is at; None before the first upgrade."""
     engine = make_engine(url).execution_options(access=Access.READ)
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+    try:
+        with engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+    finally:
+        engine.dispose()
 
 
 @contextmanager
@@ -46,9 +49,12 @@ def migrating(url: str) -> Iterator[Connection]:
     path = sqlite_path(engine.url)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-    with engine.connect() as connection, connection.begin():
-        yield connection
-        _check_references(connection)
+    try:
+        with engine.connect() as connection, connection.begin():
+            yield connection
+            _check_references(connection)
+    finally:
+        engine.dispose()
 
 
 def _check_references(connection: Connection) -> None:

@@ -64,7 +64,7 @@ class SqlMasks(Repository[MaskVersion]):
     def current(self, project_id: int) -> list[MaskVersion]:
         """One per labelled frame: the newest trainable version among the latest ones of its annotations.
 
-        By frame id. Of two annotations of the same instant the higher annotation id wins, whichever came first.
+        By frame id. Of two annotations of the same instant the higher annotation id wins, in any order.
         """
         latest = latest_versions(project_id)
         newest = latest.c.updated_at.desc(), latest.c.annotation_id.desc()
