@@ -1,0 +1,169 @@
+"""How the Label Studio process is run: headless, silent towards the internet, its guard opened for us alone."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from adapters.settings import Settings, read_env_file
+from loop.errors import BadRequest
+
+PYTHON = Path(__file__).resolve().parents[2] / ".venv-label-studio" / "bin" / "python"
+"""Label Studio's pins clash with ours, so it lives in an environment of its own."""
+
+BANNED = (
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.0.2.0/24",
+    "192.88.99.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "224.0.0.0/4",
+    "233.252.0.0/24",
+    "240.0.0.0/4",
+    "255.255.255.255/32",
+    "::/128",
+    "::1/128",
+    "::ffff:0:0/96",
+    "::ffff:0:0:0/96",
+    "64:ff9b::/96",
+    "64:ff9b:1::/48",
+    "100::/64",
+    "2001::/32",
+    "2001:20::/28",
+    "2001:db8::/32",
+    "2002::/16",
+    "fc00::/7",
+    "fe80::/10",
+    "ff00::/8",
+)
+"""The networks that Label Studio 1.23 refuses to call by default (private, loopback, reserved)."""
+
+NOWHERE = "http://127.0.0.1:9"  # the discard port: refused at once
+
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def command(settings: Settings) -> list[str]:
+    """The command line of the server; it migrates its database and makes the first account on the way up.
+
+    Ready when `GET /health` answers. The port must be free: Label Studio would silently take the next one.
+    """
+    return [
+        str(PYTHON),
+        *("-m", "label_studio.server", "start", "--no-browser", "--enable-legacy-api-token"),
+        *("--internal-host", settings.host, "--port", str(settings.label_studio_port)),
+    ]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What to lay over the inherited environment. PostgreSQL serves where DJANGO_DB=default and POSTGRE_* are
+    inherited, else SQLite inside the home. Holds secrets. Raises BadRequest for a backend without an address.
+    """
+    return {
+        "LABEL_STUDIO_BASE_DATA_DIR": str(settings.root / "label-studio"),
+        "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
+        "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(settings.frames_dir),
+        "TASK_LOCK_TTL": str(settings.lock_minutes * 60),
+        # Named for a network disk, but what it does is to switch SQLite to WAL: a submit takes half as long.
+        "AZURE_MOUNT_FIX": "1",
+        # Without the cached bytecode a start takes half a minute instead of five seconds.
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": "1",
+        **_accounts(settings),
+        **_silence(settings),
+        **_guard(settings),
+        **_public_address(settings),
+    }
+
+
+def _accounts(settings: Settings) -> dict[str, str]:
+    drawn = read_env_file(settings.root / "secrets.env").get("LABEL_STUDIO_SECRET_KEY")
+    key = {"SECRET_KEY": drawn} if drawn else {}  # else Label Studio draws its own and keeps it
+    return {
+        "LABEL_STUDIO_USERNAME": settings.admin_email,
+        "LABEL_STUDIO_PASSWORD": settings.admin_password.get_secret_value(),
+        "LABEL_STUDIO_USER_TOKEN": settings.label_studio_token.get_secret_value(),
+        "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
+        "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
+        "CORS_ALLOW_ALL_ORIGINS": "false",
+        "LABEL_STUDIO_DEBUG": "false",  # a DEBUG of the person's own would switch on Django's
+        **key,
+    }
+
+
+def _silence(settings: Settings) -> dict[str, str]:
+    """No telemetry, error reports or version checks. The log-in page still makes the server ask GitHub for
+    tips, which no setting turns off: HTTPS goes nowhere, except to our own backend.
+    """
+    own_host = urlsplit(settings.effective_backend_url).hostname or ""
+        return {
+        "LABEL_STUDIO_COLLECT_ANALYTICS": "false",
+        "LABEL_STUDIO_LATEST_VERSION_CHECK": "false",
+        "LABEL_STUDIO_SENTRY_DSN": "",
+        "LABEL_STUDIO_FRONTEND_SENTRY_DSN": "",
+        "HTTPS_PROXY": NOWHERE,
+        "https_proxy": NOWHERE,
+        "NO_PROXY": own_host,
+        "no_proxy": own_host,
+    }
+
+
+def _guard(settings: Settings) -> dict[str, str]:
+    """The guard against requests forged into our network stays on, with a hole for the backend alone."""
+    closed = [str(network) for network in closed_networks(backend_addresses(settings))]
+    return {
+        "SSRF_PROTECTION_ENABLED": "true",
+        "USE_DEFAULT_BANNED_SUBNETS": "false",
+        "USER_ADDITIONAL_BANNED_SUBNETS": ",".join(closed),
+    }
+
+
+def _public_address(settings: Settings) -> dict[str, str]:
+    """Pages use relative addresses unless readers come through a public one."""
+    public = settings.label_studio_public_url
+    if not public.startswith("https://"):
+        return {"LABEL_STUDIO_HOST": public}
+    parts = urlsplit(public)
+    return {
+        "LABEL_STUDIO_HOST": public,
+        "CSRF_TRUSTED_ORIGINS": f"{parts.scheme}://{parts.netloc}",
+        "SESSION_COOKIE_SECURE": "1",
+    }
+
+
+def backend_addresses(settings: Settings) -> list[IPAddress]:
+    """The addresses of the ML backend, which Label Studio must be able to call. Raises BadRequest."""
+    host = urlsplit(settings.effective_backend_url).hostname or ""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as exc:
+        raise BadRequest(
+            f"a backend address whose host {host!r} is unknown", "one that resolves", "set SONOLOOP_BACKEND_URL"
+        ) from exc
+    return sorted({ipaddress.ip_address(entry[4][0]) for entry in found}, key=str)
+
+
+def closed_networks(opened: list[IPAddress]) -> list[IPNetwork]:
+    """The banned networks less exactly the opened addresses; an address outside them changes nothing."""
+    networks = [ipaddress.ip_network(text) for text in BANNED]
+    for address in opened:
+        networks = [part for network in networks for part in _without(network, address)]
+    return networks
+
+
+def _without(network: IPNetwork, address: IPAddress) -> list[IPNetwork]:
+    if address not in network:
+        return [network]
+    return sorted(network.address_exclude(ipaddress.ip_network(address)))  # type: ignore[arg-type]
