@@ -1,0 +1,33 @@
+# ML backend, workers and beat. `--build-arg TORCH=cpu` leaves the CUDA libraries out (about 1.5 GB instead of 6).
+FROM python:3.11.11-slim-bookworm
+
+ARG TORCH=gpu
+ARG UV_VERSION=0.13.9
+ENV NO_ALBUMENTATIONS_UPDATE=1 PYTHONUNBUFFERED=1 PYTHONPATH=/app UV_PYTHON_DOWNLOADS=never
+
+RUN pip install --no-cache-dir "uv==${UV_VERSION}"
+COPY requirements/app.lock /tmp/app.lock
+RUN if [ "$TORCH" = cpu ]; then \
+        grep -vE '^(cuda-|nvidia-|triton)' /tmp/app.lock > /tmp/used.lock && backend=cpu; \
+    else \
+        cp /tmp/app.lock /tmp/used.lock && backend=; \
+    fi \
+    && uv venv --quiet /venv \
+    && uv pip sync --quiet --no-cache --python /venv/bin/python ${backend:+--torch-backend $backend} /tmp/used.lock
+ENV PATH=/venv/bin:$PATH
+
+WORKDIR /app
+COPY loop loop
+COPY trainer trainer
+COPY db db
+COPY adapters adapters
+COPY ml_backend ml_backend
+COPY worker worker
+COPY cli cli
+COPY weights weights
+
+RUN useradd --create-home --uid 10001 sonoloop && mkdir -p /data/frames && chown -R sonoloop /data
+USER sonoloop
+ENV SONOLOOP_HOME=/data
+VOLUME /data
+CMD ["python", "-m", "cli", "--help"]

@@ -1,0 +1,16 @@
+# Label Studio alone: its pins and ours cannot share an environment.
+FROM python:3.11.11-slim-bookworm
+
+ARG UV_VERSION=0.13.9
+ENV PYTHONUNBUFFERED=1 UV_PYTHON_DOWNLOADS=never
+
+RUN pip install --no-cache-dir "uv==${UV_VERSION}"
+COPY requirements/label-studio.lock /tmp/label-studio.lock
+RUN uv venv --quiet /venv && uv pip sync --quiet --no-cache --python /venv/bin/python /tmp/label-studio.lock
+ENV PATH=/venv/bin:$PATH
+
+RUN useradd --create-home --uid 10001 sonoloop && mkdir /label-studio /frames && chown sonoloop /label-studio /frames
+USER sonoloop
+ENV LABEL_STUDIO_BASE_DATA_DIR=/label-studio
+VOLUME /label-studio
+CMD ["label-studio", "start", "--no-browser", "--internal-host", "0.0.0.0", "--port", "8080"]
