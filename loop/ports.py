@@ -287,17 +287,28 @@ class Marks(Protocol):
 class UnitOfWork(Protocol):
     """One transaction over all repositories: use as a context manager, call `commit`; anything else rolls back."""
 
-    projects: Projects
-    frames: Frames
-    readers: Readers
-    models: Models
-    predictions: Predictions
-    masks: Masks
-    rounds: Rounds
-    selections: Selections
-    inbox: Inbox
-    outbox: Outbox
-    marks: Marks
+    @property
+    def projects(self) -> Projects: ...
+    @property
+    def frames(self) -> Frames: ...
+    @property
+    def readers(self) -> Readers: ...
+    @property
+    def models(self) -> Models: ...
+    @property
+    def predictions(self) -> Predictions: ...
+    @property
+    def masks(self) -> Masks: ...
+    @property
+    def rounds(self) -> Rounds: ...
+    @property
+    def selections(self) -> Selections: ...
+    @property
+    def inbox(self) -> Inbox: ...
+    @property
+    def outbox(self) -> Outbox: ...
+    @property
+    def marks(self) -> Marks: ...
 
     def commit(self) -> None:
         """Make the changes durable, then run what `after_commit` collected."""
