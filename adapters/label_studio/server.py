@@ -1,4 +1,4 @@
-"""How the Label Studio process is run: headless, silent towards the internet, its guard opened for us alone."""
+"""How the Label Studio process is run: headless, silent to the internet, its guard opened for us alone."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _silence(settings: Settings) -> dict[str, str]:
     tips, which no setting turns off: HTTPS goes nowhere, except to our own backend.
     """
     own_host = urlsplit(settings.effective_backend_url).hostname or ""
-        return {
+    return {
         "LABEL_STUDIO_COLLECT_ANALYTICS": "false",
         "LABEL_STUDIO_LATEST_VERSION_CHECK": "false",
         "LABEL_STUDIO_SENTRY_DSN": "",
@@ -150,7 +150,9 @@ def backend_addresses(settings: Settings) -> list[IPAddress]:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError as exc:
         raise BadRequest(
-            f"a backend address whose host {host!r} is unknown", "one that resolves", "set SONOLOOP_BACKEND_URL"
+            f"a backend address whose host {host!r} is unknown",
+            "one that resolves",
+            "set SONOLOOP_BACKEND_URL",
         ) from exc
     return sorted({ipaddress.ip_address(entry[4][0]) for entry in found}, key=str)
 

@@ -1,0 +1,132 @@
+"""Label Studio's HTTP API with our errors: reads are repeated when the server is busy, writes never are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, Self
+
+import httpx
+
+from loop.errors import BadRequest, Denied, NotFound, SonoloopError, Unavailable
+
+READ_SECONDS = 60.0
+WRITE_SECONDS = 120.0
+CONNECT_SECONDS = 5.0
+PAUSES = (0.3, 1.0, 3.0)
+"""Seconds between the tries of one read."""
+DETAIL_LENGTH = 300
+
+Params = Mapping[str, str | int | bool]
+
+
+class Api:
+    """One connection pool to one Label Studio, safe to share between threads.
+
+    With a `token` it speaks as that user and keeps no cookies; without one it is a browser's session. Every
+    call raises Unavailable (no answer, overload, broken answer), Denied, NotFound or BadRequest.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str = "",
+        *,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._sleep = sleep
+        self._client = httpx.Client(
+            base_url=self.url,
+            headers={"Authorization": f"Token {token}"} if token else {},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])) if token else None,
+            timeout=httpx.Timeout(WRITE_SECONDS, connect=CONNECT_SECONDS),
+            transport=transport,
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    @property
+    def cookies(self) -> Mapping[str, str]:
+        """The cookies of a browser's session."""
+        return dict(self._client.cookies)
+
+    def get(self, path: str, params: Params | None = None) -> Any:
+        """Read JSON."""
+        return _json(self.read(path, params))
+
+    def read(self, path: str, params: Params | None = None) -> httpx.Response:
+        """Read anything, again after a pause when the server did not answer well."""
+        for pause in PAUSES:
+            try:
+                return self.send("GET", path, params=params, timeout=READ_SECONDS)
+            except Unavailable:
+                self._sleep(pause)
+        return self.send("GET", path, params=params, timeout=READ_SECONDS)
+
+    def post(self, path: str, body: Mapping[str, Any] | Sequence[Any], params: Params | None = None) -> Any:
+        """Create something; sent once."""
+        return _json(self.send("POST", path, params=params, json=body))
+
+    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Change something; sent once."""
+        return _json(self.send("PATCH", path, json=body))
+
+    def delete(self, path: str) -> None:
+        """Delete something; sent once."""
+        self.send("DELETE", path)
+
+    def send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """One request; any answer below 400 is returned, redirects included."""
+        try:
+            response = self._client.request(method, path, **options)
+        except httpx.HTTPError as exc:
+            raise Unavailable(
+                f"no answer from Label Studio ({type(exc).__name__})", todo="see whether it runs, try again"
+            ) from exc
+        if response.status_code >= 400:
+            raise _error(response)
+        return response
+
+
+def _error(response: httpx.Response) -> SonoloopError:
+    status, detail = response.status_code, _detail(response)
+    if status in (401, 403):
+        return Denied(f"a refusal from Label Studio: {detail}", "a valid token", status=status)
+    if status == 404:
+        return NotFound(f"nothing at Label Studio: {detail}", status=status)
+    if status in (408, 429) or status >= 500:
+        return Unavailable(f"an error of Label Studio: {detail}", todo="try again later", status=status)
+    return BadRequest(f"a refusal from Label Studio: {detail}", status=status)
+
+
+def _detail(response: httpx.Response) -> str:
+    """What Label Studio says was wrong, without the trace it may add."""
+    try:
+        body = response.json()
+    except ValueError:
+        return response.reason_phrase or "no reason given"
+    if not isinstance(body, Mapping):
+        return str(body)[:DETAIL_LENGTH]
+    said = body.get("validation_errors") or body.get("detail") or body
+    return str(said)[:DETAIL_LENGTH]
+
+
+def _json(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError as exc:
+        raise Unavailable(
+            "an answer that is not JSON", "Label Studio's API", "check the address of Label Studio"
+        ) from exc

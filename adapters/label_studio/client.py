@@ -1,0 +1,234 @@
+"""What the loop asks of Label Studio, over its HTTP API."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from adapters.label_studio.api import Api
+from loop.errors import BadRequest, NotFound, Unavailable
+from loop.records import NewPrediction, RemoteAnnotation, RemotePrediction, RemoteTask
+
+PAGE = 100
+ID_PAGE = 1000  # ids alone are light: 1,000 take half a second
+IMPORT_BATCH = 500
+CHUNK_LIMIT = 100
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+# The list of tasks answers with these fields alone, at every depth; else each page would carry all predictions.
+TASK_FIELDS = "id,data,updated_at,annotations"
+ANNOTATION_FIELDS = (
+    "task,completed_by,result,was_cancelled,created_at,draft_created_at,lead_time,parent_prediction"
+)
+
+Filter = Mapping[str, Any]
+Json = Mapping[str, Any]
+
+
+class LabelStudioClient:
+    """Implements `loop.ports.LabelStudio`."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def import_tasks(self, project_id: int, data: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Create tasks in order and return their ids; batches before a failing one stay created."""
+        ids: list[int] = []
+        for start in range(0, len(data), IMPORT_BATCH):
+            batch = [{"data": dict(entry)} for entry in data[start : start + IMPORT_BATCH]]
+            answer = self._api.post(f"/api/projects/{project_id}/import", batch, {"return_task_ids": "true"})
+            created = answer.get("task_ids", [])
+            if len(created) != len(batch):
+                raise Unavailable(
+                    f"{len(created)} tasks created", f"{len(batch)}", "list them, import the rest"
+                )
+            ids += created
+        return ids
+
+    def tasks_changed_since(self, project_id: int, since: datetime | None) -> Iterator[RemoteTask]:
+        """Tasks changed at `since` or later, with annotations, oldest change first; None: all tasks.
+
+        A task that changes while pages are read comes again, with its new state; none is passed over.
+        """
+        start, page = since or BEGINNING, 1
+        seen: set[tuple[int, datetime]] = set()
+        while True:
+            entries = self._changed_page(project_id, start, page)
+            tasks = [task_from(entry) for entry in entries]
+            yield from (task for task in tasks if (task.id, task.updated_at) not in seen)
+            if len(tasks) < PAGE:
+                return
+            seen = {(task.id, task.updated_at) for task in tasks}
+            # Going on from the last change, not by page number: a task that leaves an earlier page moves no other.
+            last = tasks[-1].updated_at
+            start, page = (last, 1) if last > start else (start, page + 1)
+
+    def task_ids(self, project_id: int) -> set[int]:
+        """The ids of all tasks."""
+        return {
+            task["id"]
+            for page in self._by_id(project_id, ID_PAGE, {"fields": "task_only", "include": "id"})
+            for task in page
+        }
+
+    def get_task(self, task_id: int) -> RemoteTask:
+        """One task with all its annotations, skipped ones included."""
+        return task_from(self._api.get(f"/api/tasks/{task_id}"))
+
+    def get_annotation(self, annotation_id: int) -> RemoteAnnotation:
+        """One annotation."""
+        return annotation_from(self._api.get(f"/api/annotations/{annotation_id}/"))
+
+    def predictions(self, project_id: int, model_version: str) -> list[RemotePrediction]:
+        """What Label Studio holds of one model version, in order of tasks; an unknown version gives []."""
+        if model_version not in self.model_versions(project_id):
+            return []
+        # The filter finds parts of names: "p1-v1" also finds "p1-v10".
+        of_version = filter_by("predictions_model_versions", "contains", "List", [model_version])
+        pages = self._by_id(project_id, PAGE, {"fields": "all", "include": "id,predictions"}, [of_version])
+        return [
+            RemotePrediction(each["id"], task["id"], model_version, each["score"])
+            for page in pages
+            for task in page
+            for each in task["predictions"]
+            if each["model_version"] == model_version
+        ]
+
+    def model_versions(self, project_id: int) -> dict[str, int]:
+        """How many predictions each version has; those without any are left out."""
+        answer = self._api.get(f"/api/projects/{project_id}/model-versions/", {"extended": "true"})
+        return {each["model_version"]: each["count"] for each in answer.get("static", [])}
+
+    def push_predictions(self, project_id: int, predictions: Sequence[NewPrediction]) -> None:
+        """Create all of one chunk (at most 100); nothing is compared with what is there.
+
+        Raises NotFound when one of the tasks is gone (then none was created), Unavailable when fewer were
+        created.
+        """
+        body = [_new_prediction(each) for each in predictions]
+        if len(body) > CHUNK_LIMIT:
+            raise BadRequest(f"{len(body)} predictions in one push", f"at most {CHUNK_LIMIT}")
+        if not body:
+            return
+        try:
+            answer = self._api.post(f"/api/projects/{project_id}/import/predictions", body)
+        except BadRequest as exc:
+            if 'invalid "task" field' in exc.message:
+                raise NotFound(
+                    "a push for a task that is gone", "tasks of the project", project=project_id
+                ) from exc
+            raise
+        # Label Studio drops what it finds invalid and answers 201 all the same.
+        if answer["created"] != len(body):
+            raise Unavailable(
+                f"{answer['created']} predictions created",
+                f"{len(body)}",
+                "list and push the rest",
+                project=project_id,
+            )
+
+    def set_score(self, prediction_id: int, score: float) -> None:
+        """Move a prediction in the queue; lowest is served first."""
+        self._api.patch(f"/api/predictions/{prediction_id}/", {"score": _finite(score)})
+
+    def set_model_version(self, project_id: int, model_version: str) -> None:
+        """Serve the predictions of this version from the very next task on.
+
+        Raises NotFound for a version that no prediction carries: Label Studio refuses it.
+        """
+        try:
+            self._api.patch(f"/api/projects/{project_id}", {"model_version": model_version})
+        except BadRequest as exc:
+            raise NotFound(
+                "a model version that no prediction carries",
+                "one that was pushed",
+                "push its predictions first",
+                project=project_id,
+                version=model_version,
+            ) from exc
+
+    def _changed_page(self, project_id: int, start: datetime, page: int) -> list[Json]:
+        changed = filter_by("updated_at", "greater_or_equal", "Datetime", _stamp(start))
+        include = f"{TASK_FIELDS},{ANNOTATION_FIELDS}"
+        params = {"fields": "all", "include": include, "page": page, "page_size": PAGE}
+        try:
+            return self._tasks(project_id, params, [changed], "tasks:updated_at")
+        except NotFound:
+            if page > 1:  # the page before was the last, and full
+                return []
+            raise
+
+    def _by_id(
+        self, project_id: int, size: int, params: Mapping[str, str | int], filters: Sequence[Filter] = ()
+    ) -> Iterator[list[Json]]:
+        last = 0
+        sized = {**params, "page_size": size}
+        while True:
+            beyond = [filter_by("id", "greater", "Number", last)] if last else []
+            tasks = self._tasks(project_id, sized, [*filters, *beyond], "tasks:id")
+            yield tasks
+            if len(tasks) < size:
+                return
+            last = tasks[-1]["id"]
+
+    def _tasks(
+        self, project_id: int, params: Mapping[str, str | int], filters: Sequence[Filter], order: str
+    ) -> list[Json]:
+        query = {"filters": {"conjunction": "and", "items": list(filters)}, "ordering": [order]}
+        answer = self._api.get("/api/tasks", {**params, "project": project_id, "query": json.dumps(query)})
+        tasks: list[Json] = answer["tasks"]
+        return tasks
+
+
+def filter_by(column: str, operator: str, kind: str, value: object) -> Filter:
+    """A filter of Label Studio's Data Manager on a column of tasks."""
+    return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
+
+
+def task_from(entry: Json) -> RemoteTask:
+    """A task of the API to our record."""
+    return RemoteTask(
+        id=entry["id"],
+        data=entry["data"],
+        updated_at=datetime.fromisoformat(entry["updated_at"]),
+        annotations=tuple(annotation_from(each) for each in entry["annotations"]),
+    )
+
+
+def annotation_from(entry: Json) -> RemoteAnnotation:
+    """An annotation of the API to our record; who made it comes as an id or as a whole account."""
+    user = entry["completed_by"]
+    return RemoteAnnotation(
+        id=entry["id"],
+        task_id=entry["task"],
+        user_id=user["id"] if isinstance(user, Mapping) else user,
+        result=entry["result"] or [],
+        was_cancelled=entry["was_cancelled"],
+        created_at=datetime.fromisoformat(entry["created_at"]),
+        updated_at=datetime.fromisoformat(entry["updated_at"]),
+        lead_time=entry["lead_time"],
+        parent_prediction=entry["parent_prediction"],
+    )
+
+
+def _new_prediction(prediction: NewPrediction) -> dict[str, Any]:
+    return {
+        "task": prediction.task_id,
+        "model_version": prediction.model_version,
+        "score": _finite(prediction.score),
+        "result": list(prediction.result),
+    }
+
+
+def _finite(score: float) -> float:
+    if not math.isfinite(score):
+        raise BadRequest(f"the place {score}", "a finite number")
+    return float(score)
+
+
+def _stamp(moment: datetime) -> str:
+    """As the filter wants it: UTC, always with a fraction."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
