@@ -91,7 +91,7 @@ def _too_large(got: str) -> BadFrame:
 
 
 def _has_deep_samples(image: Image.Image) -> bool:
-    """Whether samples have more than 8 bits: Pillow drops the low byte of 16-bit colour, so ask its decoder."""
+    """Whether samples have more than 8 bits: Pillow cuts 16-bit colour quietly, so ask its decoder."""
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         return True
     if image.format == "BMP":  # there `;16` counts the bits of a whole pixel

@@ -34,17 +34,19 @@ def place_of(kind: str, digest: str) -> PurePosixPath:
 
 
 def check_content(kind: str, digest: str, data: bytes) -> None:
-    """Refuse damaged content: a model is named by its bytes, a mask by its pixels; the reader of images
-    checks frames.
-
-    Raises BadWeights or BadMask.
+    """Refuse damaged content: a model is named by its bytes, a mask by its pixels; frames are checked by the
+    reader of images. Raises BadWeights or BadMask.
     """
     todo = "take it from a backup, or remove it and make it again"
     if kind == "models" and hashlib.sha256(data).hexdigest() != digest:
-        raise BadWeights(
-            "a weight file whose bytes have changed", "the bytes of its digest", todo, digest=digest
-        )
-    if kind == "masks" and mask_digest(unpack(data)) != digest:
-        raise BadMask(
-            "a stored mask whose pixels have changed", "the pixels of its digest", todo, digest=digest
-        )
+        raise BadWeights("changed bytes of stored weights", "those of the digest", todo, digest=digest)
+    if kind == "masks" and _mask_digest_of(data) != digest:
+        raise BadMask("a damaged stored mask", "the pixels of the digest", todo, digest=digest)
+
+
+def _mask_digest_of(data: bytes) -> str | None:
+    """The digest of a packed mask; None for bytes that hold none."""
+    try:
+        return mask_digest(unpack(data))
+    except BadMask:
+        return None

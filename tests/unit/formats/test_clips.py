@@ -42,7 +42,7 @@ def test_a_short_salt_is_refused() -> None:
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=40))
 def test_any_file_name_has_an_identity(name: str) -> None:
-    assert of(f"clip/{name}").source is ClipSource.FOLDER
+    assert of(f"clip/_{name}").source is ClipSource.FOLDER
 
 
 def test_a_file_name_that_is_no_utf8_has_an_identity() -> None:
