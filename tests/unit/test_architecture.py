@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("loop", "trainer", "db", "adapters", "ml_backend", "worker", "cli")
 ENVIRONMENT_READERS = {
     "adapters/settings.py": "the one reader",
+    "adapters/services/launch.py": "writes a service's variables before it becomes that service",
     "cli/system_parts.py": "CI is the build server's variable, not a setting",
 }
 MAY_BE_BROAD = ("worker", "ml_backend", "cli")
