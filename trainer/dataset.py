@@ -4,6 +4,7 @@ batches.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -95,13 +96,21 @@ def training_batches(frames: FrameSet, recipe: Recipe, seed: int, epoch: int) ->
     repeated.
     """
     augmentation = Augmentation(recipe.augmentation)
-    order = np.random.default_rng([seed, epoch]).permutation(len(frames))
-    batches = [order[i * recipe.batch :][: recipe.batch] for i in range(recipe.steps_per_epoch(len(frames)))]
+    batches = _draw(len(frames), recipe, np.random.default_rng([seed, epoch]))
 
-    def make(indices: NDArray[np.int64]) -> Batch:
-        return to_batch([augmentation(*frames.boxed(i), (seed, epoch, i)) for i in indices.tolist()])
+    def make(step: int) -> Batch:
+        drawn = enumerate(batches[step].tolist())
+        return to_batch([augmentation(*frames.boxed(i), (seed, epoch, step, place)) for place, i in drawn])
 
-    return _made_ahead(make, batches)
+    return _made_ahead(make, range(len(batches)))
+
+
+def _draw(frames: int, recipe: Recipe, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Indices of one epoch's frames, (steps, batch): every frame once before any comes again."""
+    shape = recipe.steps_per_epoch(frames), recipe.batch
+    passes = math.ceil(shape[0] * shape[1] / frames)
+    order = np.concatenate([generator.permutation(frames) for _ in range(passes)])
+    return order[: shape[0] * shape[1]].reshape(shape)
 
 
 def plain_batches(frames: FrameSet, batch: int) -> Iterator[Batch]:

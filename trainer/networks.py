@@ -40,5 +40,6 @@ def _smp(architecture: str, encoder: str, classes: int, encoder_weights: str | N
 
 
 NETWORKS: dict[str, Callable[[int, str | None], nn.Module]] = {
+    "mobilenetv2-unet": partial(_smp, "unet", "mobilenet_v2"),
     "resnet34-unet": partial(_smp, "unet", "resnet34"),
 }

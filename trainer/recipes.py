@@ -14,9 +14,11 @@ class Recipe:
     """How to train. Sizes in px; `size` is a multiple of 32 (the depth of the networks).
 
     With `steps` set, the number of epochs follows from the number of frames: enough for about that many
-    optimiser steps, but at least `min_epochs` and at most `epochs`. `precision` is "float32", "bfloat16",
-    "float16" or "auto" (a timed probe decides). Of the checkpoints of `looks` epochs, the last always among
-    them, the one that is best on the inner split becomes the model.
+    optimiser steps, but at least `min_epochs` and at most `epochs`. An epoch is one pass over the frames,
+    or several on few frames, so that it has at least `epoch_steps`: what is done once an epoch (judging,
+    saving) stays cheap beside it. `precision` is "float32", "bfloat16", "float16" or "auto" (a timed probe
+    decides). Of `looks` epochs, the last always among them, the one that is best on the inner split becomes
+    the model.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Recipe:
     augmentation: str
     steps: int = 0
     min_epochs: int = 1
+    epoch_steps: int = 1
     weight_decay: float = 0.0
     schedule: str = "constant"
     network: str = "resnet34-unet"
@@ -38,7 +41,7 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.size < 32 or self.size % 32:
             raise BadRequest(f"a size of {self.size} px", "a multiple of 32")
-        least = min(self.batch, self.epochs, self.min_epochs, self.looks)
+        least = min(self.batch, self.epochs, self.min_epochs, self.epoch_steps, self.looks)
         if least < 1 or self.learning_rate <= 0 or self.steps < 0:
             raise BadRequest(
                 "a recipe with nothing to do", "batch, epochs, looks and learning rate above zero"
@@ -47,8 +50,8 @@ class Recipe:
             raise BadRequest(f"precision {self.precision!r}", f"one of {', '.join(PRECISIONS)}")
 
     def steps_per_epoch(self, frames: int) -> int:
-        """How many batches one pass takes: a last short batch is left out, except when it is the only one."""
-        return max(1, frames // self.batch)
+        """How many batches make an epoch; of one pass a last short batch is left out."""
+        return max(self.epoch_steps, frames // self.batch)
 
     def planned_epochs(self, frames: int) -> int:
         """How many passes to train for on so many frames."""
@@ -81,9 +84,10 @@ FAST = Recipe(
     name="fast",
     size=256,
     batch=8,
-    epochs=30,
+    epochs=20,
     steps=56,
     min_epochs=4,
+    epoch_steps=8,
     optimizer="adamw",
     learning_rate=1e-3,
     weight_decay=1e-2,
