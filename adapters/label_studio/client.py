@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from adapters.label_studio.api import Api
+from adapters.label_studio.api import Api, Params
 from loop.errors import BadRequest, NotFound, Unavailable
 from loop.records import NewPrediction, RemoteAnnotation, RemotePrediction, RemoteTask
 
@@ -18,7 +18,7 @@ IMPORT_BATCH = 500
 CHUNK_LIMIT = 100
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
-# The list of tasks answers with these fields alone, at every depth; else each page would carry all predictions.
+# The task list answers with these fields alone, at every depth; else each page would carry all predictions.
 TASK_FIELDS = "id,data,updated_at,annotations"
 ANNOTATION_FIELDS = (
     "task,completed_by,result,was_cancelled,created_at,draft_created_at,lead_time,parent_prediction"
@@ -62,7 +62,7 @@ class LabelStudioClient:
             if len(tasks) < PAGE:
                 return
             seen = {(task.id, task.updated_at) for task in tasks}
-            # Going on from the last change, not by page number: a task that leaves an earlier page moves no other.
+            # On from the last change, not by page number: a task that leaves an earlier page moves no other.
             last = tasks[-1].updated_at
             start, page = (last, 1) if last > start else (start, page + 1)
 
@@ -153,7 +153,7 @@ class LabelStudioClient:
     def _changed_page(self, project_id: int, start: datetime, page: int) -> list[Json]:
         changed = filter_by("updated_at", "greater_or_equal", "Datetime", _stamp(start))
         include = f"{TASK_FIELDS},{ANNOTATION_FIELDS}"
-        params = {"fields": "all", "include": include, "page": page, "page_size": PAGE}
+        params: Params = {"fields": "all", "include": include, "page": page, "page_size": PAGE}
         try:
             return self._tasks(project_id, params, [changed], "tasks:updated_at")
         except NotFound:
@@ -162,10 +162,10 @@ class LabelStudioClient:
             raise
 
     def _by_id(
-        self, project_id: int, size: int, params: Mapping[str, str | int], filters: Sequence[Filter] = ()
+        self, project_id: int, size: int, params: Params, filters: Sequence[Filter] = ()
     ) -> Iterator[list[Json]]:
         last = 0
-        sized = {**params, "page_size": size}
+        sized: Params = {**params, "page_size": size}
         while True:
             beyond = [filter_by("id", "greater", "Number", last)] if last else []
             tasks = self._tasks(project_id, sized, [*filters, *beyond], "tasks:id")
@@ -174,9 +174,7 @@ class LabelStudioClient:
                 return
             last = tasks[-1]["id"]
 
-    def _tasks(
-        self, project_id: int, params: Mapping[str, str | int], filters: Sequence[Filter], order: str
-    ) -> list[Json]:
+    def _tasks(self, project_id: int, params: Params, filters: Sequence[Filter], order: str) -> list[Json]:
         query = {"filters": {"conjunction": "and", "items": list(filters)}, "ordering": [order]}
         answer = self._api.get("/api/tasks", {**params, "project": project_id, "query": json.dumps(query)})
         tasks: list[Json] = answer["tasks"]
