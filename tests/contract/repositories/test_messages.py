@@ -1,0 +1,105 @@
+"""Inbox, outbox and marks, on every database."""
+
+from __future__ import annotations
+
+import pytest
+
+from db import SqlDatabase
+from loop.errors import NotFound
+from tests.contract.repositories.rows import NOON, after
+
+
+def test_an_event_is_taken_in_once_even_after_it_was_done(database: SqlDatabase) -> None:
+    event = {
+        "key": "7:2030-06-01:ANNOTATION_CREATED",
+        "action": "ANNOTATION_CREATED",
+        "label_studio_project": 3,
+        "annotation_ids": [7, 2**40],
+        "task_ids": (),
+        "now": after(1),
+    }
+    with database.write() as unit:
+        assert unit.inbox.add(**event)  # type: ignore[arg-type]
+        assert not unit.inbox.add(**event)  # type: ignore[arg-type]
+        found = unit.inbox.pending()[0]
+        unit.inbox.mark_done(found.id, after(2))
+        assert unit.inbox.pending() == []
+        assert not unit.inbox.add(**event)  # type: ignore[arg-type]
+        with pytest.raises(NotFound):
+            unit.inbox.mark_done(404, NOON)
+    assert (found.annotation_ids, found.task_ids, found.received_at) == ((7, 2**40), (), after(1))
+
+
+def test_pending_events_come_in_order_up_to_a_limit(database: SqlDatabase) -> None:
+    with database.write() as unit:
+        for number in range(5):
+            unit.inbox.add(
+                key=str(number),
+                action="TASKS_DELETED",
+                label_studio_project=None,
+                annotation_ids=(),
+                task_ids=(number,),
+                now=NOON,
+            )
+        unit.inbox.mark_done(unit.inbox.pending()[1].id, NOON, error="no such task")
+        assert [event.task_ids for event in unit.inbox.pending(limit=3)] == [(0,), (2,), (3,)]
+
+
+def test_a_message_stays_pending_until_it_is_applied(database: SqlDatabase) -> None:
+    with database.write() as unit:
+        first = unit.outbox.add("model-version", {"project": 1, "name": "p1-v1"}, NOON)
+        second = unit.outbox.add("model-version", {"project": 1, "name": "p1-v2"}, NOON)
+        assert (first.attempts, first.payload) == (0, {"project": 1, "name": "p1-v1"})
+        unit.outbox.mark_failed(first.id, "Label Studio did not answer")
+        unit.outbox.mark_failed(first.id, "Label Studio did not answer")
+        assert [(message.id, message.attempts) for message in unit.outbox.pending()] == [
+            (first.id, 2),
+            (second.id, 0),
+        ]
+        unit.outbox.mark_done(first.id, after(1))
+        assert [message.id for message in unit.outbox.pending()] == [second.id]
+        for call in (lambda: unit.outbox.mark_done(404, NOON), lambda: unit.outbox.mark_failed(404, "x")):
+            with pytest.raises(NotFound):
+                call()
+
+
+def test_a_named_lease_has_one_holder_until_it_expires(database: SqlDatabase) -> None:
+    with database.write() as unit:
+        acquire = unit.marks.acquire
+        assert acquire("reconcile", "a", now=NOON, until=after(10))
+        assert not acquire("reconcile", "b", now=after(9), until=after(20))
+        assert acquire("relay", "b", now=NOON, until=after(10))
+        assert acquire("reconcile", "a", now=after(9), until=after(15))
+        assert not acquire("reconcile", "b", now=after(10), until=after(20))
+        assert acquire("reconcile", "b", now=after(15), until=after(20))
+
+
+def test_only_its_holder_releases_a_lease(database: SqlDatabase) -> None:
+    with database.write() as unit:
+        unit.marks.acquire("reconcile", "a", now=NOON, until=after(10))
+        unit.marks.release("reconcile", "b")
+        assert not unit.marks.acquire("reconcile", "b", now=after(1), until=after(10))
+        unit.marks.release("reconcile", "a")
+        assert unit.marks.acquire("reconcile", "b", now=after(1), until=after(10))
+        unit.marks.release("unknown", "a")
+
+
+def test_a_cursor_keeps_its_last_value(database: SqlDatabase) -> None:
+    with database.write() as unit:
+        assert unit.marks.cursor("reconcile:1") is None
+        unit.marks.set_cursor("reconcile:1", "2030-06-01")
+        unit.marks.set_cursor("reconcile:2", "")
+        unit.marks.set_cursor("reconcile:1", "2030-06-02")
+        assert (unit.marks.cursor("reconcile:1"), unit.marks.cursor("reconcile:2")) == ("2030-06-02", "")
+
+
+def test_what_was_set_aside_is_kept_once_with_its_newest_reason(database: SqlDatabase) -> None:
+    with database.write() as unit:
+        unit.marks.set_aside("annotation", "7", "bad length", after(1))
+        unit.marks.set_aside("frame", "7", "no image", after(2))
+        unit.marks.set_aside("annotation", "7", "bad label", after(3))
+        kept = [(item.kind, item.subject, item.message, item.at) for item in unit.marks.list_set_aside()]
+    assert kept == [
+        ("annotation", "7", "bad label", after(3)),
+        ("frame", "7", "no image", after(2)),
+    ]

@@ -1,0 +1,106 @@
+"""What a project's annotations say now, against a plain-Python reading of the rule, on every database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from db import SqlDatabase
+from loop.records import Decision, Frame, MaskVersion
+from tests.contract.repositories.rows import add_frames, add_project, append_mask
+
+FRAMES = 3
+READERS = 3
+
+
+@dataclass(frozen=True)
+class Event:
+    """One state of an annotation; annotations 0 to 5 lie on frames 0 to 2 by turns."""
+
+    annotation: int
+    second: int
+    decision: Decision
+    reader: int | None
+
+
+EVENTS = st.lists(
+    st.builds(
+        Event,
+        annotation=st.integers(0, 5),
+        second=st.integers(0, 3),
+        decision=st.sampled_from(Decision),
+        reader=st.none() | st.integers(1, READERS),
+    ),
+    max_size=14,
+)
+
+
+def latest_by_rule(stored: Sequence[MaskVersion]) -> list[MaskVersion]:
+    """Per annotation the tombstone if there is one, else the newest; by annotation id."""
+    latest: dict[int, MaskVersion] = {}
+    for version in stored:
+        known = latest.setdefault(version.annotation_id, version)
+        if age_key(version) > age_key(known):
+            latest[version.annotation_id] = version
+    return [latest[annotation] for annotation in sorted(latest)]
+
+
+def age_key(version: MaskVersion) -> tuple[bool, float]:
+    return version.decision is Decision.DELETED, version.updated_at.timestamp()
+
+
+def current_by_rule(latest: Sequence[MaskVersion]) -> list[MaskVersion]:
+    current: dict[int, MaskVersion] = {}
+    trainable = [version for version in latest if version.decision.is_trainable]
+    for version in sorted(trainable, key=lambda version: (version.updated_at, version.annotation_id)):
+        current[version.frame_id] = version
+    return [current[frame_id] for frame_id in sorted(current)]
+
+
+def review_by_rule(latest: Sequence[MaskVersion], frame: Frame) -> bool:
+    own = [version for version in latest if version.frame_id == frame.id]
+    readers = {version.reader_id for version in own if version.decision is Decision.SKIPPED} - {None}
+    return len(readers) >= 2 and not any(version.decision.is_trainable for version in own)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+)
+@given(events=EVENTS, taskless=st.integers(0, FRAMES - 1) | st.none())
+def test_what_counts_as_labelled_unlabelled_and_for_review(
+    database: SqlDatabase, events: list[Event], taskless: int | None
+) -> None:
+    with database.write() as unit:  # never committed, so that each example begins with no row
+        project, other = add_project(unit), add_project(unit)
+        frames = add_frames(unit, project, FRAMES)
+        readers = {None: None} | {user: unit.readers.ensure(user).id for user in range(1, READERS + 1)}
+        if taskless is not None:
+            unit.frames.set_tasks({frames[taskless].id: None})
+        stored = [
+            append_mask(
+                unit,
+                frames[event.annotation % FRAMES],
+                event.annotation,
+                event.decision,
+                event.second,
+                readers[event.reader],
+            )
+            for event in events
+        ]
+        latest = latest_by_rule([version for version in stored if version is not None])
+        current = current_by_rule(latest)
+        labelled = {version.frame_id for version in current}
+        review = [frame.id for frame in frames if review_by_rule(latest, frame)]
+        with_task = [frame.id for index, frame in enumerate(frames) if index != taskless]
+
+        assert unit.masks.latest_of_all(project.id) == latest
+        assert unit.masks.current(project.id) == current
+        assert unit.masks.count_trainable(project.id) == len(labelled)
+        assert [frame.id for frame in unit.frames.for_review(project.id)] == review
+        assert [frame.id for frame in unit.frames.unlabelled(project.id)] == [
+            frame_id for frame_id in with_task if frame_id not in labelled and frame_id not in review
+        ]
+        assert unit.masks.current(other.id) == unit.frames.unlabelled(other.id) == []
