@@ -62,7 +62,7 @@ def ingest_annotation(ports: IngestPorts, frame: Frame | None, annotation: Remot
 
 
 def bury_annotation(ports: IngestPorts, annotation_id: int) -> Ingested:
-    """Append the tombstone of an annotation that Label Studio lost; one that was never mirrored needs none."""
+    """Append the tombstone of an annotation that Label Studio lost; one never mirrored needs none."""
     with ports.database.write() as uow:
         is_new = append_tombstone(uow, annotation_id, ports.clock())
         uow.commit()
@@ -148,7 +148,7 @@ def _served_then(uow: UnitOfWork, frame: Frame, annotation: RemoteAnnotation) ->
     was_there = found is not None and (
         found.remote_id is not None or annotation.parent_prediction is not None
     )
-    return found if was_there else None
+    return found if is_pushed or annotation.parent_prediction is not None else None
 
 
 def _proposal_mask(

@@ -13,7 +13,13 @@ LEGAL_MOVES: dict[RoundState, frozenset[RoundState]] = {
     RoundState.PLANNED: frozenset({RoundState.TRAINING, RoundState.FAILED, RoundState.CANCELLED}),
     RoundState.TRAINING: frozenset({RoundState.GATING, RoundState.FAILED, RoundState.CANCELLED}),
     RoundState.GATING: frozenset(
-        {RoundState.PROMOTED, RoundState.REJECTED, RoundState.FAILED, RoundState.CANCELLED}
+        {
+            RoundState.PROMOTED,
+            RoundState.REJECTED,
+            RoundState.TRAINING,  # its evaluation was lost, or another champion serves by now
+            RoundState.FAILED,
+            RoundState.CANCELLED,
+        }
     ),
     RoundState.PROMOTED: frozenset(),
     RoundState.REJECTED: frozenset(),

@@ -1,0 +1,106 @@
+"""When a round is planned, by which rules rounds go, and the wake-up call for the worker that trains."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from loop.errors import Unavailable
+from loop.gate import GateRule
+from loop.policy import LabelCounts, Trigger, TriggerRule, should_retrain
+from loop.ports import Clock, Database, Job, Queue, UnitOfWork
+from loop.records import Round
+
+
+@dataclass(frozen=True)
+class RoundPorts:
+    """What rounds need."""
+
+    database: Database
+    queue: Queue
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class RoundRules:
+    """How rounds go: when one is due, how it is judged, how long a silent worker keeps it, and how often it
+    is tried.
+    """
+
+    trigger: TriggerRule = field(default_factory=TriggerRule)
+    gate: GateRule = field(default_factory=GateRule)
+    inner_fraction: float = 0.15
+    lease_seconds: float = 60.0
+    max_attempts: int = 3
+    seed: int = 0
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a claim holds without a heartbeat."""
+        return timedelta(seconds=self.lease_seconds)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The new round, if one was due, and why (not)."""
+
+    round: Round | None
+    trigger: Trigger
+
+
+def wake(queue: Queue, job: str, **ids: int | str | bool) -> None:
+    """Send a wake-up call; a broker that is away loses nothing, because the sweeper repeats the call."""
+    with suppress(Unavailable):
+        queue.enqueue(job, **ids)
+
+
+def plan(ports: RoundPorts, rules: RoundRules, project_id: int, *, is_forced: bool = False) -> Planned:
+    """Plan a round when the rule (or a person) asks for one and none is live. Raises NotFound."""
+    with ports.database.read() as uow:
+        trigger = decide_to_plan(uow, rules, project_id, is_forced=is_forced)
+    if not trigger.is_due:
+        return Planned(None, trigger)
+    with ports.database.write() as uow:
+        trigger = decide_to_plan(uow, rules, project_id, is_forced=is_forced)
+        if not trigger.is_due:
+            return Planned(None, trigger)
+        planned = uow.rounds.add(
+            project_id,
+            reason=trigger.reason,
+            seed=rules.seed + len(uow.rounds.list(project_id)) + 1,
+            label_count=uow.masks.count_trainable(project_id),
+            now=ports.clock(),
+        )
+        uow.after_commit(lambda: wake(ports.queue, Job.TRAIN, round_id=planned.id))
+        uow.commit()
+    return Planned(planned, trigger)
+
+
+def decide_to_plan(
+    uow: UnitOfWork, rules: RoundRules, project_id: int, *, is_forced: bool = False
+) -> Trigger:
+    """Whether a round is due now. Raises NotFound."""
+    live = uow.rounds.live(uow.projects.get(project_id).id)
+    if live is not None:
+        return Trigger(False, f"round {live.number} is {live.state}")
+    return should_retrain(count_labels(uow, project_id), rules.trigger, is_forced=is_forced)
+
+
+def count_labels(uow: UnitOfWork, project_id: int) -> LabelCounts:
+    """Count what the trigger looks at: a mask is new when it came after the last round was planned and is not
+    in it.
+    """
+    masks = uow.masks.current(project_id)
+    held_out = {frame.id for frame in uow.frames.list(project_id) if frame.is_held_out}
+    trainable = sum(mask.frame_id not in held_out for mask in masks)
+    rounds = uow.rounds.list(project_id)
+    if not rounds:
+        return LabelCounts(len(masks), 0, trainable)
+    last = rounds[-1]
+    digest = last.training_set_digest
+    learned = (
+        {entry.mask_version_id for entry in uow.rounds.training_set(digest).entries} if digest else set()
+    )
+    new = sum(mask.recorded_at > last.created_at and mask.id not in learned for mask in masks)
+    return LabelCounts(new, max(last.label_count, len(learned)), trainable)
