@@ -126,7 +126,7 @@ def _draw_picture(rng: np.random.Generator, scanner: Scanner, size: int) -> Pict
 def _draw_console(rng: np.random.Generator, scanner: Scanner, size: int) -> Console:
     return Console(
         gain_db=rng.normal(0, 2.4),
-        noise_db=scanner.noise_db + rng.normal(0, 5),
+        noise_db=scanner.noise_db + rng.normal(0, 7),
         residual_db=scanner.residual_db * rng.uniform(0.1, 1.9),
         range_db=scanner.dynamic_range_db * rng.uniform(0.92, 1.08),
         gamma=scanner.gamma * rng.uniform(0.85, 1.15),

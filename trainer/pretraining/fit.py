@@ -14,7 +14,7 @@ from torch import Tensor
 from trainer.augmentation import Augmentation
 from trainer.losses import build_loss, targets
 from trainer.networks import DEFAULT_NETWORK, build_network
-from trainer.preprocess import normalise
+from trainer.preprocess import image_to_tensor, mask_to_box
 from trainer.pretraining.appearance import vary_appearance
 from trainer.pretraining.cache import PhantomSet, draw_set
 from trainer.pretraining.state import TrainingState, save_weights
@@ -28,6 +28,9 @@ class PretrainingConfig:
     epochs: int = 8
     seed: int = 0
     size: int = 256
+    early_size: int = 192
+    """Size px of the first epochs, where a coarse picture teaches as much for half the time."""
+    early_epochs: int = 4
     batch: int = 8
     peak_rate: float = 1e-3
     weight_decay: float = 1e-2
@@ -118,16 +121,17 @@ def _batches(phantoms: PhantomSet, config: PretrainingConfig, epoch: int) -> Ite
     order = np.random.default_rng([config.seed, epoch]).permutation(len(phantoms.images))
     for start in range(0, len(order) - config.batch + 1, config.batch):
         pairs = [
-            _augmented(phantoms, augment, config.seed, epoch, int(i))
-            for i in order[start : start + config.batch]
+            _augmented(phantoms, augment, config, epoch, int(i)) for i in order[start : start + config.batch]
         ]
         images, masks = (np.stack(part) for part in zip(*pairs, strict=True))
         yield torch.from_numpy(images), torch.from_numpy(masks)
 
 
 def _augmented(
-    phantoms: PhantomSet, augment: Augmentation, seed: int, epoch: int, index: int
+    phantoms: PhantomSet, augment: Augmentation, config: PretrainingConfig, epoch: int, index: int
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    image, mask = augment(phantoms.images[index], phantoms.masks[index], (seed, epoch, index))
-    image, mask = vary_appearance(np.random.default_rng([seed, epoch, index]), image, mask)
-    return normalise(image), mask
+    seed = (config.seed, epoch, index)
+    image, mask = augment(phantoms.images[index], phantoms.masks[index], seed)
+    image, mask = vary_appearance(np.random.default_rng(seed), image, mask)
+    size = config.early_size if epoch < config.early_epochs else config.size
+    return image_to_tensor(image, size), mask_to_box(mask, size)

@@ -17,7 +17,17 @@ from trainer.pretraining.fit import one_cycle
 from trainer.pretraining.score import LabelledFolder, score
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-TINY = PretrainingConfig(n_frames=4, epochs=2, size=64, batch=2, workers=1, threads=1, has_bf16=False)
+TINY = PretrainingConfig(
+    n_frames=4,
+    epochs=2,
+    size=96,
+    early_size=64,
+    early_epochs=1,
+    batch=2,
+    workers=1,
+    threads=1,
+    has_bf16=False,
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +46,7 @@ def test_pretraining_writes_fp16_weights_that_a_fresh_network_takes(
         metadata = file.metadata()
     assert metadata["network"] == "resnet34-unet"
     assert metadata["classes"] == "vessel"
-    assert metadata["size"] == "64"
+    assert metadata["size"] == "96"
 
 
 def test_pretraining_reports_every_phantom_and_every_step(made: tuple[Path, list[Progress]]) -> None:
