@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     backend_user: str = Field("label-studio", description="User name of the ML backend's basic auth.")
     backend_password: SecretStr = Field(SecretStr(""), description="Password of the ML backend's basic auth.")
     webhook_secret: SecretStr = Field(SecretStr(""), description="Secret that webhooks carry.")
+    salt: SecretStr = Field(SecretStr(""), description="Secret behind the pseudonyms of clips and patients.")
     lock_minutes: int = Field(30, ge=1, description="How long a served task stays with its reader.")
     min_new_labels: int = Field(20, ge=1, description="New trainable masks that start a round.")
     min_growth: float = Field(0.10, ge=0, description="Or this growth since the last round, if larger.")
