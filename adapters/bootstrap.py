@@ -1,0 +1,164 @@
+"""The composition root: the one place that knows every adapter and hands them out as the loop's ports."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+
+from adapters.brush import SdkBrushCodec
+from adapters.label_studio.api import Api
+from adapters.label_studio.client import LabelStudioClient
+from adapters.queue import BackgroundQueue, CeleryQueue
+from adapters.settings import Settings
+from adapters.storage.images import StoredImages
+from adapters.storage.local import LocalStorage
+from adapters.storage.objects import ObjectStorage
+from adapters.storage.opening import open_storage
+from db import SqlDatabase, open_database
+from loop.mirror import IngestPorts
+from loop.planning import RoundPorts, RoundRules
+from loop.policy import TriggerRule
+from loop.ports import Clock, Database, Segmenter
+from loop.records import ModelVersion
+from loop.serving import ServingPorts
+
+SEGMENTERS_KEPT = 2
+"""The champion and its predecessor; a loaded network takes about 100 MB."""
+
+
+def build(settings: Settings) -> Container:
+    """Everything that one home needs; nothing is opened before it is used."""
+    return Container(settings)
+
+
+def utc_now() -> datetime:
+    """The present as timezone-aware UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Container:
+    """The parts of one home, each made at its first use and kept; heavy imports wait for that moment too."""
+
+    settings: Settings
+    clock: Clock = utc_now
+
+    @cached_property
+    def database(self) -> SqlDatabase:
+        """The database, brought up to the present schema."""
+        return open_database(self.settings.effective_database_url)
+
+    @cached_property
+    def storage(self) -> LocalStorage | ObjectStorage:
+        """Frames, masks and models by digest."""
+        return open_storage(self.settings.root, self.settings.storage_url)
+
+    @cached_property
+    def images(self) -> StoredImages:
+        """Pixels of stored frames."""
+        return StoredImages(self.storage)
+
+    @cached_property
+    def codec(self) -> SdkBrushCodec:
+        """Label Studio's run-length code."""
+        return SdkBrushCodec()
+
+    @cached_property
+    def queue(self) -> CeleryQueue:
+        """Wake-up calls to the workers, sent before the caller goes on."""
+        return CeleryQueue(self.settings)
+
+    @cached_property
+    def background_queue(self) -> BackgroundQueue:
+        """The same for callers that must not wait; calls that cannot be sent are dropped for the sweeper."""
+        return BackgroundQueue(self.queue)
+
+    @cached_property
+    def label_studio_api(self) -> Api:
+        """Label Studio's HTTP API, as the first account."""
+        token = self.settings.label_studio_token.get_secret_value()
+        return Api(self.settings.effective_label_studio_url, token)
+
+    @cached_property
+    def label_studio(self) -> LabelStudioClient:
+        """What the loop asks of Label Studio."""
+        return LabelStudioClient(self.label_studio_api)
+
+    @cached_property
+    def segmenters(self) -> StoredSegmenters:
+        """Loads model versions."""
+        return StoredSegmenters(self.settings, self.database, self.storage)
+
+    @cached_property
+    def ingest_ports(self) -> IngestPorts:
+        """For `loop.ingest`."""
+        return IngestPorts(self.database, self.storage, self.label_studio, self.codec, self.clock)
+
+    @cached_property
+    def round_ports(self) -> RoundPorts:
+        """For `loop.planning`, `loop.rounds`, `loop.sweep` and `loop.versions`."""
+        return RoundPorts(self.database, self.queue, self.clock)
+
+    @cached_property
+    def serving_ports(self) -> ServingPorts:
+        """For `loop.serving`."""
+        return ServingPorts(self.database, self.label_studio, self.clock)
+
+    @cached_property
+    def round_rules(self) -> RoundRules:
+        """When rounds are due and how long a silent worker keeps one."""
+        settings = self.settings
+        trigger = TriggerRule(settings.min_new_labels, settings.min_growth)
+        return RoundRules(trigger=trigger, lease_seconds=settings.lease_seconds, seed=settings.seed)
+
+    def close(self) -> None:
+        """Let go of connections and threads of the parts that were made."""
+        closers: dict[str, Callable[[], None]] = {
+            "background_queue": lambda: self.background_queue.close(),
+            "queue": lambda: self.queue.close(),
+            "label_studio_api": lambda: self.label_studio_api.close(),
+            "database": lambda: self.database.close(),
+        }
+        for name, close in closers.items():
+            if name in self.__dict__:
+                close()
+
+
+class StoredSegmenters:
+    """Implements `loop.ports.Segmenters`: models by digest from storage, the last two kept loaded."""
+
+    def __init__(self, settings: Settings, database: Database, storage: LocalStorage | ObjectStorage) -> None:
+        self._settings = settings
+        self._database = database
+        self._storage = storage
+        self._loaded: OrderedDict[int, Segmenter] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def load(self, model: ModelVersion) -> Segmenter:
+        """The model serving its project's classes. Raises BadWeights, NotFound, Unavailable."""
+        with self._lock:
+            if model.id not in self._loaded:
+                self._loaded[model.id] = self._read(model)
+            self._loaded.move_to_end(model.id)
+            while len(self._loaded) > SEGMENTERS_KEPT:
+                self._loaded.popitem(last=False)
+            return self._loaded[model.id]
+
+    def _read(self, model: ModelVersion) -> Segmenter:
+        from trainer.engine import CHEAP, load_segmenter
+
+        with self._database.read() as uow:
+            project = uow.projects.get(model.project_id)
+        return load_segmenter(
+            self._storage.local_path("models", model.digest),
+            self._settings.threads or os.cpu_count() or 1,
+            digest=model.digest,
+            classes=project.classes,
+            prior_class=project.settings.get("prior") or None,
+            measures=sorted({*CHEAP, self._settings.strategy}),
+        )

@@ -1,0 +1,164 @@
+"""The Flask app that Label Studio calls: each view checks, calls one function, and answers in JSON."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import HTTPException
+
+from adapters.bootstrap import Container
+from loop.errors import BadInput, BadRequest, Conflict, Denied, NotFound, SonoloopError, Unavailable
+from loop.ingest import receive_event
+from loop.planning import plan
+from loop.ports import Job
+from loop.records import Project
+from ml_backend.access import Access
+from ml_backend.champions import Champions
+from ml_backend.protocol import START_TRAINING, body_of, project_key, tasks_of
+
+MAX_BODY_BYTES = 64 << 20
+PREDICTIONS_AT_ONCE = 8
+"""How many /predict may wait for their turn; more would leave no thread for webhooks."""
+
+STATUS: tuple[tuple[type[SonoloopError], int], ...] = (
+    (Denied, 401),
+    (NotFound, 404),
+    (Conflict, 409),
+    (Unavailable, 503),
+    (BadInput, 400),
+    (BadRequest, 400),
+)
+Answer = Response | tuple[Response, int]
+
+log = structlog.get_logger()
+
+
+def create_app(container: Container, champions: Champions) -> Flask:
+    """The server's app over the loaded champions; nothing is opened before the first request."""
+    app = Flask("sonoloop")
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    settings = container.settings
+    access = Access(
+        settings.backend_user,
+        settings.backend_password.get_secret_value(),
+        settings.webhook_secret.get_secret_value(),
+    )
+    views = Views(container, champions, access)
+    app.get("/health")(views.health)
+    app.post("/setup")(views.setup)
+    app.post("/predict")(views.predict)
+    app.post("/webhook")(views.webhook)
+    app.route("/versions", methods=["GET", "POST"])(views.versions)
+    app.register_error_handler(SonoloopError, _answer_own)
+    app.register_error_handler(HTTPException, _answer_http)
+    app.register_error_handler(Exception, _answer_unforeseen)
+    return app
+
+
+class Views:
+    """The calls of Label Studio 1.23."""
+
+    def __init__(self, container: Container, champions: Champions, access: Access) -> None:
+        self._container = container
+        self._champions = champions
+        self._access = access
+        self._waiting = threading.BoundedSemaphore(PREDICTIONS_AT_ONCE)
+
+    def health(self) -> Response:
+        """Answers once the models are loaded: the port is not opened before."""
+        return jsonify(status="UP", model_class="SonoloopModel")
+
+    def setup(self) -> Response:
+        """The version really loaded; empty before any, and for a project that is just being made."""
+        self._access.check_caller(request)
+        key = project_key(body_of(request))
+        project = self._find_project(key) if key is not None else None
+        model = self._champions.of(project) if project else None
+        return jsonify(model_version=model.version.name if model else "")
+
+    def predict(self) -> Response:
+        """As many results as tasks, in order."""
+        self._access.check_caller(request)
+        body = body_of(request)
+        tasks = tasks_of(body)
+        project = self._project(project_key(body))
+        model = self._champions.of(project)
+        if model is None:
+            # An empty answer would be stored as a proposal; an error leaves the page without one.
+            raise Unavailable("a call for predictions before any model", "a model", "label some frames first")
+        with self._turn():
+            return jsonify(results=model.predict(tasks), model_version=model.version.name)
+
+    def webhook(self) -> Answer:
+        """Notes the event and returns at once; the worker asks Label Studio for the rest."""
+        self._access.check_webhook(request)
+        body = body_of(request)
+        if body.get("action") == START_TRAINING:
+            return self._start_training(self._project(project_key(body)))
+        with self._container.database.write() as uow:
+            is_new = receive_event(uow, body, self._container.clock())
+            if is_new:
+                uow.after_commit(lambda: self._container.background_queue.enqueue(Job.INGEST))
+            uow.commit()
+        return jsonify(status="noted" if is_new else "known"), 201 if is_new else 200
+
+    def versions(self) -> Response:
+        """Names of all model versions, newest first; of one project where Label Studio names it."""
+        self._access.check_caller(request)
+        key = project_key(body_of(request)) if request.method == "POST" else None
+        with self._container.database.read() as uow:
+            projects = uow.projects.list() if key is None else [self._project(key)]
+            names = [version.name for each in projects for version in reversed(uow.models.list(each.id))]
+        return jsonify(versions=names)
+
+    def _start_training(self, project: Project) -> Answer:
+        planned = plan(self._container.round_ports, self._container.round_rules, project.id, is_forced=True)
+        log.info("training_asked_for", project=project.id, reason=planned.trigger.reason)
+        if planned.round is None:
+            return jsonify(status="not planned", reason=planned.trigger.reason)
+        return jsonify(status="planned", round=planned.round.number), 201
+
+    def _project(self, label_studio_id: int | None) -> Project:
+        project = self._find_project(label_studio_id) if label_studio_id is not None else None
+        if project is None:
+            raise NotFound(
+                "a project that is not one of ours", "one made by Sonoloop", project=label_studio_id
+            )
+        return project
+
+    def _find_project(self, label_studio_id: int) -> Project | None:
+        with self._container.database.read() as uow:
+            return uow.projects.find_by_label_studio_id(label_studio_id)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._waiting.acquire(blocking=False):
+            raise Unavailable(f"more than {PREDICTIONS_AT_ONCE} calls for predictions", "fewer", "try again")
+        try:
+            yield
+        finally:
+            self._waiting.release()
+
+
+def _answer_own(error: SonoloopError) -> Answer:
+    status = next((number for kind, number in STATUS if isinstance(error, kind)), 500)
+    log.info("request_refused", path=request.path, status=status, reason=error.message)
+    answer = jsonify(error=error.message)
+    if status == 401:
+        answer.headers["WWW-Authenticate"] = 'Basic realm="Sonoloop"'
+    return answer, status
+
+
+def _answer_http(error: HTTPException) -> Answer:
+    return jsonify(error=error.description or error.name), error.code or 500
+
+
+def _answer_unforeseen(error: Exception) -> tuple[Any, int]:
+    log.error("request_failed", path=request.path, exc_info=error)
+    return jsonify(error="an error that nobody foresaw; the backend's log has it"), 500

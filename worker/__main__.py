@@ -1,0 +1,63 @@
+"""`python -m worker train|light|beat`: one worker for training, one for everything short, and the clock.
+
+Both workers run their tasks in threads. A task that trains only watches a process of its own; the others
+spend their time in the database, in Label Studio and in torch, which computes outside Python; and a thread
+hears at once that the worker is asked to end, where a forked child would not.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from celery import Celery
+from celery.apps.beat import Beat
+
+from adapters.bootstrap import build
+from adapters.logging import configure_logging
+from adapters.queue import LIGHT_QUEUE, TRAIN_QUEUE
+from adapters.settings import load_settings
+from worker.app import make_app
+from worker.stopping import Stopping
+
+CONCURRENCY = {TRAIN_QUEUE: 1, LIGHT_QUEUE: 2}
+
+
+def main(arguments: list[str]) -> int:
+    """Run until SIGTERM or Ctrl-C."""
+    role = arguments[0] if arguments else ""
+    if role not in (*CONCURRENCY, "beat"):
+        sys.stderr.write("got no known role; need train, light or beat: python -m worker train\n")
+        return 2
+    settings = load_settings()
+    configure_logging(settings.log_level, role if role == "beat" else f"worker-{role}")
+    container = build(settings)
+    app = make_app(container, Stopping())
+    try:
+        run_beat(app) if role == "beat" else run_worker(app, role)
+    finally:
+        container.close()
+    return 0
+
+
+def run_worker(app: Celery, queue: str) -> None:
+    """Take messages of one queue; a first SIGTERM lets the running tasks come to a safe point."""
+    worker = app.Worker(
+        queues=[queue],
+        concurrency=CONCURRENCY[queue],
+        pool="threads",
+        hostname=f"worker-{queue}@%h",
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        quiet=True,
+    )
+    worker.start()
+
+
+def run_beat(app: Celery) -> None:
+    """Send the scheduled wake-ups; nothing is kept on disk, since all of them may come at any time."""
+    Beat(app=app, scheduler_cls="celery.beat:Scheduler", quiet=True, loglevel="INFO").run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,51 @@
+"""The training process as a worker starts it: `python -m worker.child JOB.json` is `python -m trainer.run
+JOB.json` that gives way to the services of this machine and does not outlive its worker.
+
+The worker keeps the other end of stdin open and writes nothing; when it dies, however it dies, the pipe ends.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+STOP_SECONDS = 8.0
+"""Between the request to end and the end by force: enough for the step or frame under way."""
+NICENESS = 5
+OOM_SCORE = 500
+
+
+def main(arguments: list[str]) -> None:
+    """Train the job whose file is named; exits as `trainer.run` does."""
+    give_way()
+    threading.Thread(target=end_with_parent, args=(sys.stdin.fileno(),), daemon=True).start()
+    sys.argv = ["trainer.run", *arguments]
+    runpy.run_module("trainer.run", run_name="__main__", alter_sys=True)
+
+
+def give_way() -> None:
+    """Let the services have the processor first, and memory too: training can be tried again, a reader's page
+    not.
+    """
+    os.nice(NICENESS)
+    score = Path("/proc/self/oom_score_adj")  # Linux only
+    if score.exists():
+        score.write_text(str(OOM_SCORE))
+
+
+def end_with_parent(descriptor: int) -> None:
+    """Wait until the pipe ends, then end this process as a stop request would, at the latest by force."""
+    while os.read(descriptor, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(STOP_SECONDS)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,118 @@
+"""From a frozen round to the job of a training process: files for digests, the recipe, base weights, the
+champion.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adapters.bootstrap import Container
+from loop.errors import BadInput
+from loop.gate import FrameOutcome
+from loop.records import ModelVersion, Project, Round, TrainingSet
+from loop.rounds import serving_weights
+from loop.serving import is_order_only
+from trainer.job import IMAGENET, JobSpec, Sample
+from trainer.recipes import Recipe, find_recipe
+
+GPU_DEVICE = Path("/dev/nvidiactl")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a job is made from beside the training set; `no `champion`: nothing to compare with."""
+
+    project: Project
+    base: ModelVersion | None
+    champion: ModelVersion | None
+
+    @property
+    def origin(self) -> str:
+        """Where the weights of this round begin: "phantoms", "file", "imagenet" or "scratch"."""
+        if self.base is not None:
+            return self.base.origin
+        return IMAGENET if self.project.settings.get("weights") == IMAGENET else "scratch"
+
+
+def gather_facts(container: Container, round_: Round) -> Facts:
+    """Look up the project, its version 0 (every round begins there again) and its champion."""
+    with container.database.read() as uow:
+        project = uow.projects.get(round_.project_id)
+        first = next((each for each in uow.models.list(project.id) if each.number == 0), None)
+        base = None if first is None or is_order_only(first) else first
+        return Facts(project, base, serving_weights(uow, project.id))
+
+
+def choose_recipe(container: Container, project: Project) -> Recipe:
+    """The project's recipe and size, else the settings'; "auto" is fast on a CPU and the paper's on a GPU."""
+    name = project.settings.get("recipe") or container.settings.recipe
+    if name == "auto":
+        name = "paper" if GPU_DEVICE.exists() else "fast"
+    recipe = find_recipe(str(name))
+    size = int(project.settings.get("size") or container.settings.image_size)
+    return replace(recipe, size=size) if size else recipe
+
+
+def build_job(
+    container: Container, round_: Round, training_set: TrainingSet, facts: Facts, recipe: Recipe, out: Path
+) -> JobSpec:
+    """Every sample with its files. Raises NotFound for content that storage has lost, Unavailable."""
+    storage = container.storage
+    samples = [
+        Sample(
+            entry.frame_id,
+            entry.group,
+            entry.split,
+            storage.local_path("frames", entry.frame_digest),
+            storage.local_path("masks", entry.mask_digest),
+        )
+        for entry in training_set.entries
+    ]
+    base, champion = facts.base, facts.champion
+    return JobSpec(
+        classes=facts.project.classes,
+        recipe=recipe,
+        seed=round_.seed,
+        threads=container.settings.threads or os.cpu_count() or 1,
+        samples=tuple(samples),
+        out=out,
+        base=_base(container, facts),
+        base_digest=base.digest if base else None,
+        champion=storage.local_path("models", champion.digest) if champion else None,
+        champion_digest=champion.digest if champion else None,
+        prior_class=facts.project.settings.get("prior") or None,
+    )
+
+
+def read_outcomes(
+    path: Path,
+) -> tuple[Sequence[FrameOutcome], Sequence[FrameOutcome] | None]:
+    """The candidate's and the champion's outcomes that a training process left; None: there was no champion.
+
+    Raises BadInput when the file is lost or not whole.
+    """
+    try:
+        frames = json.loads(path.read_text())["frames"]
+        candidate = [_outcome(frame, frame["candidate"]) for frame in frames]
+        champion = [_outcome(frame, frame["champion"]) for frame in frames if frame["champion"]]
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise BadInput("an evaluation that cannot be read", "the one of a finished training") from exc
+    return candidate, champion or None
+
+
+def _base(container: Container, facts: Facts) -> str | None:
+    if facts.base is not None:
+        return str(container.storage.local_path("models", facts.base.digest))
+    return IMAGENET if facts.origin == IMAGENET else None
+
+
+def _outcome(frame: Mapping[str, Any], counts: Mapping[str, Any]) -> FrameOutcome:
+    arrays = {name: np.asarray(counts[name], dtype=np.int64) for name in ("tp", "fp", "fn", "tn")}
+    return FrameOutcome(int(frame["frame_id"]), str(frame["group"]), **arrays)

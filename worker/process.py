@@ -1,0 +1,93 @@
+"""A training process seen from its worker: events as they come, and an end that always comes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import IO, Any
+
+import structlog
+
+from worker.child import STOP_SECONDS
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+MAX_LINE = 1 << 20
+
+Event = Mapping[str, Any]
+
+log = structlog.get_logger()
+
+
+class TrainingProcess:
+    """`python -m worker.child JOB.json`, started by the constructor; its stderr is the worker's."""
+
+    def __init__(self, job: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "worker.child", str(job)],
+            cwd=PROJECT_ROOT,
+            stdin=subprocess.PIPE,  # never written: its end tells the child that this process is gone
+            stdout=subprocess.PIPE,
+        )
+        self._events: SimpleQueue[Event | None] = SimpleQueue()
+        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
+        self._reader.start()
+        self._is_silent = False
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has said its last word, which `events` has given."""
+        return self._is_silent
+
+    def events(self, seconds: float) -> list[Event]:
+        """What it has told since the last call: returns at the first event, or after `seconds` with none."""
+        found: list[Event] = []
+        try:
+            event = self._events.get(timeout=seconds)
+            while event is not None:
+                found.append(event)
+                event = self._events.get_nowait()
+            self._is_silent = True
+        except Empty:
+            pass
+        return found
+
+    def stop(self) -> int:
+        """Ask it to end, end it by force after 8 s, and return its exit code."""
+        if self._process.poll() is None:
+            self._process.terminate()
+        return self.wait()
+
+    def wait(self) -> int:
+        """Give it 8 s to end by itself, then end it by force; its exit code, negative: the signal that ended
+        it.
+        """
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        return self._process.returncode
+
+    def _read(self, lines: IO[bytes]) -> None:
+        while line := lines.readline(MAX_LINE):
+            try:
+                event = json.loads(line)
+                if isinstance(event, dict):
+                    self._events.put(event)
+            except ValueError:
+                log.warning("training_output_unreadable", length=len(line))
+        self._events.put(None)

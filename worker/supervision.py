@@ -1,0 +1,70 @@
+"""Seeing a training process through: to its model, to the reason for having none, or to a stop on request."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import structlog
+
+from loop.errors import OutOfMemory, TrainingFailed
+from trainer.endings import BAD_INPUT, EXITS, reason_of
+from worker.process import Event, TrainingProcess
+
+LOOK_SECONDS = 0.25
+OUT_OF_MEMORY = reason_of(OutOfMemory(""))[1]
+FINAL_CODES = frozenset(code for _, reason, code in EXITS if reason != "unavailable") | {BAD_INPUT}
+
+log = structlog.get_logger()
+
+
+class Crashed(TrainingFailed):
+    """A training process that ended without saying why: another attempt goes on from its checkpoint."""
+
+
+def see_through(job: Path, look: Callable[[Iterable[Event]], None]) -> Event:
+    """Run the job in a process of its own and return its "done" event.
+
+    `look` hears of every event, and at least four times a second; what it raises ends the process and is
+    passed on. Raises OutOfMemory, TrainingFailed (the same job would fail again), Crashed.
+    """
+    kills_before = count_oom_kills()
+    process = TrainingProcess(job)
+    log.info("training_started", pid=process.pid)
+    last: Event = {}
+    try:
+        while not process.is_over:
+            events = process.events(LOOK_SECONDS)
+            last = events[-1] if events else last
+            look(events)
+    except BaseException:
+        log.info("training_stopped", pid=process.pid, code=process.stop())
+        raise
+    code = process.wait()
+    log.info("training_ended", pid=process.pid, code=code)
+    if code == 0 and last.get("event") == "done":
+        return last
+    raise failure(code, last, is_oom=count_oom_kills() > kills_before)
+
+
+def failure(code: int, last: Event, *, is_oom: bool) -> TrainingFailed:
+    """The error that an exit code and the last event stand for; `is_oom`: the system ended processes for
+    memory.
+    """
+    said = str(last["message"]) if last.get("event") == "failed" and "message" in last else ""
+    if code == OUT_OF_MEMORY or (code == -signal.SIGKILL and is_oom):
+        return OutOfMemory("a training that ran out of memory", "a smaller batch or size")
+    if code in FINAL_CODES and said:
+        return TrainingFailed(f"a training that failed: {said}")
+    how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+    return Crashed(f"a training process that ended {how}", "", "it goes on from its last checkpoint")
+
+
+def count_oom_kills() -> int:
+    """How many processes the system has ended for want of memory so far; 0 where it does not say (macOS)."""
+    counters = Path("/proc/vmstat")
+    if not counters.exists():
+        return 0
+    lines = (line.split() for line in counters.read_text().splitlines())
+    return sum(int(value) for name, value in lines if name == "oom_kill")

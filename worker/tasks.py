@@ -1,0 +1,143 @@
+"""The tasks: each is one call of the loop. They take ids, may run twice, and leave what fails to the next
+wake-up.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+import structlog
+from celery import Celery
+
+from adapters.bootstrap import Container
+from loop.errors import SonoloopError, Unavailable
+from loop.ingest import drain_inbox, reconcile
+from loop.planning import wake
+from loop.ports import Job
+from loop.records import Project
+from loop.serving import relay_outbox
+from loop.sweep import sweep
+from worker.stopping import Stopping
+from worker.training import run_round
+
+FULL_EVERY = timedelta(hours=24)
+"""How often the mirror is compared with all of Label Studio; by the clock of the database, since a laptop may
+sleep at any fixed hour of the night.
+"""
+LONGEST_LOOK = timedelta(minutes=10)
+
+log = structlog.get_logger()
+
+
+def register(app: Celery, container: Container, stopping: Stopping) -> None:
+    """Give the app its tasks."""
+    tasks = Tasks(container, stopping)
+    calls: dict[str, Callable[..., None]] = {
+        Job.TRAIN: tasks.train,
+        Job.INGEST: tasks.ingest,
+        Job.RECONCILE: tasks.reconcile,
+        Job.PREANNOTATE: tasks.preannotate,
+        Job.RELAY: tasks.relay,
+        Job.SWEEP: tasks.sweep,
+    }
+    for job, call in calls.items():
+        app.task(guarded(job, call), name=job)
+
+
+def guarded(job: str, call: Callable[..., None]) -> Callable[..., None]:
+    """The outermost shell of a task: what we raise on purpose becomes a log line, and the sweeper's next call
+    the repetition; anything else is a bug and goes to Celery's log with its traceback.
+    """
+
+    @functools.wraps(call)
+    def run(**ids: object) -> None:
+        with structlog.contextvars.bound_contextvars(job=job):
+            try:
+                call(**ids)
+            except Unavailable as exc:
+                log.warning("task_put_off", reason=exc.message)
+            except SonoloopError as exc:
+                log.error("task_failed", reason=exc.message)
+
+    return run
+
+
+class Tasks:
+    """What the messages of `loop.ports.Job` set off."""
+
+    def __init__(self, container: Container, stopping: Stopping) -> None:
+        self._container = container
+        self._stopping = stopping
+
+    def train(self, round_id: int) -> None:
+        """Bring one round on."""
+        run_round(self._container, round_id, self._stopping)
+
+    def ingest(self) -> None:
+        """Follow the inbox, then look whether a round is due."""
+        tally = drain_inbox(self._container.ingest_ports)
+        if tally:
+            log.info("inbox_drained", **{kind.name.lower(): count for kind, count in tally.items()})
+            self.sweep()
+
+    def reconcile(self, project_id: int | None = None, full: bool = False) -> None:
+        """Look for changes that no webhook told of, in one project or in all; once a day at everything."""
+        for project in self._projects(project_id):
+            with self._alone(f"reconciling-{project.id}") as is_alone:
+                if is_alone and project.label_studio_id is not None:
+                    self._reconcile(project, full)
+
+    def preannotate(self, project_id: int) -> None:
+        """Bring predictions and the queue's order up to the champion."""
+        raise NotImplementedError
+
+    def relay(self) -> None:
+        """Let Label Studio follow the outbox, then its predictions the champion."""
+        for project_id in relay_outbox(self._container.serving_ports):
+            wake(self._container.queue, Job.PREANNOTATE, project_id=project_id)
+
+    def sweep(self) -> None:
+        """Wake workers for what nobody holds, and plan rounds that are due."""
+        swept = sweep(self._container.round_ports, self._container.round_rules)
+        for round_ in swept.planned:
+            log.info("round_planned", round=round_.id, reason=round_.reason)
+        for round_ in swept.ended:
+            log.warning("round_ended_by_sweeper", round=round_.id, state=round_.state, error=round_.error)
+
+    def _reconcile(self, project: Project, full: bool) -> None:
+        name, now = f"full-look-{project.id}", self._container.clock()
+        with self._container.database.read() as uow:
+            last = uow.marks.cursor(name)
+        is_full = full or last is None or datetime.fromisoformat(last) < now - FULL_EVERY
+        tally = reconcile(self._container.ingest_ports, project.id, full=is_full)
+        if is_full:
+            with self._container.database.write() as uow:
+                uow.marks.set_cursor(name, now.isoformat())
+                uow.commit()
+        log.debug("reconciled", project=project.id, full=is_full, annotations=tally.total())
+
+    def _projects(self, project_id: int | None) -> list[Project]:
+        with self._container.database.read() as uow:
+            return uow.projects.list() if project_id is None else [uow.projects.get(project_id)]
+
+    @contextmanager
+    def _alone(self, name: str) -> Iterator[bool]:
+        """Whether nobody else does the same just now; a look that takes long is not begun twice."""
+        holder = f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"
+        with self._container.database.write() as uow:
+            now = self._container.clock()
+            is_first = uow.marks.acquire(name, holder, now=now, until=now + LONGEST_LOOK)
+            uow.commit()
+        try:
+            yield is_first
+        finally:
+            if is_first:
+                with self._container.database.write() as uow:
+                    uow.marks.release(name, holder)
+                    uow.commit()

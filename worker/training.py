@@ -1,0 +1,205 @@
+"""One attempt at a round: claim, freeze, train in a process of its own, judge. Every step may be the first
+one again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from adapters.bootstrap import Container
+from loop.errors import BadInput, Conflict, LeaseLost, NotFound, OutOfMemory, SonoloopError, Unavailable
+from loop.planning import wake
+from loop.ports import Job
+from loop.records import Round, RoundState
+from loop.rounds import claim, fail, freeze, judge_and_promote, mark_cancelled, record_candidate, reopen
+from trainer.job import JobSpec, read_job
+from trainer.recipes import Recipe
+from worker.folder import RoundFolder, drop_weights_of_others
+from worker.job import Facts, build_job, choose_recipe, gather_facts, read_outcomes
+from worker.process import Event
+from worker.stopping import Stopping
+from worker.supervision import Crashed, see_through
+from worker.watch import Cancelled, Interrupted, TookTooLong, Watch
+
+EVALUATIONS = 2
+"""How often a candidate is compared anew because the champion changed meanwhile."""
+
+log = structlog.get_logger()
+
+
+def run_round(container: Container, round_id: int, stopping: Stopping) -> None:
+    """Bring the round to its end, or as far as this attempt comes; what is left, the next attempt does."""
+    try:
+        claimed = claim(container.round_ports, container.round_rules, round_id)
+    except (Conflict, NotFound) as exc:
+        log.info("round_not_claimed", round=round_id, reason=exc.message)
+        return
+    with structlog.contextvars.bound_contextvars(round=claimed.id, attempt=claimed.attempt):
+        log.info("round_claimed", state=claimed.state)
+        if claimed.state.is_live:
+            Attempt(container, claimed, stopping).run()
+        _tidy(container)
+
+
+class Attempt:
+    """A claimed round on its way; a `LeaseLost` anywhere means that another attempt has it: nothing more is
+    written.
+    """
+
+    def __init__(self, container: Container, claimed: Round, stopping: Stopping) -> None:
+        self._container = container
+        self._ports, self._rules = container.round_ports, container.round_rules
+        self._round = claimed
+        self._folder = RoundFolder(container.settings.root, claimed.id)
+        limit = container.settings.hard_limit_seconds
+        self._watch = Watch(self._ports, self._rules, claimed, limit, stopping.is_asked)
+
+    def run(self) -> None:
+        """Go through all steps and see to it that whatever ends them stands in the round's row."""
+        try:
+            self._go()
+        except LeaseLost as exc:
+            log.warning("lease_lost", reason=exc.message)
+        except Cancelled:
+            with suppress(LeaseLost):
+                mark_cancelled(self._ports, self._round)
+                log.info("round_cancelled")
+        except Interrupted:
+            self._hand_back()
+        except (Crashed, Unavailable) as exc:
+            self._fail(exc.message, is_final=False)
+        except TookTooLong:
+            self._fail(f"it took longer than {self._container.settings.hard_limit_seconds} s", is_final=True)
+        except SonoloopError as exc:
+            self._fail(exc.message, is_final=True)
+        except Exception as exc:  # the outermost shell: a bug must not leave the round hanging
+            log.error("round_failed_unforeseen", exc_info=exc)
+            self._fail(f"an error that nobody foresaw ({type(exc).__name__})", is_final=False)
+
+    def _go(self) -> None:
+        for _ in range(EVALUATIONS):
+            self._watch.beat()
+            facts = gather_facts(self._container, self._round)
+            result = self._earlier_result(facts) or self._train(facts)
+            if self._is_judged(result, facts):
+                return
+        raise Unavailable("a champion that changed during every evaluation", "one that stays", "try again")
+
+    def _earlier_result(self, facts: Facts) -> Mapping[str, Any] | None:
+        """What an attempt left that died between the end of the training and the verdict."""
+        result = self._folder.result()
+        champion = facts.champion.id if facts.champion else None
+        if result is not None and result["champion_id"] == champion:
+            with suppress(BadInput):
+                read_outcomes(Path(result["evaluation"]))
+                return result
+        if self._round.state is RoundState.GATING:
+            self._round = reopen(self._ports, self._round)
+        return None
+
+    def _train(self, facts: Facts) -> Mapping[str, Any]:
+        self._watch.beat(phase="preparing")
+        self._round, training_set = freeze(self._ports, self._rules, self._round, facts.origin)
+        recipe = self._recipe(facts)
+        for is_last in (recipe.batch == 1, True):
+            out = self._folder.new_try(self._round.attempt)
+            job = build_job(self._container, self._round, training_set, facts, recipe, out)
+            try:
+                return self._result(self._see_through(job), facts)
+            except OutOfMemory:
+                if is_last:
+                    raise
+                recipe = recipe.smaller()
+                log.warning("out_of_memory", next_batch=recipe.batch)
+        raise AssertionError("the last try returns or raises")
+
+    def _recipe(self, facts: Facts) -> Recipe:
+        """The one of the try before, whose checkpoint fits no other."""
+        earlier = self._folder.newest_job()
+        return read_job(earlier).recipe if earlier else choose_recipe(self._container, facts.project)
+
+    def _see_through(self, job: JobSpec) -> Event:
+        job = replace(job, resume_from=self._folder.newest_checkpoint())
+        path = job.out / "job.json"
+        job.write(path)
+        return see_through(path, self._look)
+
+    def _look(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if event.get("event") == "set-aside":
+                self._set_aside(str(event.get("frame_id")), str(event.get("message")))
+        self._watch.look(events)
+
+    def _set_aside(self, frame_id: str, message: str) -> None:
+        with self._container.database.write() as uow:
+            uow.marks.set_aside("training-frame", frame_id, message, self._container.clock())
+            uow.commit()
+
+    def _result(self, done: Event, facts: Facts) -> Mapping[str, Any]:
+        """Store the weights by their digest before anything names them, then note how the training ended."""
+        self._container.storage.put("models", done["digest"], Path(done["weights"]).read_bytes())
+        champion = facts.champion.id if facts.champion else None
+        result = {**done, "champion_id": champion}
+        self._folder.keep_result(result)
+        return result
+
+    def _is_judged(self, result: Mapping[str, Any], facts: Facts) -> bool:
+        """Register and judge; False when the champion changed meanwhile, so that another evaluation is
+        needed.
+        """
+        self._watch.beat(phase="judging")
+        candidate, champion = read_outcomes(Path(result["evaluation"]))
+        self._round, version = record_candidate(
+            self._ports,
+            self._round,
+            digest=result["digest"],
+            origin=facts.origin,
+            config=result["config"],
+            metrics=result["metrics"],
+        )
+        try:
+            ended = judge_and_promote(
+                self._ports,
+                self._rules,
+                self._round,
+                candidate=candidate,
+                champion=champion,
+                champion_id=result["champion_id"],
+            )
+        except LeaseLost:
+            raise
+        except Conflict:
+            self._round = reopen(self._ports, self._round)
+            self._folder.forget_result()
+            return False
+        log.info("round_judged", state=ended.state, version=version.name, reason=_reason(ended))
+        return True
+
+    def _fail(self, error: str, *, is_final: bool) -> None:
+        with suppress(LeaseLost):
+            row = fail(self._ports, self._rules, self._round, error, is_final=is_final)
+            log.error("round_attempt_failed", error=error, state=row.state)
+
+    def _hand_back(self) -> None:
+        """Let the next worker have the round at once; the checkpoint is kept."""
+        with suppress(LeaseLost), self._container.database.write() as uow:
+            uow.rounds.release(self._round.id, self._round.attempt)
+            uow.after_commit(lambda: wake(self._ports.queue, Job.TRAIN, round_id=self._round.id))
+            uow.commit()
+        log.info("round_handed_back")
+
+
+def _reason(row: Round) -> str:
+    return row.verdict.reason if row.verdict else ""
+
+
+def _tidy(container: Container) -> None:
+    with container.database.read() as uow:
+        live = [uow.rounds.live(project.id) for project in uow.projects.list()]
+    drop_weights_of_others(container.settings.root, {row.id for row in live if row is not None})
