@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
+from loop.errors import BadRequest
 from trainer.phantoms.fields import Array
 from trainer.phantoms.frame import Scene, draw_layout, draw_scene, layout_mask, render
 from trainer.phantoms.scanner import PRETRAINING_SCANNERS, Scanner
@@ -31,10 +32,10 @@ def draw_clip(
 ) -> PhantomClip:
     """Draw a clip of n_frames square frames of side `size` px; the same arguments give the same bytes.
 
-    Raises ValueError for n_frames below 1 or a size below 64.
+    Raises BadRequest for n_frames below 1 or a size below 64.
     """
     if n_frames < 1 or size < 64:
-        raise ValueError(f"got n_frames {n_frames} and size {size}; need at least 1 and 64")
+        raise BadRequest(f"a clip of {n_frames} frames of {size} px", "at least 1 frame of 64 px")
     rng = np.random.default_rng([seed, size])
     scene = draw_scene(rng, scanner, size)
     motion = _Motion.draw(rng)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from loop.errors import BadRequest
+
 
 @dataclass(frozen=True)
 class Scanner:
@@ -42,15 +44,15 @@ class Scanner:
     border_chance: float = 0.45
 
     def __post_init__(self) -> None:
-        """Refuse values that no machine has."""
+        """Refuse values that no machine has. Raises BadRequest."""
         bad = [
             f.name
             for f in fields(self)
             if f.name not in ("name", "noise_db") and not 0 < getattr(self, f.name) < 200
         ]
         if bad:
-            raise ValueError(
-                f"scanner {self.name!r}: got {', '.join(bad)} outside 0 to 200; need positive values"
+            raise BadRequest(
+                f"scanner {self.name!r} with {', '.join(bad)} outside 0 to 200", "positive values"
             )
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
+from loop.errors import BadRequest
 from trainer.phantoms import (
     CLASSES,
     DEMO_SCANNER,
@@ -88,12 +89,12 @@ def test_vessels_lie_within_the_picture_and_not_on_its_black_borders() -> None:
 
 @pytest.mark.parametrize(("frames", "size"), [(0, 128), (1, 32)])
 def test_an_impossible_clip_is_refused_with_what_is_needed(frames: int, size: int) -> None:
-    with pytest.raises(ValueError, match="need at least 1 and 64"):
+    with pytest.raises(BadRequest, match="at least 1 frame of 64 px"):
         draw_clip(0, frames, size)
 
 
 def test_a_scanner_of_impossible_values_is_refused() -> None:
-    with pytest.raises(ValueError, match="gamma"):
+    with pytest.raises(BadRequest, match="gamma"):
         Scanner("broken", gamma=-1.0)
 
 
