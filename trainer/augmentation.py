@@ -6,6 +6,7 @@ launcher sets it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,7 +31,7 @@ class Augmentation:
             raise BadRequest(f"augmentation {name!r}", f"one of {', '.join(sorted(AUGMENTATIONS))}")
         self._transforms = AUGMENTATIONS[name](albumentations)
         self._pipeline = albumentations.Compose(self._transforms)
-        self.as_dict: dict[str, Any] = albumentations.to_dict(self._pipeline)
+        self.as_dict: dict[str, Any] = json.loads(json.dumps(albumentations.to_dict(self._pipeline)))
         """The whole pipeline in JSON's types: what is kept with a model."""
 
     def __call__(self, image: Picture, index_map: Picture, seed: Sequence[int]) -> tuple[Picture, Picture]:

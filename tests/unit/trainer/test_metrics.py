@@ -71,7 +71,7 @@ def test_masks_that_do_not_fit_are_refused() -> None:
     with pytest.raises(BadMask):
         count(SQUARE, SQUARE[:, :3])
     with pytest.raises(BadMask):
-        count(SQUARE.astype(np.uint8), SQUARE)  # type: ignore[arg-type]
+        count(SQUARE.astype(np.uint8), SQUARE)
 
 
 @settings(max_examples=50, deadline=None)

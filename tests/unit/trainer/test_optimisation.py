@@ -33,7 +33,7 @@ def test_every_optimizer_goes_downhill_at_the_rate_it_is_given(name: str) -> Non
     weight = torch.nn.Parameter(torch.tensor([1.0]))
     optimizer = build_optimizer(replace(FAST, optimizer=name), [weight])
     set_learning_rate(optimizer, 0.5)
-    weight.square().sum().backward()
+    torch.autograd.backward(weight.square().sum())
     optimizer.step()
     assert weight.item() == pytest.approx(0.5, abs=0.01)
 

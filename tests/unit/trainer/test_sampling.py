@@ -21,7 +21,7 @@ def order(
     )
     clips = [str(i) for i in range(len(scores))]
     chosen: NDArray[np.int64] = sampler(np.array(scores), vectors, clips, np.random.default_rng(seed))
-    return chosen.tolist()
+    return [int(index) for index in chosen]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -51,7 +51,7 @@ def test_spread_visits_every_cluster_before_it_comes_back_to_one() -> None:
 
 
 def test_spread_looks_at_direction_and_not_at_gain() -> None:
-    points = [[1, 0], [9, 0], [0, 1]]
+    points = [[1.0, 0.0], [9.0, 0.0], [0.0, 1.0]]
     assert 2 in order(spread, [0.0] * 3, points)[:2]
 
 

@@ -16,7 +16,8 @@ IMAGE = np.zeros((64, 64), np.uint8)
 def vessel(radius: float, softness: float, size: int = 128) -> NDArray[np.float32]:
     """Probabilities (1, size, size) of a round vessel whose border is so many px soft."""
     y, x = np.mgrid[:size, :size] - size / 2
-    return (1 / (1 + np.exp((np.hypot(y, x) - radius) / softness)))[np.newaxis].astype(np.float32)
+    probs = 1 / (1 + np.exp((np.hypot(y, x) - radius) / softness))
+    return np.asarray(probs[np.newaxis], np.float32)
 
 
 def test_entropy_is_one_bit_when_undecided_and_none_when_sure() -> None:

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from loop.errors import BadInput, BadRequest, OutOfMemory, OutOfSpace
+from loop.masks import pack
+from loop.records import Split
+from tests.discs import TINY, disc_job, draw_disc
+from trainer.checkpoint import BEST, CHECKPOINT, load_checkpoint
+from trainer.endings import NonFiniteLoss, Stopped, own_errors, reason_of
+from trainer.job import JobSpec
+from trainer.training import EpochReport, Step, Training, begin, finish, train
+from trainer.weights import describe, load_weights, save_weights
+
+
+@dataclass(frozen=True)
+class Run:
+    digest: str
+    path: Path
+    config: dict[str, Any]
+    reports: list[EpochReport]
+    steps: list[Step]
+
+
+def run(training: Training) -> Run:
+    steps: list[Step] = []
+    reports = list(train(training, steps.append))
+    path, digest, config = finish(training)
+    return Run(digest, path, config, reports, steps)
+
+
+def stopped_after(job: JobSpec, steps: int) -> None:
+    def watch(now: Step) -> None:
+        if now.step == steps:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        list(train(begin(job), watch))
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Three epochs of two steps, undisturbed."""
+    return run(begin(disc_job(tmp_path_factory.mktemp("reference"))))
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: Path, reference: Run) -> None:
+    assert run(begin(disc_job(tmp_path, out="same"))).digest == reference.digest
+    assert run(begin(disc_job(tmp_path, out="other", seed=2))).digest != reference.digest
+
+
+@pytest.mark.parametrize(("steps", "epochs"), [(3, 1), (4, 1), (5, 2)], ids=["within", "judging", "late"])
+def test_an_interrupted_training_ends_as_if_it_had_not_been(
+    tmp_path: Path, reference: Run, steps: int, epochs: int
+) -> None:
+    first = disc_job(tmp_path, out="first")
+    stopped_after(first, steps)
+    training = begin(disc_job(tmp_path, out="second", resume_from=first.out))
+    assert training.progress.epoch == epochs
+    assert run(training).digest == reference.digest
+
+
+def test_held_out_frames_have_no_say_in_the_weights(tmp_path: Path, reference: Run) -> None:
+    job = disc_job(tmp_path)
+    empty = pack(np.zeros((1, 80, 100), np.bool_))
+    for sample in job.of_split(Split.HELD_OUT):
+        sample.mask.write_bytes(empty)
+    assert run(begin(job)).digest == reference.digest
+
+
+def test_the_epoch_that_is_best_on_the_inner_split_becomes_the_model(reference: Run) -> None:
+    dice = [report.dice for report in reference.reports if report.dice is not None]
+    assert len(dice) == 3
+    assert reference.config["epoch"] == len(dice) - dice[::-1].index(max(dice))
+
+
+def test_without_an_inner_split_the_last_epoch_becomes_the_model(tmp_path: Path) -> None:
+    training = begin(disc_job(tmp_path, replace(TINY, steps=2, min_epochs=2), {Split.TRAIN: 4}))
+    assert [report.dice for report in train(training)] == [None, None]
+    assert training.progress.best_epoch == 2
+
+
+def test_reports_tell_how_far_it_is(reference: Run) -> None:
+    assert [report.epoch for report in reference.reports] == [1, 2, 3]
+    assert all(report.seconds > 0 and report.loss > 0 for report in reference.reports)
+    assert reference.reports[-1].eta_seconds == 0 < reference.reports[0].eta_seconds
+    assert {step.step for step in reference.steps} == set(range(7))
+    assert {step.steps for step in reference.steps} == {6}
+
+
+def test_a_checkpoint_of_another_job_or_a_broken_one_is_not_gone_on_with(tmp_path: Path) -> None:
+    job = disc_job(tmp_path)
+    stopped_after(job, 3)
+    assert load_checkpoint(job.out, job) is not None
+    assert load_checkpoint(job.out, replace(job, seed=9)) is None
+    assert load_checkpoint(job.out, replace(job, recipe=TINY.smaller())) is None
+    assert load_checkpoint(tmp_path / "nowhere", job) is None
+    whole = (job.out / CHECKPOINT).read_bytes()
+    (job.out / CHECKPOINT).write_bytes(whole[:-100])
+    assert load_checkpoint(job.out, job) is None
+    (job.out / CHECKPOINT).write_bytes(whole)
+    (job.out / BEST).unlink()
+    assert load_checkpoint(job.out, job) is None
+    assert begin(replace(job, resume_from=job.out)).progress.epoch == 0
+
+
+def test_base_weights_are_where_training_begins(tmp_path: Path) -> None:
+    training = begin(disc_job(tmp_path, seed=5))
+    config = describe(TINY.network, ["vessel"], 64)
+    digest = save_weights(tmp_path / "base", training.network, config)
+    job = disc_job(
+        tmp_path,
+        base=str(tmp_path / "base"),
+        base_digest=digest,
+        classes=("Nerve", "Vein"),
+        prior_class="Vein",
+    )
+    begun = begin(job)
+    old, new = training.network.state_dict(), begun.network.state_dict()
+    assert all(torch.equal(old[n], new[n]) for n in old if not n.startswith("segmentation_head"))
+    assert torch.equal(new["segmentation_head.0.weight"][1], old["segmentation_head.0.weight"][0])
+    assert job.origin == digest
+    with pytest.raises(BadRequest, match="another recipe"):
+        begin(replace(job, recipe=replace(TINY, network="resnet34-unet")))
+
+
+def test_unusable_samples_are_named_and_the_others_are_trained_on(tmp_path: Path) -> None:
+    job = disc_job(tmp_path)
+    job.samples[0].image.write_bytes(b"not a picture")
+    job.samples[1].mask.write_bytes(pack(np.zeros((1, 7, 9), np.bool_)))
+    job.samples[2].mask.unlink()
+    training = begin(job)
+    assert [sample.frame_id for sample, _ in training.frames.rejected] == [0, 1, 2]
+    assert len(training.frames) == 5
+    assert "(1, 80, 100)" in training.frames.rejected[1][1].message
+    for sample in job.of_split(Split.TRAIN):
+        sample.image.unlink(missing_ok=True)
+    with pytest.raises(BadInput, match="none usable"):
+        begin(job)
+
+
+def test_a_loss_that_is_no_number_ends_the_training(tmp_path: Path) -> None:
+    recipe = replace(TINY, learning_rate=1e30, schedule="constant", optimizer="adam")
+    with pytest.raises(NonFiniteLoss):
+        list(train(begin(disc_job(tmp_path, recipe))))
+
+
+def test_the_model_says_how_it_was_made(reference: Run) -> None:
+    _, stored = load_weights(reference.path, reference.digest)
+    assert stored == reference.config
+    assert stored["recipe"] == TINY.to_dict()
+    assert (stored["seed"], stored["precision"], stored["base"]) == (1, "float32", "scratch")
+    assert "Affine" in str(stored["augmentation"])
+
+
+def test_several_classes_are_trained_together(tmp_path: Path) -> None:
+    job = disc_job(tmp_path, replace(TINY, steps=1, min_epochs=1), classes=("Vein", "Artery"))
+    mask = np.concatenate([np.zeros((1, 80, 100), np.bool_), draw_disc(0)[1]])
+    job.samples[0].mask.write_bytes(pack(mask))
+    assert all(np.isfinite(report.loss) for report in train(begin(job)))
+
+
+def test_want_of_memory_and_of_room_are_told_apart_from_other_errors() -> None:
+    with pytest.raises(OutOfMemory) as memory, own_errors():
+        torch.empty(1 << 50)
+    with pytest.raises(OutOfSpace) as room, own_errors(), Path("/dev/full").open("wb", buffering=0) as full:
+        full.write(b"x")
+    with pytest.raises(RuntimeError, match="mat1"), own_errors():
+        torch.zeros(2, 2) @ torch.zeros(3, 3)
+    assert (reason_of(memory.value), reason_of(room.value)) == (("out of memory", 3), ("disk full", 5))
+    assert reason_of(BadInput("x")) == ("bad input", 2)

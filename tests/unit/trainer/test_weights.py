@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from loop.errors import BadRequest, BadWeights, NotFound
+from trainer.networks import NETWORKS, build_network
+from trainer.weights import adapt, channel_sources, describe, load_weights, save_weights
+
+NAME = "mobilenetv2-unet"
+CONFIG = describe(NAME, ["vein"], 64, prior=None)
+X = torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return build_network(NAME, 1).eval()
+
+
+@pytest.fixture(scope="module")
+def file(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    path = tmp_path_factory.mktemp("weights") / "model.safetensors"
+    return path, save_weights(path, network, CONFIG)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@torch.inference_mode()
+def test_every_network_maps_one_grey_channel_to_one_logit_a_class(name: str) -> None:
+    assert build_network(name, 3).eval()(X).shape == (1, 3, 64, 64)
+
+
+def test_unknown_networks_and_no_classes_are_refused() -> None:
+    with pytest.raises(BadRequest, match="resnet34-unet"):
+        build_network("unet", 1)
+    with pytest.raises(BadRequest):
+        build_network(NAME, 0)
+
+
+@torch.inference_mode()
+def test_a_network_survives_its_file_and_equal_networks_have_equal_digests(
+    network: nn.Module, file: tuple[Path, str], tmp_path: Path
+) -> None:
+    loaded, config = load_weights(*file)
+    assert config == CONFIG
+    assert torch.equal(loaded(X), network(X))
+    channels_last = load_weights(*file)[0].to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    assert save_weights(tmp_path / "again", channels_last, CONFIG) == file[1]
+
+
+@torch.inference_mode()
+def test_half_precision_halves_the_file_and_hardly_changes_the_answer(
+    network: nn.Module, tmp_path: Path
+) -> None:
+    save_weights(tmp_path / "full", network, CONFIG)
+    save_weights(tmp_path / "half", network, CONFIG, half=True)
+    assert (tmp_path / "half").stat().st_size < 0.55 * (tmp_path / "full").stat().st_size
+    loaded, _ = load_weights(tmp_path / "half")
+    assert next(loaded.parameters()).dtype == torch.float32
+    assert (loaded(X) - network(X)).abs().max() < 0.05
+
+
+def test_a_missing_a_foreign_a_truncated_and_another_file_are_refused(
+    file: tuple[Path, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "x"
+    with pytest.raises(NotFound):
+        load_weights(path)
+    for data in (b"", b"\x80\x02}q\x00.", file[0].read_bytes()[:-1000], file[0].read_bytes()[:50]):
+        path.write_bytes(data)
+        with pytest.raises(BadWeights):
+            load_weights(path)
+    with pytest.raises(BadWeights, match="fetch the file again"):
+        load_weights(file[0], "0" * 64)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"network": "resnet34-unet"}, {"classes": ["a", "b"]}, {"classes": []}, {"size": "64"}, {"mean": 0.4}],
+)
+def test_a_description_that_does_not_fit_is_refused(
+    network: nn.Module, tmp_path: Path, change: dict[str, object]
+) -> None:
+    save_weights(tmp_path / "x", network, CONFIG | change)
+    with pytest.raises(BadWeights):
+        load_weights(tmp_path / "x")
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    network = build_network(NAME, 1)
+    with torch.no_grad():
+        next(network.parameters()).view(-1)[0] = float("nan")
+    save_weights(tmp_path / "x", network, CONFIG)
+    with pytest.raises(BadWeights, match="NaN"):
+        load_weights(tmp_path / "x")
+
+
+def test_a_single_channel_stands_for_the_prior_class_or_its_namesake_or_the_first() -> None:
+    assert channel_sources(["vessel"], ["Vein", "Artery"]) == [0, None]
+    assert channel_sources(["vessel"], ["Vein", "Artery"], "Artery") == [None, 0]
+    assert channel_sources(["artery"], ["Vein", "Artery"]) == [None, 0]
+    assert channel_sources(["vein"], ["Gefäß"]) == [0]
+    assert channel_sources(["a", "b"], ["b", "c", "a"]) == [1, None, 0]
+
+
+@torch.inference_mode()
+def test_adapted_weights_propose_as_before_for_the_prior_class_and_nothing_for_the_others(
+    network: nn.Module,
+) -> None:
+    torch.manual_seed(3)
+    adapted = adapt(network, CONFIG, ["Nerve", "Vein"], "Vein").eval()
+    logits = adapted(X)
+    assert torch.equal(logits[:, 1:], network(X))
+    assert logits[:, 0].sigmoid().mean() < 0.2
+    torch.manual_seed(3)
+    again = adapt(network, CONFIG, ["Nerve", "Vein"], "Vein").eval()
+    assert torch.equal(again(X), logits), "the fresh channel follows the seed"
+
+
+@torch.inference_mode()
+def test_weights_of_the_same_classes_are_taken_whole(network: nn.Module) -> None:
+    assert torch.equal(adapt(network, CONFIG, ["vein"]).eval()(X), network(X))
