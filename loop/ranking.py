@@ -141,7 +141,9 @@ def insert_places(
     gaps: dict[int, list[Candidate]] = {}
     next_gap: dict[str, int] = {}
     wanted = _wanted_gaps(queue, arrivals, generator)
-    for candidate in sorted(arrivals, key=lambda item: (wanted[item.frame_id], item.frame_id)):
+    for candidate in sorted(
+        arrivals, key=lambda item: (wanted[item.frame_id], -(item.uncertainty or 0.0), item.frame_id)
+    ):
         gap = min(len(queue), max(wanted[candidate.frame_id], next_gap.get(candidate.clip, 0)))
         next_gap[candidate.clip] = gap + math.ceil(rule.window / rule.clip_quota)
         gaps.setdefault(gap, []).append(candidate)

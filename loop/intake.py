@@ -1,0 +1,175 @@
+"""Taking frames in: rows first, then tasks in Label Studio; cut short anywhere, the next call goes on.
+
+A task carries the digest of its frame and nothing else, so that one whose answer was lost is found again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from uuid import uuid4
+
+from loop.errors import BadRequest, Conflict
+from loop.ingest import DELETED_TASK
+from loop.planning import wake
+from loop.ports import Clock, Database, Job, LabelStudio, Queue, UnitOfWork
+from loop.records import Frame, NewFrame, Project
+from loop.splits import choose_held_out
+
+CHUNK = 500
+LEASE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class IntakePorts:
+    """What taking frames in needs; their pixels lie in the storage before."""
+
+    database: Database
+    label_studio: LabelStudio
+    queue: Queue
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class SplitRule:
+    """Which share of the groups is held out for the gate, and the seed of that choice."""
+
+    held_out_fraction: float = 0.20
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Added:
+    """How many frames were new, how many known already, and how many tasks Label Studio got."""
+
+    new: int
+    known: int
+    tasks: int
+
+
+def add_frames(ports: IntakePorts, rule: SplitRule, project_id: int, frames: Sequence[NewFrame]) -> Added:
+    """Store frames whose digest is new, pin what is held out, give every frame a task, and wake the
+    preannotation.
+
+    A frame whose task was deleted in Label Studio gets a new one when it is given again. Raises BadRequest
+    for a project that Label Studio does not have, Conflict while another intake runs, Unavailable (call
+    again: nothing doubles).
+    """
+    with ports.database.write() as uow:
+        project = uow.projects.get(project_id)
+        held_out = held_out_groups(uow, project_id, frames, rule)
+        pinned = [
+            replace(frame, is_held_out=frame.is_held_out or group_of(frame) in held_out) for frame in frames
+        ]
+        new = uow.frames.add(project_id, pinned, ports.clock())
+        late = [
+            frame.id
+            for frame in uow.frames.list(project_id)
+            if frame.group in held_out and not frame.is_held_out
+        ]
+        uow.frames.pin_held_out(late)
+        uow.commit()
+    tasks = import_missing(ports, project, again={frame.digest for frame in frames})
+    wake(ports.queue, Job.PREANNOTATE, project_id=project_id)
+    return Added(new=len(new), known=len(frames) - len(new), tasks=tasks)
+
+
+def held_out_groups(
+    uow: UnitOfWork, project_id: int, arriving: Sequence[NewFrame], rule: SplitRule
+) -> set[str]:
+    """The groups to hold out once these frames have come; one that was labelled before is not held out any
+    more.
+    """
+    known = uow.frames.list(project_id)
+    pinned = {frame.group for frame in known if frame.is_held_out}
+    pinned |= {group_of(frame) for frame in arriving if frame.is_held_out}
+    labelled = uow.frames.get_many([mask.frame_id for mask in uow.masks.current(project_id)])
+    groups = {frame.group for frame in known} | {group_of(frame) for frame in arriving}
+    barred = {frame.group for frame in labelled.values()}
+    return choose_held_out(groups, pinned, rule.held_out_fraction, rule.seed, barred)
+
+
+def group_of(frame: NewFrame) -> str:
+    """What a split must keep together: the patient where known, else the clip."""
+    return frame.patient or frame.clip
+
+
+def import_missing(ports: IntakePorts, project: Project, *, again: Collection[str] = ()) -> int:
+    """Give every frame without a task its task; tasks that Label Studio has already are joined, not made
+    twice.
+
+    Frames whose task was deleted there stay out unless their digest is in `again`. Raises Conflict,
+    BadRequest.
+    """
+    with ports.database.read() as uow:
+        missing = _wanting(uow, project.id, again)
+    if not missing:
+        return 0
+    remote_id = project.label_studio_id
+    if remote_id is None:
+        raise BadRequest(
+            "a project without its Label Studio project", todo="run `sonoloop up`", project=project.id
+        )
+    name, holder = f"intake-{project.id}", uuid4().hex
+    _hold(ports, name, holder)
+    try:
+        return _import(ports, project, remote_id, again, (name, holder))
+    finally:
+        with ports.database.write() as uow:
+            uow.marks.release(name, holder)
+            uow.commit()
+
+
+def frame_data(frame: Frame) -> dict[str, str]:
+    """The data of a frame's task: where its pixels are, and its digest; names may identify a patient, so
+    none.
+    """
+    return {"image": f"/data/local-files/?d=all/{frame.digest}.png", "frame": frame.digest}
+
+
+def _import(
+    ports: IntakePorts, project: Project, remote_id: int, again: Collection[str], lease: tuple[str, str]
+) -> int:
+    orphans = _orphan_tasks(ports, project.id, remote_id)
+    with ports.database.read() as uow:
+        missing = _wanting(uow, project.id, again)
+    joined = {frame.id: orphans[frame.digest] for frame in missing if frame.digest in orphans}
+    _set_tasks(ports, joined)
+    rest = [frame for frame in missing if frame.id not in joined]
+    for start in range(0, len(rest), CHUNK):
+        chunk = rest[start : start + CHUNK]
+        _hold(ports, *lease)
+        task_ids = ports.label_studio.import_tasks(remote_id, [frame_data(frame) for frame in chunk])
+        _set_tasks(ports, {frame.id: task_id for frame, task_id in zip(chunk, task_ids, strict=True)})
+    return len(missing)
+
+
+def _wanting(uow: UnitOfWork, project_id: int, again: Collection[str]) -> list[Frame]:
+    deleted = {entry.subject for entry in uow.marks.list_set_aside() if entry.kind == DELETED_TASK}
+    stay_out = deleted - set(again)
+    return [frame for frame in uow.frames.without_task(project_id) if frame.digest not in stay_out]
+
+
+def _orphan_tasks(ports: IntakePorts, project_id: int, remote_id: int) -> dict[str, int]:
+    """Frame digest to task for the tasks that belong to no frame yet: an import whose answer was lost."""
+    with ports.database.read() as uow:
+        known = {frame.task_id for frame in uow.frames.list(project_id)}
+    if ports.label_studio.task_ids(remote_id) <= known:
+        return {}
+    tasks = ports.label_studio.tasks_changed_since(remote_id, None)
+    return {str(task.data.get("frame")): task.id for task in tasks if task.id not in known}
+
+
+def _set_tasks(ports: IntakePorts, task_of_frame: dict[int, int]) -> None:
+    with ports.database.write() as uow:
+        uow.frames.set_tasks(dict(task_of_frame))
+        uow.commit()
+
+
+def _hold(ports: IntakePorts, name: str, holder: str) -> None:
+    with ports.database.write() as uow:
+        now = ports.clock()
+        if not uow.marks.acquire(name, holder, now=now, until=now + LEASE):
+            raise Conflict("a second intake at the same time", "one", "wait until it is done and call again")
+        uow.commit()
