@@ -10,7 +10,7 @@ from loop.errors import Unavailable
 from loop.gate import GateRule
 from loop.policy import LabelCounts, Trigger, TriggerRule, should_retrain
 from loop.ports import Clock, Database, Job, Queue, UnitOfWork
-from loop.records import Round
+from loop.records import Project, Round
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,21 @@ def decide_to_plan(
     uow: UnitOfWork, rules: RoundRules, project_id: int, *, is_forced: bool = False
 ) -> Trigger:
     """Whether a round is due now. Raises NotFound."""
-    live = uow.rounds.live(uow.projects.get(project_id).id)
+    project = uow.projects.get(project_id)
+    live = uow.rounds.live(project_id)
     if live is not None:
         return Trigger(False, f"round {live.number} is {live.state}")
-    return should_retrain(count_labels(uow, project_id), rules.trigger, is_forced=is_forced)
+    rule = trigger_rule(project, rules.trigger)
+    return should_retrain(count_labels(uow, project_id), rule, is_forced=is_forced)
+
+
+def trigger_rule(project: Project, default: TriggerRule) -> TriggerRule:
+    """The project's own rule, from its settings `min_new_labels` and `min_growth`, else the home's."""
+    own = project.settings
+    return TriggerRule(
+        min_new=int(own.get("min_new_labels", default.min_new)),
+        growth=float(own.get("min_growth", default.growth)),
+    )
 
 
 def count_labels(uow: UnitOfWork, project_id: int) -> LabelCounts:

@@ -1,0 +1,157 @@
+"""`sonoloop demo`: the whole loop from nothing, with a simulated reader in place of people."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from adapters.bootstrap import Container
+from adapters.formats.frames import FrameFile
+from adapters.formats.truth import TruthFolder, parse_classes
+from adapters.label_studio.users import ensure_reader
+from cli.demo_frames import DemoFrames, draw_demo_frames
+from cli.demo_report import render_table, save_rows
+from cli.demo_rounds import Demo, draw_pictures
+from cli.home import DEMO
+from cli.intake import take_in
+from cli.project import ProjectRequest, connect_project, make_project
+from cli.services import begin, wait_until_ready
+from cli.shell import console
+from cli.simulated import EMAIL, KnownTruth, SimulatedReader, TruthFile
+from cli.work import print_address, write_export
+from loop.errors import BadRequest
+from loop.records import Project
+
+
+@dataclass(frozen=True)
+class DemoPlan:
+    """What the demo is asked to do; `frames` None means phantoms, whose truth it draws itself."""
+
+    frames: Path | None
+    truth: Path | None
+    classes: str
+    size: int
+    rounds: int
+    labels: int
+    seed: int
+    recipe: str
+    weights: str
+
+    def check(self) -> None:
+        """Raises BadRequest for frames without truth (or the reverse) and for folders that do not exist."""
+        if (self.frames is None) != (self.truth is None):
+            raise BadRequest(
+                "only one of --frames and --truth", "both, or neither for phantoms", "name the other one"
+            )
+        for folder in (self.frames, self.truth):
+            if folder is not None and not folder.is_dir():
+                raise BadRequest(
+                    "a folder that does not exist", "a folder of frames and one of masks", "check the path"
+                )
+
+    def to_settings(self) -> dict[str, Any]:
+        """What is kept with the project: by it an interrupted demo is recognised and continued."""
+        chosen = {
+            key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()
+        }
+        return {
+            "kind": DEMO,
+            "plan": chosen,
+            "size": self.size,
+            "recipe": "" if self.recipe == "auto" else self.recipe,
+            "seed": self.seed,
+            "min_new_labels": self.labels,
+        }
+
+
+def run_demo(plan: DemoPlan, home: Path | None) -> None:
+    """Run it to the end; begun again after an interruption it goes on where it was."""
+    started = time.monotonic()
+    plan.check()
+    plan = replace(
+        plan, **{name: path.absolute() for name in ("frames", "truth") if (path := getattr(plan, name))}
+    )
+    request = ProjectRequest("Sonoloop demo", parse_classes(plan.classes), plan.weights, plan.to_settings())
+    request.check()
+    container = begin(home)
+    try:
+        frames, truth = _material(plan, container)
+        wait_until_ready(container.settings)
+        project = connect_project(container, _find_or_make(container, request))
+        demo = _prepare(container, project, frames, TruthFolder(truth, request.classes))
+        demo.play(plan.rounds)
+        _finish(container, demo, time.monotonic() - started)
+    finally:
+        container.close()
+
+
+def _material(plan: DemoPlan, container: Container) -> tuple[Path, Path]:
+    """The folders of frames and truth; phantoms are drawn while the services start."""
+    if plan.frames is not None and plan.truth is not None:
+        return plan.frames, plan.truth
+    folder = container.settings.root / "phantoms" / f"seed-{plan.seed}"
+    columns = (TextColumn("drawing phantoms"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("clips", total=None)
+        wanted = DemoFrames(seed=plan.seed)
+        return draw_demo_frames(
+            wanted, folder, lambda done, total: progress.update(task, completed=done, total=total)
+        )
+
+
+def _find_or_make(container: Container, request: ProjectRequest) -> Project:
+    with container.database.read() as uow:
+        for project in reversed(uow.projects.list()):
+            is_same = project.settings.get("plan") == request.settings["plan"]
+            if is_same and not project.settings.get("is_finished"):
+                console.print(f"going on with project {project.id}, which was interrupted")
+                return project
+    return make_project(container, request)
+
+
+def _prepare(container: Container, project: Project, frames: Path, truth: TruthFolder) -> Demo:
+    files: dict[str, TruthFile] = {}
+
+    def remember(frame: FrameFile) -> None:
+        files.setdefault(frame.digest, TruthFile(frame.relative, frame.height, frame.width))
+
+    take_in(container, project, frames, remember)
+    known = KnownTruth(truth, files)
+    if not known:
+        raise BadRequest(
+            "no usable truth mask", "a PNG of the frame's name and size", "check --truth and --classes"
+        )
+    settings = container.settings
+    session = ensure_reader(container.label_studio_api, EMAIL, settings.label_studio_token.get_secret_value())
+    with container.database.write() as uow:
+        uow.readers.mark_simulated(session.user_id)
+        uow.commit()
+    assert project.label_studio_id is not None
+    reader = SimulatedReader(session, project.label_studio_id, project.classes, known, container.codec)
+    return Demo(container, project.id, reader, known)
+
+
+def _finish(container: Container, demo: Demo, seconds: float) -> None:
+    folder = container.settings.root / "exports" / f"demo-{demo.project.id}-{time.strftime('%Y%m%d-%H%M%S')}"
+    write_export(container, demo.project, folder)
+    save_rows(demo.rows, folder / "rounds.json")
+    draw_pictures(demo, folder)
+    with container.database.write() as uow:
+        project = uow.projects.get(demo.project.id)
+        uow.projects.set_settings(project.id, {**project.settings, "is_finished": True})
+        uow.commit()
+    console.print(render_table(demo.rows))
+    console.print(
+        f"learning curve  {folder / 'learning-curve.png'}\noverlays        {folder / 'overlays.png'}",
+        soft_wrap=True,
+    )
+    console.print(
+        f"COCO and masks  {folder}\ndone in {seconds / 60:.1f} minutes; everything keeps running for you:",
+        soft_wrap=True,
+    )
+    print_address(container, demo.project)
+    console.print("  ./sonoloop status shows it, ./sonoloop down stops it")

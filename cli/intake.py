@@ -1,0 +1,83 @@
+"""Taking a folder of frames into a project, with progress; a bad file is set aside and stops nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from adapters.bootstrap import Container
+from adapters.formats.frames import FrameFile, RejectedFile, walk_frames
+from cli.shell import console
+from loop.intake import Added, IntakePorts, SplitRule, add_frames
+from loop.records import NewFrame, Project
+
+
+@dataclass
+class FolderRead:
+    """What a folder held: usable frames, how clips were recognised, and what was refused."""
+
+    frames: list[NewFrame] = field(default_factory=list)
+    sources: Counter[str] = field(default_factory=Counter)
+    rejected: list[RejectedFile] = field(default_factory=list)
+
+
+def take_in(
+    container: Container,
+    project: Project,
+    folder: Path,
+    on_frame: Callable[[FrameFile], None] = lambda frame: None,
+) -> Added:
+    """Read, check, store and import a folder, and say what came of it; the same folder again adds nothing.
+
+    Raises BadRequest for a folder that is none or an unusable index.csv, Unavailable when Label Studio is away.
+    """
+    read = _read_folder(container, folder, on_frame)
+    _set_aside(container, read.rejected)
+    ports = IntakePorts(container.database, container.label_studio, container.queue, container.clock)
+    rule = SplitRule(
+        container.settings.held_out_fraction, int(project.settings.get("seed", container.settings.seed))
+    )
+    added = add_frames(ports, rule, project.id, read.frames)
+    _report(read, added)
+    return added
+
+
+def _read_folder(container: Container, folder: Path, on_frame: Callable[[FrameFile], None]) -> FolderRead:
+    read = FolderRead()
+    salt = container.settings.salt.get_secret_value().encode()
+    columns = (TextColumn("reading frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("frames", total=None)
+        for item in walk_frames(
+            folder, salt, lambda done, total: progress.update(task, completed=done, total=total)
+        ):
+            if isinstance(item, RejectedFile):
+                read.rejected.append(item)
+                continue
+            container.storage.put("frames", item.digest, item.png)
+            read.frames.append(item.to_new_frame())
+            read.sources[item.clip_source.value] += 1
+            on_frame(item)
+    return read
+
+
+def _set_aside(container: Container, rejected: list[RejectedFile]) -> None:
+    with container.database.write() as uow:
+        for item in rejected:
+            uow.marks.set_aside("file", item.subject, item.error.message, container.clock())
+        uow.commit()
+
+
+def _report(read: FolderRead, added: Added) -> None:
+    clips = len({frame.clip for frame in read.frames})
+    how = ", ".join(f"{count} by {source}" for source, count in read.sources.items())
+    console.print(
+        f"{added.new} new frames, {added.known} known already; {clips} clips ({how or 'no frames'})"
+    )
+    for item in read.rejected:
+        console.print(f"  [yellow]set aside[/] {escape(str(item.relative))}: {escape(item.error.message)}")

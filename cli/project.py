@@ -1,0 +1,111 @@
+"""Making a project: its row, its base weights, its twin in Label Studio; every step may be repeated."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adapters.bootstrap import Container
+from adapters.formats.truth import ClassMap
+from adapters.label_studio.provision import (
+    BackendPlan,
+    ProjectPlan,
+    ensure_backend,
+    ensure_frames,
+    ensure_project,
+)
+from loop.errors import BadRequest
+from loop.records import ModelVersion, Project
+from loop.serving import put_into_service
+
+BASE_WEIGHTS = Path(__file__).resolve().parents[1] / "weights" / "base-v0.safetensors"
+WITHOUT_FILE = ("scratch", "imagenet")
+
+
+@dataclass(frozen=True)
+class ProjectRequest:
+    """What a person asks for. `weights` is "base", "scratch", "imagenet" or a file; `settings` go into the row."""
+
+    title: str
+    classes: ClassMap
+    weights: str
+    settings: Mapping[str, Any]
+
+    def check(self) -> None:
+        """Raises BadRequest for a prior class that is none, and for weights that are not there."""
+        prior = self.settings.get("prior")
+        if prior and prior not in self.classes.names:
+            raise BadRequest(
+                f"the prior class {prior!r}", f"one of {', '.join(self.classes.names)}", "mend --prior"
+            )
+        if self.weights not in ("base", *WITHOUT_FILE) and not Path(self.weights).is_file():
+            raise BadRequest(
+                "a weight file that does not exist", "a file, base, imagenet or scratch", "mend --weights"
+            )
+
+
+def make_project(container: Container, request: ProjectRequest) -> Project:
+    """Store the project with version 0 as its first champion, in one transaction. Raises BadRequest, BadWeights."""
+    request.check()
+    digest, origin, config = _version_zero(container, request)
+    now = container.clock()
+    with container.database.write() as uow:
+        settings = {
+            **request.settings,
+            "weights": request.weights if request.weights in WITHOUT_FILE else origin,
+        }
+        project = uow.projects.add(request.title, request.classes.names, settings)
+        version = uow.models.add(
+            project.id, digest=digest, round_id=None, origin=origin, config=config, metrics={}, now=now
+        )
+        put_into_service(uow, project.id, version.id, now)
+        project = uow.projects.get(project.id)
+        uow.commit()
+    return project
+
+
+def connect_project(container: Container, project: Project) -> Project:
+    """Make or repair the project in Label Studio with frames, backend and webhook. Raises Unavailable, NotFound."""
+    settings = container.settings
+    with container.database.read() as uow:
+        version = _champion(uow.models.get, project)
+    plan = ProjectPlan(f"project {project.id}", project.title, project.classes, version.name)
+    remote = ensure_project(container.label_studio_api, plan, project.label_studio_id)
+    if remote != project.label_studio_id:
+        with container.database.write() as uow:
+            uow.projects.set_label_studio_id(project.id, remote)
+            uow.commit()
+    ensure_frames(container.label_studio_api, remote, settings.frames_dir / "all")
+    backend = BackendPlan(
+        settings.effective_backend_url,
+        settings.backend_user,
+        settings.backend_password.get_secret_value(),
+        settings.webhook_secret.get_secret_value(),
+    )
+    ensure_backend(container.label_studio_api, remote, backend)
+    with container.database.read() as uow:
+        return uow.projects.get(project.id)
+
+
+def _champion(get: Any, project: Project) -> ModelVersion:
+    version: ModelVersion = get(project.champion_id)
+    return version
+
+
+def _version_zero(container: Container, request: ProjectRequest) -> tuple[str, str, dict[str, Any]]:
+    """Digest, origin and config of the first version; without a file it is the one that draws nothing."""
+    if request.weights in WITHOUT_FILE:
+        nothing = hashlib.sha256(b"no weights").hexdigest()
+        return nothing, "none", {"network": "", "classes": list(request.classes.names)}
+    from trainer.weights import load_weights
+
+    path = BASE_WEIGHTS if request.weights == "base" else Path(request.weights)
+    _, config = load_weights(path)
+    data = path.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    container.storage.put("models", digest, data)
+    prior = {"prior_class": request.settings["prior"]} if request.settings.get("prior") else {}
+    return digest, "phantoms" if request.weights == "base" else "file", {**config, **prior}
