@@ -1,4 +1,4 @@
-"""Readers' accounts and the links they are given. Label Studio Community has no roles: a reader may do all."""
+"""Readers' accounts and the links they are given. Label Studio Community has no roles: readers may do all."""
 
 from __future__ import annotations
 

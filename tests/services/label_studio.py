@@ -1,0 +1,173 @@
+"""One real Label Studio for a whole test run, started as the product starts it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from adapters.label_studio import server
+from adapters.label_studio.api import Api
+from adapters.label_studio.session import ReaderSession
+from adapters.label_studio.users import ensure_reader
+from adapters.settings import Settings, process_environment
+from cli.system_parts import is_ci
+
+ROOT = Path(__file__).resolve().parents[2]
+DATABASE = "label_studio.sqlite3"
+START_SECONDS = 170.0
+READER_PASSWORD = "Reader-pass-1"
+
+
+@dataclass(frozen=True)
+class LabelStudioServer:
+    """A running server; `settings` are those it was started with.
+
+    `frames` is its document root: the file `all/x.png` in it has the address `/data/local-files/?d=all/x.png`
+    once the storage of some project opens the folder.
+    """
+
+    settings: Settings
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return self.settings.effective_label_studio_url
+
+    @property
+    def token(self) -> str:
+        """The admin's token for the API."""
+        return self.settings.label_studio_token.get_secret_value()
+
+    @property
+    def email(self) -> str:
+        """The admin's account."""
+        return self.settings.admin_email
+
+    @property
+    def password(self) -> str:
+        return self.settings.admin_password.get_secret_value()
+
+    @property
+    def frames(self) -> Path:
+        return self.settings.frames_dir
+
+    def api(self) -> Api:
+        """A connection that speaks as the admin; close it."""
+        return Api(self.url, self.token)
+
+    def reader(self, email: str) -> ReaderSession:
+        """A logged-in reader, signed up when new; close it."""
+        with self.api() as api:
+            return ensure_reader(api, email, READER_PASSWORD)
+
+
+@pytest.fixture(scope="session")
+def label_studio_server() -> Iterator[LabelStudioServer]:
+    """A real Label Studio, shared by the whole run: make a project of your own in it.
+
+    Starts in half a minute, later in five seconds. A missing environment skips the test, or fails it on a
+    build server.
+    """
+    if not server.PYTHON.exists():
+        reason = "Label Studio: not installed; run `./sonoloop test`, which makes its environment"
+        (pytest.fail if is_ci() else pytest.skip)(reason)
+    with running_label_studio() as running:
+        yield running
+
+
+@contextmanager
+def running_label_studio(**settings: object) -> Iterator[LabelStudioServer]:
+    """A server of your own on a free port, in a folder that is gone afterwards; `settings` override ours."""
+    home = Path(tempfile.mkdtemp(prefix="sonoloop-label-studio-"))
+    own: dict[str, object] = {
+        "label_studio_port": free_port(),
+        "admin_password": SecretStr("Admin-pass-1"),
+        "label_studio_token": SecretStr("0123456789abcdef0123456789abcdef01234567"),
+    }
+    made = Settings(home=home, **{**own, **settings})  # type: ignore[arg-type]
+    (made.frames_dir / "all").mkdir(parents=True)
+    log, database = home / "label-studio.log", home / "label-studio" / DATABASE
+    _copy_database(_template(), database)
+    try:
+        with log.open("wb") as output, _started(made, output) as process:
+            _wait_until_up(made.effective_label_studio_url, process, log)
+            if not _template().exists():
+                _copy_database(database, _template())
+            yield LabelStudioServer(made, log)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _template() -> Path:
+    """The empty database that the first start made, for the starts of later runs: its migrations take half a
+    minute. Another Label Studio has another one.
+    """
+    lock = (ROOT / "requirements" / "label-studio.lock").read_bytes()
+    return ROOT / ".pytest_cache" / "label-studio" / hashlib.sha256(lock).hexdigest()[:16] / DATABASE
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    if not source.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{target.name}.{os.getpid()}")
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(part)) as new:
+        old.backup(new)
+    part.replace(target)
+
+
+@contextmanager
+def _started(settings: Settings, output: object) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        server.command(settings),
+        env=process_environment(server.environment(settings)),
+        cwd=settings.root,
+        stdin=subprocess.DEVNULL,
+        stdout=output,  # type: ignore[call-overload]
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        assert process.poll() is None, f"Label Studio ended while starting:\n{_tail(log)}"
+        try:
+            if httpx.get(f"{url}/health", timeout=2, trust_env=False).status_code == 200:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.25)
+    raise AssertionError(f"Label Studio did not answer at {url} within {START_SECONDS:.0f} s:\n{_tail(log)}")
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
