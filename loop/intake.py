@@ -15,6 +15,7 @@ from loop.ingest import DELETED_TASK
 from loop.planning import wake
 from loop.ports import Clock, Database, Job, LabelStudio, Queue, UnitOfWork
 from loop.records import Frame, NewFrame, Project
+from loop.serving import ServingPorts
 from loop.splits import choose_held_out
 
 CHUNK = 500
@@ -70,7 +71,8 @@ def add_frames(ports: IntakePorts, rule: SplitRule, project_id: int, frames: Seq
         ]
         uow.frames.pin_held_out(late)
         uow.commit()
-    tasks = import_missing(ports, project, again={frame.digest for frame in frames})
+    remote = ServingPorts(ports.database, ports.label_studio, ports.clock)
+    tasks = import_missing(remote, project, again={frame.digest for frame in frames})
     wake(ports.queue, Job.PREANNOTATE, project_id=project_id)
     return Added(new=len(new), known=len(frames) - len(new), tasks=tasks)
 
@@ -95,7 +97,7 @@ def group_of(frame: NewFrame) -> str:
     return frame.patient or frame.clip
 
 
-def import_missing(ports: IntakePorts, project: Project, *, again: Collection[str] = ()) -> int:
+def import_missing(ports: ServingPorts, project: Project, *, again: Collection[str] = ()) -> int:
     """Give every frame without a task its task; tasks that Label Studio has already are joined, not made
     twice.
 
@@ -129,7 +131,7 @@ def frame_data(frame: Frame) -> dict[str, str]:
 
 
 def _import(
-    ports: IntakePorts, project: Project, remote_id: int, again: Collection[str], lease: tuple[str, str]
+    ports: ServingPorts, project: Project, remote_id: int, again: Collection[str], lease: tuple[str, str]
 ) -> int:
     orphans = _orphan_tasks(ports, project.id, remote_id)
     with ports.database.read() as uow:
@@ -151,7 +153,7 @@ def _wanting(uow: UnitOfWork, project_id: int, again: Collection[str]) -> list[F
     return [frame for frame in uow.frames.without_task(project_id) if frame.digest not in stay_out]
 
 
-def _orphan_tasks(ports: IntakePorts, project_id: int, remote_id: int) -> dict[str, int]:
+def _orphan_tasks(ports: ServingPorts, project_id: int, remote_id: int) -> dict[str, int]:
     """Frame digest to task for the tasks that belong to no frame yet: an import whose answer was lost."""
     with ports.database.read() as uow:
         known = {frame.task_id for frame in uow.frames.list(project_id)}
@@ -161,13 +163,13 @@ def _orphan_tasks(ports: IntakePorts, project_id: int, remote_id: int) -> dict[s
     return {str(task.data.get("frame")): task.id for task in tasks if task.id not in known}
 
 
-def _set_tasks(ports: IntakePorts, task_of_frame: dict[int, int]) -> None:
+def _set_tasks(ports: ServingPorts, task_of_frame: dict[int, int]) -> None:
     with ports.database.write() as uow:
         uow.frames.set_tasks(dict(task_of_frame))
         uow.commit()
 
 
-def _hold(ports: IntakePorts, name: str, holder: str) -> None:
+def _hold(ports: ServingPorts, name: str, holder: str) -> None:
     with ports.database.write() as uow:
         now = ports.clock()
         if not uow.marks.acquire(name, holder, now=now, until=now + LEASE):

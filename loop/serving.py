@@ -20,7 +20,7 @@ ORDER_ONLY_ORIGIN = "none"
 
 @dataclass(frozen=True)
 class ServingPorts:
-    """What following the alias needs."""
+    """What a step needs that keeps Label Studio in line with the database."""
 
     database: Database
     label_studio: LabelStudio

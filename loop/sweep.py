@@ -43,8 +43,11 @@ def sweep(ports: RoundPorts, rules: RoundRules) -> Swept:
 
 
 def followed_mark(uow: UnitOfWork, project: Project) -> str:
-    """What changes when predictions have to be brought up to date: the champion or the number of frames."""
-    return f"{project.champion_id}:{uow.frames.count(project.id)}"
+    """What changes when predictions have to be brought up to date: the champion, or how many frames have
+    tasks.
+    """
+    without_task = len(uow.frames.without_task(project.id))
+    return f"{project.champion_id}:{uow.frames.count(project.id)}:{without_task}"
 
 
 def _end_or_keep(ports: RoundPorts, rules: RoundRules) -> tuple[list[Round], list[Round]]:

@@ -1,0 +1,103 @@
+"""What the steps of following a champion share: ports, rules, the run in progress, and its lease."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from loop.errors import LeaseLost
+from loop.ports import BrushCodec, Clock, Database, Images, LabelStudio, Sampler, Segmenters, Storage
+from loop.ranking import QueueRule
+from loop.records import Frame, ModelVersion, Project
+
+
+@dataclass(frozen=True)
+class PreannotatePorts:
+    """What drawing and pushing predictions needs; `first_sampler` orders a pool with no label yet."""
+
+    database: Database
+    storage: Storage
+    label_studio: LabelStudio
+    codec: BrushCodec
+    clock: Clock
+    images: Images
+    segmenters: Segmenters
+    sampler: Sampler
+    first_sampler: Sampler
+
+
+@dataclass(frozen=True)
+class PreannotateRules:
+    """How predictions follow the champion.
+
+    `strategy` names the uncertainty; `score_limit` frames are scored and the best-ranked `push_limit` pushed
+    before Label Studio switches; the rest follows in batches of `push_limit`.
+    """
+
+    strategy: str = "boundary-entropy"
+    score_limit: int = 2000
+    push_limit: int = 500
+    queue: QueueRule = field(default_factory=QueueRule)
+    seed: int = 0
+    lease_seconds: float = 300.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a step ("scoring" or "pushing") has come, in frames."""
+
+    step: str
+    done: int
+    total: int
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class Overtaken(Exception):
+    """Another version has come into service: stop and begin with that one."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One champion being followed; `broken` collects frames that could not be drawn, to be passed over."""
+
+    ports: PreannotatePorts
+    rules: PreannotateRules
+    project: Project
+    remote_id: int
+    version: ModelVersion
+    holder: str
+    on_progress: OnProgress
+    broken: set[int] = field(default_factory=set)
+
+    def check_in(self) -> None:
+        """Prolong the lease. Raises LeaseLost when another run took it, Overtaken by another champion."""
+        hold(self.ports, self.project.id, self.holder, self.rules)
+        with self.ports.database.read() as uow:
+            champion_id = uow.projects.get(self.project.id).champion_id
+        if champion_id != self.version.id:
+            raise Overtaken
+
+    def set_aside(self, frame: Frame, message: str) -> None:
+        """Pass a frame over for the rest of the run, keeping the reason."""
+        self.broken.add(frame.id)
+        with self.ports.database.write() as uow:
+            uow.marks.set_aside("frame", frame.digest, message, self.ports.clock())
+            uow.commit()
+
+
+def hold(ports: PreannotatePorts, project_id: int, holder: str, rules: PreannotateRules) -> None:
+    """Take or prolong the lease that lets only one run follow a project's champion. Raises LeaseLost."""
+    with ports.database.write() as uow:
+        now = ports.clock()
+        until = now + timedelta(seconds=rules.lease_seconds)
+        if not uow.marks.acquire(lease_name(project_id), holder, now=now, until=until):
+            raise LeaseLost("a project whose champion another run follows", "its end", project=project_id)
+        uow.commit()
+
+
+def lease_name(project_id: int) -> str:
+    """Name of the lease of `hold`."""
+    return f"preannotate-{project_id}"

@@ -1,0 +1,106 @@
+"""Bringing placed predictions to Label Studio, none twice: what it lacks by its own list is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from loop.errors import BadInput, NotFound
+from loop.following import Progress, Run
+from loop.ingest import IngestPorts, refresh_task
+from loop.masks import check_mask, unpack
+from loop.records import Frame, NewPrediction, Prediction
+from loop.regions import mask_to_result
+
+CHUNK = 100
+SAME_PLACE = 1e-9
+
+
+def list_held(run: Run) -> set[int]:
+    """Tasks that Label Studio holds a prediction of this version for, after noting its keys in our rows.
+
+    One that came another way (a live answer, a push whose answer was lost) gets its place.
+    """
+    remotes = run.ports.label_studio.predictions(run.remote_id, run.version.name)
+    remote_of_task = {remote.task_id: remote for remote in sorted(remotes, key=lambda item: -item.id)}
+    keys: dict[int, int] = {}
+    for row, frame in placed_rows(run):
+        remote = remote_of_task.get(frame.task_id or 0)
+        if remote is None or row.remote_id == remote.id:
+            continue
+        keys[row.id] = remote.id
+        if row.place is not None and (remote.score is None or abs(remote.score - row.place) > SAME_PLACE):
+            run.ports.label_studio.set_score(remote.id, row.place)
+    with run.ports.database.write() as uow:
+        uow.predictions.set_remote(keys)
+        uow.commit()
+    return set(remote_of_task)
+
+
+def placed_rows(run: Run) -> list[tuple[Prediction, Frame]]:
+    """This version's predictions that have a place in the queue, with their frames, first served first."""
+    with run.ports.database.read() as uow:
+        rows = uow.predictions.for_version(run.project.id, run.version.id)
+        frames = {frame.id: frame for frame in uow.frames.list(run.project.id)}
+    placed = [(row, frames[row.frame_id]) for row in rows if row.place is not None]
+    return sorted(placed, key=lambda item: (item[0].place or 0.0, item[0].id))
+
+
+def push(run: Run, limit: int | None = None) -> int:
+    """Send the first `limit` places (None: all) that want a reader and are missing there; returns how many.
+
+    Raises Unavailable, LeaseLost, Overtaken; the next call sends what is then missing.
+    """
+    held = list_held(run)
+    missing = [item for item in _wanted(run)[:limit] if item[1].task_id not in held]
+    sent = 0
+    for start in range(0, len(missing), CHUNK):
+        run.check_in()
+        chunk = missing[start : start + CHUNK]
+        built = [new for row, frame in chunk if (new := _build(run, row, frame))]
+        if built:
+            run.ports.label_studio.push_predictions(run.remote_id, built)
+        sent += len(built)
+        run.on_progress(Progress("pushing", start + len(chunk), len(missing)))
+    if sent:
+        list_held(run)
+    return sent
+
+
+def drop_deleted_tasks(run: Run) -> None:
+    """Let go of tasks that were deleted in Label Studio: one of them would make it refuse a whole chunk."""
+    existing = run.ports.label_studio.task_ids(run.remote_id)
+    with run.ports.database.read() as uow:
+        frames = uow.frames.list(run.project.id)
+    ports = run.ports
+    ingest = IngestPorts(ports.database, ports.storage, ports.label_studio, ports.codec, ports.clock)
+    for frame in frames:
+        if frame.task_id is not None and frame.task_id not in existing:
+            refresh_task(ingest, frame.task_id)
+
+
+def _wanted(run: Run) -> list[tuple[Prediction, Frame]]:
+    with run.ports.database.read() as uow:
+        open_frames = {frame.id for frame in uow.frames.unlabelled(run.project.id)} - run.broken
+    return [(row, frame) for row, frame in placed_rows(run) if frame.id in open_frames]
+
+
+def _build(run: Run, row: Prediction, frame: Frame) -> NewPrediction | None:
+    if frame.task_id is None or row.place is None:
+        return None
+    try:
+        result = _result(run, row, frame)
+    except (BadInput, NotFound) as error:
+        run.set_aside(frame, error.message)
+        return None
+    return NewPrediction(frame.task_id, run.version.name, row.place, result)
+
+
+def _result(run: Run, row: Prediction, frame: Frame) -> Sequence[Mapping[str, Any]]:
+    """Regions of a proposal; nothing is drawn for an order-only prediction."""
+    if row.mask_digest is None:
+        return []
+    mask = unpack(run.ports.storage.get("masks", row.mask_digest))
+    check_mask(mask, len(run.project.classes), frame.height, frame.width)
+    key = f"{frame.digest} {run.version.name}"
+    return mask_to_result(mask, run.project.classes, run.ports.codec, key)

@@ -1,0 +1,213 @@
+"""Giving the open frames of a project their places in the queue of one model version, and recording the
+Selection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from loop.errors import BadRequest
+from loop.following import Run
+from loop.pushing import placed_rows
+from loop.ranking import Candidate, compose, insert_places, place
+from loop.records import Arm, Frame, Prediction, Purpose, SelectionEntry
+from loop.scoring import Scored, score, stratify
+from loop.serving import is_order_only
+from loop.sweep import followed_mark
+
+WRITES_PER_UNIT = 500
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The frames that want a reader, by id, and what the ordering must know of the project.
+
+    `mark` tells this state of the project from another (see `loop.sweep`).
+    """
+
+    open: tuple[Frame, ...]
+    label_count: int
+    held_out_labelled: int
+    mark: str
+
+
+def look_at_pool(run: Run) -> Pool:
+    """Read the pool as it is now."""
+    with run.ports.database.read() as uow:
+        labelled = {mask.frame_id for mask in uow.masks.current(run.project.id)}
+        held_out = {frame.id for frame in uow.frames.list(run.project.id) if frame.is_held_out}
+        return Pool(
+            open=tuple(uow.frames.unlabelled(run.project.id)),
+            label_count=len(labelled),
+            held_out_labelled=len(labelled & held_out),
+            mark=followed_mark(uow, run.project),
+        )
+
+
+def arrivals(run: Run, pool: Pool) -> list[Frame]:
+    """Open frames that have no place yet, those that cannot be drawn left out."""
+    placed = {row.frame_id for row, _ in placed_rows(run)}
+    return [frame for frame in pool.open if frame.id not in placed and frame.id not in run.broken]
+
+
+def select_first(run: Run, pool: Pool) -> None:
+    """Make a version's first Selection: a clip-stratified part of the pool is scored; all held-out frames are
+    in it.
+    """
+    generator = np.random.default_rng([run.rules.seed, run.version.number])
+    held_out = [Candidate(frame.id, frame.clip) for frame in pool.open if frame.is_held_out]
+    others = [frame for frame in pool.open if not frame.is_held_out]
+    ordered = (
+        _order_blindly(others, generator) if _draws_nothing(run) else _order(run, pool, others, generator)
+    )
+    entries = compose(
+        ordered,
+        held_out,
+        run.rules.queue,
+        generator,
+        held_out_labelled=pool.held_out_labelled,
+        arm=Arm.RANDOM if _draws_nothing(run) else Arm.SAMPLER,
+    )
+    if not entries:
+        return
+    prediction_of = _store_rows(run, {entry.frame_id: (entry.arm, entry.uncertainty) for entry in entries})
+    places = {prediction_of[entry.frame_id]: place(entry.rank, len(entries)) for entry in entries}
+    with run.ports.database.write() as uow:
+        uow.predictions.set_places(places)
+        uow.selections.add(
+            run.project.id,
+            run.version.id,
+            strategy=_strategy(run),
+            seed=run.rules.seed,
+            entries=entries,
+            now=run.ports.clock(),
+        )
+        uow.commit()
+
+
+def select_arrivals(run: Run, pool: Pool) -> bool:
+    """Give frames without a place theirs between those that stand, which need not move; False: there are
+    none.
+    """
+    generator = np.random.default_rng([run.rules.seed, run.version.number, len(pool.open)])
+    new = stratify(arrivals(run, pool), run.rules.push_limit, generator)
+    arms = {frame.id: arrival_arm(run, frame) for frame in new}
+    scored = score(
+        run, [frame for frame in new if arms[frame.id] is not Arm.HELD_OUT and not _draws_nothing(run)]
+    )
+    uncertainty = {item.frame.id: item.uncertainty for item in scored}
+    usable = [frame for frame in new if frame.id not in run.broken]
+    by_uncertainty = {id_: value for id_, value in uncertainty.items() if arms[id_] is Arm.SAMPLER}
+    open_ids = {frame.id for frame in pool.open}
+    standing = [
+        (row.place or 0.0, row.uncertainty) for row, frame in placed_rows(run) if frame.id in open_ids
+    ]
+    candidates = [Candidate(frame.id, frame.clip, by_uncertainty.get(frame.id)) for frame in usable]
+    places = insert_places(standing, candidates, run.rules.queue, generator)
+    rows = _store_rows(run, {frame.id: (arms[frame.id], uncertainty.get(frame.id)) for frame in usable})
+    with run.ports.database.write() as uow:
+        uow.predictions.set_places({rows[frame_id]: position for frame_id, position in places.items()})
+        uow.commit()
+    return bool(new)
+
+
+def record_selection(run: Run, pool: Pool) -> None:
+    """Record the queue as it stands, if it holds a frame that the version's last Selection does not."""
+    open_ids = {frame.id for frame in pool.open}
+    queue = [(row, frame) for row, frame in placed_rows(run) if frame.id in open_ids]
+    with run.ports.database.write() as uow:
+        latest = uow.selections.latest(run.project.id)
+        is_ours = latest is not None and latest.model_version_id == run.version.id
+        arm_of = {entry.frame_id: entry.arm for entry in latest.entries} if latest and is_ours else {}
+        if {frame.id for _, frame in queue} <= arm_of.keys():
+            return
+        entries = [
+            SelectionEntry(frame.id, rank, arm_of.get(frame.id) or arrival_arm(run, frame), row.uncertainty)
+            for rank, (row, frame) in enumerate(queue)
+        ]
+        uow.selections.add(
+            run.project.id,
+            run.version.id,
+            strategy=_strategy(run),
+            seed=run.rules.seed,
+            entries=entries,
+            now=run.ports.clock(),
+        )
+        uow.commit()
+
+
+def arrival_arm(run: Run, frame: Frame) -> Arm:
+    """The arm of a frame that comes into a standing queue: by its shares, the same whenever it is asked."""
+    if frame.is_held_out:
+        return Arm.HELD_OUT
+    draw = np.random.default_rng([run.rules.seed, run.version.number, frame.id]).random()
+    blind, random = run.rules.queue.blind_share, run.rules.queue.random_share
+    if draw < blind:
+        return Arm.BLIND
+    return Arm.RANDOM if draw < blind + random or _draws_nothing(run) else Arm.SAMPLER
+
+
+def _order(run: Run, pool: Pool, frames: Sequence[Frame], generator: np.random.Generator) -> list[Candidate]:
+    scored = score(run, stratify(frames, run.rules.score_limit, generator))
+    if not scored:
+        return []
+    order = _sample(run, pool, scored, generator)
+    chosen = [scored[index] for index in order]
+    return [Candidate(item.frame.id, item.frame.clip, item.uncertainty) for item in chosen]
+
+
+def _sample(run: Run, pool: Pool, scored: Sequence[Scored], generator: np.random.Generator) -> list[int]:
+    sampler = run.ports.sampler if pool.label_count else run.ports.first_sampler
+    order = sampler(
+        np.array([item.uncertainty for item in scored], dtype=np.float64),
+        np.stack([item.embedding for item in scored]),
+        [item.frame.clip for item in scored],
+        generator,
+    ).tolist()
+    if sorted(order) != list(range(len(scored))):
+        raise BadRequest("a sampler that gives no permutation", "every frame once", "choose another sampler")
+    return [int(index) for index in order]
+
+
+def _order_blindly(frames: Sequence[Frame], generator: np.random.Generator) -> list[Candidate]:
+    return [Candidate(frames[index].id, frames[index].clip) for index in generator.permutation(len(frames))]
+
+
+def _store_rows(run: Run, wanted: Mapping[int, tuple[Arm, float | None]]) -> dict[int, int]:
+    """Bring the rows of frames into the form that their arm needs; returns frame id to prediction id."""
+    with run.ports.database.read() as uow:
+        row_of = {row.frame_id: row for row in uow.predictions.for_version(run.project.id, run.version.id)}
+    ids = sorted(wanted)
+    for start in range(0, len(ids), WRITES_PER_UNIT):
+        with run.ports.database.write() as uow:
+            for frame_id in ids[start : start + WRITES_PER_UNIT]:
+                arm, uncertainty = wanted[frame_id]
+                mask_digest = _mask_digest(run, arm, row_of.get(frame_id))
+                row_of[frame_id] = uow.predictions.put(
+                    frame_id,
+                    run.version.id,
+                    purpose=Purpose.ORDER_ONLY if mask_digest is None else Purpose.PROPOSAL,
+                    mask_digest=mask_digest,
+                    uncertainty=uncertainty,
+                    place=None,
+                )
+            uow.commit()
+    return {frame_id: row_of[frame_id].id for frame_id in ids}
+
+
+def _mask_digest(run: Run, arm: Arm, row: Prediction | None) -> str | None:
+    """The mask to be drawn: none for the arms that are read blind, and none without a model."""
+    if arm in (Arm.BLIND, Arm.HELD_OUT) or _draws_nothing(run) or row is None:
+        return None
+    return row.mask_digest
+
+
+def _draws_nothing(run: Run) -> bool:
+    return is_order_only(run.version)
+
+
+def _strategy(run: Run) -> str:
+    return "order-only" if _draws_nothing(run) else run.rules.strategy
