@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,8 @@ from trainer.networks import DEFAULT_NETWORK, build_network
 from trainer.preprocess import image_to_tensor, mask_to_box
 from trainer.pretraining.appearance import vary_appearance
 from trainer.pretraining.cache import PhantomSet, draw_set
-from trainer.pretraining.state import TrainingState, save_weights
+from trainer.pretraining.state import TrainingState
+from trainer.weights import describe, save_weights
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def pretrain(
         if after_epoch is not None:
             after_epoch(epoch, state.averaged)
     path = out_dir / "base-v0.safetensors"
-    save_weights(path, state.averaged, DEFAULT_NETWORK, config)
+    description = describe(DEFAULT_NETWORK, ["vessel"], config.size, recipe=asdict(config))
+    save_weights(path, state.averaged, description, half=True)
     return path
 
 

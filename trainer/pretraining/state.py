@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
-
-from trainer.preprocess import MEAN, STD
-
-if TYPE_CHECKING:
-    from trainer.pretraining.fit import PretrainingConfig
 
 
 class TrainingState:
@@ -79,22 +71,6 @@ class TrainingState:
             slots.setdefault(int(index), {})[name] = value
         groups = self._optimiser.state_dict()["param_groups"]
         self._optimiser.load_state_dict({"state": slots, "param_groups": groups})
-
-
-def save_weights(path: Path, network: nn.Module, name: str, config: PretrainingConfig) -> None:
-    """Write a network's weights as fp16 safetensors; the metadata say what they need to be used."""
-    halves = {
-        key: (value.half() if value.is_floating_point() else value).contiguous()
-        for key, value in network.state_dict().items()
-    }
-    metadata = {
-        "network": name,
-        "classes": "vessel",
-        "size": str(config.size),
-        "normalisation": json.dumps({"scale": 255, "mean": MEAN, "std": STD}),
-        "recipe": json.dumps(asdict(config)),
-    }
-    save_file(halves, path, metadata)
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
