@@ -1,7 +1,7 @@
 """One drawn tree of errors: foreign errors are mapped into it at the adapters, shells catch it by its root.
 
-A message says what was got, what was needed and what to do; ids travel as fields, so that a log line can carry
-them without parsing text. No message carries a file name or any other word a patient could be known by.
+A message says what was got, what was needed and what to do; ids travel as fields, so that a log line can
+carry them without parsing text. No message carries a file name or any other word a patient could be known by.
 """
 
 from __future__ import annotations

@@ -141,13 +141,11 @@ def _proposal(uow: UnitOfWork, frame: Frame, annotation: RemoteAnnotation) -> Pr
 
 
 def _served_then(uow: UnitOfWork, frame: Frame, annotation: RemoteAnnotation) -> Prediction | None:
-    """For a restored draft, whose page has lost the key, and for a live answer, whose key we never learned."""
+    """For a restored draft, whose page lost the key, and for a live answer, whose key we never learned."""
     history = served_history(uow, frame.project_id) or uow.models.service_history(frame.project_id)
     version = version_in_service(history, began_at(annotation))
     found = None if version is None else uow.predictions.find(frame.id, version)
-    was_there = found is not None and (
-        found.remote_id is not None or annotation.parent_prediction is not None
-    )
+    is_pushed = found is not None and found.remote_id is not None
     return found if is_pushed or annotation.parent_prediction is not None else None
 
 

@@ -1,7 +1,8 @@
-"""What the loop needs from the outside world, as narrow protocols; adapters implement them, tests run one contract on each.
+"""What the loop needs from the outside world, as narrow protocols; adapters implement them, tests run one
+contract on each.
 
-A unit of work is one database transaction: rolled back unless committed. No file or network work happens inside it.
-Repositories return frozen records and raise `loop.errors.NotFound` for an id that does not exist.
+A unit of work is one database transaction: rolled back unless committed. No file or network work happens
+inside it. Repositories return frozen records and raise `loop.errors.NotFound` for an id that does not exist.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ class Readers(Protocol):
 
 
 class Models(Protocol):
-    """The registry of model versions; numbers rise by one within a project, version 0 being the base weights."""
+    """The registry of model versions; numbers rise by one in a project, version 0 being the base weights."""
 
     def add(
         self,
@@ -119,7 +120,7 @@ class Models(Protocol):
         metrics: Mapping[str, Any],
         now: datetime,
     ) -> ModelVersion:
-        """Register; the name is `p<project>-v<number>`. The same (round, digest) twice gives the first row."""
+        """Register as `p<project>-v<number>`. The same (round, digest) twice gives the first row."""
 
     def get(self, model_version_id: int) -> ModelVersion: ...
     def find(self, project_id: int, name: str) -> ModelVersion | None: ...
@@ -182,7 +183,9 @@ class Masks(Protocol):
         """Every version of every annotation of a frame, oldest first."""
 
     def current(self, project_id: int) -> list[MaskVersion]:
-        """One per labelled frame: the newest trainable version among the latest ones of its annotations, by frame id."""
+        """One per labelled frame: the newest trainable version among the latest ones of its annotations, by
+        frame id.
+        """
 
     def latest_of_all(self, project_id: int) -> list[MaskVersion]:
         """The latest version of every annotation of the project, tombstones included, by annotation id."""
@@ -210,7 +213,8 @@ class Rounds(Protocol):
 
     def move(self, round_id: int, attempt: int, to: RoundState, *, now: datetime, **changes: Any) -> Round:
         """Go to a state (legality is the caller's) with changes of reason, error, verdict, candidate_id,
-        training_set_digest, base, progress. Raises LeaseLost when `attempt` is not the row's."""
+        training_set_digest, base, progress. Raises LeaseLost when `attempt` is not the row's.
+        """
 
     def set_progress(self, round_id: int, attempt: int, progress: Mapping[str, Any]) -> None:
         """Raises LeaseLost."""
@@ -279,13 +283,15 @@ class Marks(Protocol):
     def cursor(self, name: str) -> str | None: ...
     def set_cursor(self, name: str, value: str) -> None: ...
     def set_aside(self, kind: str, subject: str, message: str, now: datetime) -> None:
-        """Keep a bad input with its reason; the same (kind, subject) is kept once, with the newest message."""
+        """Keep a bad input with its reason; the same (kind, subject) is kept once, with the newest."""
 
     def list_set_aside(self) -> list[SetAside]: ...
 
 
 class UnitOfWork(Protocol):
-    """One transaction over all repositories: use as a context manager, call `commit`; anything else rolls back."""
+    """One transaction over all repositories: use as a context manager, call `commit`; anything else rolls
+    back.
+    """
 
     @property
     def projects(self) -> Projects: ...
@@ -325,8 +331,9 @@ class Database(Protocol):
 
 
 class Storage(Protocol):
-    """Bytes by digest: kind is "frames", "masks", "models" or "embeddings"; written whole or not at all, never
-    overwritten."""
+    """Bytes by digest: kind is "frames", "masks", "models" or "embeddings"; written whole or not at all,
+    never overwritten.
+    """
 
     def put(self, kind: str, digest: str, data: bytes) -> None:
         """Raises OutOfSpace."""
@@ -372,8 +379,9 @@ class BrushCodec(Protocol):
 
 @dataclass(frozen=True)
 class Examination:
-    """What a model says of one frame of (H, W): `probs` float32 (C, H, W) in 0..1, `scores` by the name of the
-    uncertainty measure (finite, higher: less sure), `embedding` float32 (D,)."""
+    """What a model says of one frame of (H, W): `probs` float32 (C, H, W) in 0..1, `scores` by the name of
+    the uncertainty measure (finite, higher: less sure), `embedding` float32 (D,).
+    """
 
     probs: NDArray[np.float32]
     scores: Mapping[str, float]

@@ -1,7 +1,7 @@
 """The nouns of the loop as frozen values: what the use cases pass around and the repositories store.
 
-Ids are database ids unless the name says otherwise (`task_id`, `annotation_id`, `remote_id` are Label Studio's).
-Times are timezone-aware UTC datetimes. Digests are lower-case SHA-256 hex.
+Ids are database ids unless the name says otherwise (`task_id`, `annotation_id`, `remote_id` are Label
+Studio's). Times are timezone-aware UTC datetimes. Digests are lower-case SHA-256 hex.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Arm(StrEnum):
 
 
 class Decision(StrEnum):
-    """What the reader did with a frame, read by comparing masks; DELETED is the tombstone of an annotation."""
+    """What the reader did with a frame, read by comparing masks; DELETED is an annotation's tombstone."""
 
     ACCEPTED = "accepted"
     FIXED = "fixed"
@@ -72,7 +72,7 @@ class Split(StrEnum):
 
 @dataclass(frozen=True)
 class Project:
-    """One labelling project: its classes in drawing order and the model version that serves (the champion)."""
+    """One labelling project: its classes in drawing order and the version that serves (the champion)."""
 
     id: int
     title: str
@@ -84,7 +84,9 @@ class Project:
 
 @dataclass(frozen=True)
 class Frame:
-    """One imported frame; `digest` is the SHA-256 of its pixels, `clip` its recording, `patient` the clip's group."""
+    """One imported frame; `digest` is the SHA-256 of its pixels, `clip` its recording, `patient` the clip's
+    group.
+    """
 
     id: int
     project_id: int
@@ -128,8 +130,8 @@ class Reader:
 class ModelVersion:
     """A trained network: `name` is what Label Studio shows, `digest` the SHA-256 of the weight file.
 
-    `config` holds network, size, classes, normalisation and prior class; `metrics` what was measured; `origin`
-    says where the base weights came from ("phantoms", "scratch", "file", "imagenet").
+    `config` holds network, size, classes, normalisation and prior class; `metrics` what was measured;
+    `origin` says where the base weights came from ("phantoms", "scratch", "file", "imagenet").
     """
 
     id: int
@@ -167,7 +169,8 @@ class MaskVersion:
     """One state of one annotation, append-only.
 
     `updated_at` is Label Studio's; `seconds` the reader's time (None: unknown); `proposal_id` the Prediction
-    that was shown; `dice_to_proposal` per (all classes OR-ed) mask, None when both are empty or nothing was shown.
+    that was shown; `dice_to_proposal` per (all classes OR-ed) mask, None when both are empty or nothing was
+    shown.
     """
 
     id: int
@@ -198,7 +201,9 @@ class TrainingEntry:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The frozen input of a round; `digest` is the SHA-256 of the sorted entries, so equal labels give one set."""
+    """The frozen input of a round; `digest` is the SHA-256 of the sorted entries, so equal labels give one
+    set.
+    """
 
     digest: str
     entries: tuple[TrainingEntry, ...]
@@ -331,7 +336,9 @@ class NewPrediction:
 
 @dataclass(frozen=True)
 class SetAside:
-    """A piece of input that could not be used, kept with its reason; `subject` is an id or digest, never a file name."""
+    """A piece of input that could not be used, kept with its reason; `subject` is an id or digest, never a
+    file name.
+    """
 
     id: int
     kind: str

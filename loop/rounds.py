@@ -139,14 +139,14 @@ def judge_and_promote(
 
 
 def serving_weights(uow: UnitOfWork, project_id: int) -> ModelVersion | None:
-    """The champion as far as it can be compared with: None when nothing serves, or a version without weights."""
+    """The champion as far as one can compare with it: None when nothing or one without weights serves."""
     champion_id = uow.projects.get(project_id).champion_id
     champion = None if champion_id is None else uow.models.get(champion_id)
     return None if champion is None or is_order_only(champion) else champion
 
 
 def reopen(ports: RoundPorts, claimed: Round) -> Round:
-    """Send a round back from the gate: its evaluation is lost or out of date. Raises LeaseLost, IllegalMove."""
+    """Send a round back from the gate, its evaluation lost or out of date. Raises LeaseLost, IllegalMove."""
     with ports.database.write() as uow:
         row = _move(ports, uow, _mine(uow, claimed.id, claimed.attempt), RoundState.TRAINING)
         uow.commit()
