@@ -106,10 +106,10 @@ class TorchSegmenter:
         with autocast(self.precision, self._device):
             features = self._network.encoder(x)  # type: ignore[operator]
             logits = self._network.segmentation_head(self._network.decoder(features))  # type: ignore[operator]
-        probs = logits[0].float().sigmoid().cpu().numpy()  # (channels, S, S)
         embedding = _mean_features(features[-1], frame_box(image, self.size))
-        if not (np.isfinite(probs).all() and np.isfinite(embedding).all()):
+        if not (logits.isfinite().all() and np.isfinite(embedding).all()):
             raise BadWeights("a model that gives NaN", "numbers", "roll back to another version")
+        probs = logits[0].float().sigmoid().cpu().numpy()  # (channels, S, S)
         return self._of_classes(probs), embedding
 
     def _of_classes(self, probs: Probs) -> Probs:

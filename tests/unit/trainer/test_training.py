@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from loop.errors import BadInput, BadRequest, OutOfMemory, OutOfSpace
+from loop.errors import BadInput, BadRequest, NotFound, OutOfMemory, OutOfSpace
 from loop.masks import pack
 from loop.records import Split
 from tests.discs import TINY, disc_job, draw_disc
@@ -126,6 +126,8 @@ def test_base_weights_are_where_training_begins(tmp_path: Path) -> None:
     assert all(torch.equal(old[n], new[n]) for n in old if not n.startswith("segmentation_head"))
     assert torch.equal(new["segmentation_head.0.weight"][1], old["segmentation_head.0.weight"][0])
     assert job.origin == digest
+    with pytest.raises(NotFound):
+        begin(replace(job, base=str(tmp_path / "nowhere")))
     with pytest.raises(BadRequest, match="another recipe"):
         begin(replace(job, recipe=replace(TINY, network="resnet34-unet")))
 
