@@ -24,6 +24,8 @@ from loop.mirror import IngestPorts
 from loop.planning import RoundPorts, RoundRules
 from loop.policy import TriggerRule
 from loop.ports import Clock, Database, Segmenter
+from loop.preannotate import PreannotatePorts, PreannotateRules
+from loop.ranking import QueueRule
 from loop.records import ModelVersion
 from loop.serving import ServingPorts
 
@@ -115,6 +117,35 @@ class Container:
         settings = self.settings
         trigger = TriggerRule(settings.min_new_labels, settings.min_growth)
         return RoundRules(trigger=trigger, lease_seconds=settings.lease_seconds, seed=settings.seed)
+
+    @cached_property
+    def preannotate_ports(self) -> PreannotatePorts:
+        """For `loop.preannotate`; without labels the first choice covers the pool, later the least sure come first."""
+        from trainer.sampling import spread, top
+
+        return PreannotatePorts(
+            self.database,
+            self.storage,
+            self.label_studio,
+            self.codec,
+            self.clock,
+            self.images,
+            self.segmenters,
+            sampler=top,
+            first_sampler=spread,
+        )
+
+    @cached_property
+    def preannotate_rules(self) -> PreannotateRules:
+        """Which uncertainty ranks the queue, the shares of its arms, and how much is done before a switch."""
+        settings = self.settings
+        return PreannotateRules(
+            strategy=settings.strategy,
+            score_limit=settings.score_limit,
+            push_limit=settings.push_limit,
+            queue=QueueRule(random_share=settings.random_share, blind_share=settings.blind_share),
+            seed=settings.seed,
+        )
 
     def close(self) -> None:
         """Let go of connections and threads of the parts that were made."""

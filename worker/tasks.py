@@ -20,6 +20,7 @@ from loop.errors import SonoloopError, Unavailable
 from loop.ingest import drain_inbox, reconcile
 from loop.planning import wake
 from loop.ports import Job
+from loop.preannotate import follow_champion
 from loop.records import Project
 from loop.serving import relay_outbox
 from loop.sweep import sweep
@@ -95,7 +96,19 @@ class Tasks:
 
     def preannotate(self, project_id: int) -> None:
         """Bring predictions and the queue's order up to the champion."""
-        raise NotImplementedError
+        container = self._container
+        done = follow_champion(container.preannotate_ports, container.preannotate_rules, project_id)
+        if done.reason:
+            log.info("champion_not_followed", project=project_id, reason=done.reason)
+            return
+        log.info(
+            "champion_followed",
+            project=project_id,
+            version=done.version,
+            pushed=done.pushed,
+            set_aside=done.set_aside,
+            has_switched=done.has_switched,
+        )
 
     def relay(self) -> None:
         """Let Label Studio follow the outbox, then its predictions the champion."""
