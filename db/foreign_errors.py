@@ -17,6 +17,7 @@ NOT_MIGRATED = Unavailable, "a database without our tables", "the present schema
 TAKEN = Conflict, "a row whose key is taken", "one row per key", "read again, then decide"
 DANGLING = NotFound, "a row that names another one which does not exist", "an existing id", "check the ids"
 READ_ONLY = BadRequest, "a change in a unit of work for reading", "a unit for writing", "open it with write()"
+FAILED_BEFORE = BadRequest, "work in a unit that has failed before", "a new unit", "leave this one"
 BAD_VALUE = BadRequest, "a value that cannot be stored", "a value of the column's type", "check the caller"
 APPEND_ONLY = BadRequest, "a change of a row that is append-only", "a new row", "append instead"
 FOREIGN_FILE = BadRequest, "a damaged or foreign database file", "an SQLite file", "restore a backup"
@@ -48,6 +49,7 @@ POSTGRESQL_ANSWERS: Mapping[str, Answer] = {
     "25006": READ_ONLY,
     "42P01": NOT_MIGRATED,
     "42703": NOT_MIGRATED,
+    "25P02": FAILED_BEFORE,
     "3D000": SILENT,
     "08": SILENT,
     "28": SILENT,
@@ -82,6 +84,7 @@ def _answer(foreign: BaseException, wrapped: StatementError | None) -> Answer | 
     if isinstance(foreign, sqlite3.Error):
         return _sqlite_answer(foreign)
     if isinstance(fields := next(iter(foreign.args), None), dict):  # pg8000: the server's own answer
+        fields.pop("D", None)  # the detail repeats the row, patient and all
         state = str(fields.get("C", ""))
         return POSTGRESQL_ANSWERS.get(state) or POSTGRESQL_ANSWERS.get(state[:2])
     if isinstance(foreign, TypeError | ValueError | OverflowError):

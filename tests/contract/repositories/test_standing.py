@@ -103,4 +103,5 @@ def test_what_counts_as_labelled_unlabelled_and_for_review(
         assert [frame.id for frame in unit.frames.unlabelled(project.id)] == [
             frame_id for frame_id in with_task if frame_id not in labelled and frame_id not in review
         ]
-        assert unit.masks.current(other.id) == unit.frames.unlabelled(other.id) == []
+        assert unit.masks.current(other.id) == []
+        assert unit.frames.unlabelled(other.id) == []
