@@ -16,7 +16,7 @@ WRITE_SECONDS = 120.0
 CONNECT_SECONDS = 5.0
 PAUSES = (0.3, 1.0, 3.0)
 """Seconds between the tries of one read."""
-DETAIL_LENGTH = 300
+DETAIL_LENGTH = 150
 
 Params = Mapping[str, str | int | bool]
 
@@ -118,9 +118,16 @@ def _detail(response: httpx.Response) -> str:
     except ValueError:
         return response.reason_phrase or "no reason given"
     if not isinstance(body, Mapping):
-        return str(body)[:DETAIL_LENGTH]
+        return _shortened(str(body))
     said = body.get("validation_errors") or body.get("detail") or body
-    return str(said)[:DETAIL_LENGTH]
+    return _shortened(str(said))
+
+
+def _shortened(text: str) -> str:
+    """Both ends: Label Studio repeats what it was sent before it says what was wrong with it."""
+    if len(text) <= 2 * DETAIL_LENGTH:
+        return text
+    return f"{text[:DETAIL_LENGTH]} ... {text[-DETAIL_LENGTH:]}"
 
 
 def _json(response: httpx.Response) -> Any:

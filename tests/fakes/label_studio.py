@@ -96,24 +96,16 @@ class FakeLabelStudio:
     def push_predictions(self, project_id: int, predictions: Sequence[NewPrediction]) -> None:
         self._answer(project_id)
         assert len(predictions) <= CHUNK_LIMIT, "a chunk holds at most 100 predictions"
-        created = 0
+        known = {task.id for task in self._tasks_of(project_id)}
+        if any(item.task_id not in known for item in predictions):
+            raise NotFound("a push for a task that is gone", "tasks of the project", project=project_id)
         for item in predictions:
-            task = self.tasks.get(item.task_id)
-            if task is not None and task.project_id == project_id:
-                key = next(self._prediction_ids)
-                self.stored_predictions[key] = StoredPrediction(
-                    key,
-                    item.task_id,
-                    item.model_version,
-                    item.score,
-                    [dict(region) for region in item.result],
-                )
-                created += 1
-        self._lose_answer()
-        if created < len(predictions):
-            raise Unavailable(
-                f"{created} predictions created", f"{len(predictions)}", "list and push the rest"
+            key = next(self._prediction_ids)
+            result = [dict(region) for region in item.result]
+            self.stored_predictions[key] = StoredPrediction(
+                key, item.task_id, item.model_version, item.score, result
             )
+        self._lose_answer()
 
     def set_score(self, prediction_id: int, score: float) -> None:
         self._answer()
