@@ -1,7 +1,7 @@
 """Settings of a Sonoloop home: the only module that reads the environment.
 
-Every setting has a default that works on one machine; a variable `SONOLOOP_<NAME>` overrides it. Secrets come from the
-environment only (the launcher keeps them in the home's `secrets.env`, readable by its owner alone).
+Every setting has a default that works on one machine; a variable `SONOLOOP_<NAME>`, or such a line in the
+home's `sonoloop.env`, overrides it. Secrets lie in the home's `secrets.env`, readable by its owner alone.
 """
 
 from __future__ import annotations
@@ -11,22 +11,29 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from loop.errors import BadRequest
+
+PREFIX = "SONOLOOP_"
+SETTINGS_FILE, SECRETS_FILE = "sonoloop.env", "secrets.env"
+FOR_TESTS = frozenset({"SONOLOOP_DATA"})
 
 
 class Settings(BaseSettings):
-    """One frozen value that the composition root hands out; unknown SONOLOOP_ variables are refused by `doctor`."""
+    """One frozen value that the composition root hands out."""
 
-    model_config = SettingsConfigDict(env_prefix="SONOLOOP_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     home: Path = Field(Path(".sonoloop"), description="Folder that holds all data.")
     host: str = Field("127.0.0.1", description="Address that Label Studio and the ML backend bind to.")
-    label_studio_port: int = Field(8080, description="Port of Label Studio.")
-    backend_port: int = Field(9090, description="Port of the ML backend.")
+    label_studio_port: int = Field(8080, ge=1, le=65535, description="Port of Label Studio.")
+    backend_port: int = Field(9090, ge=1, le=65535, description="Port of the ML backend.")
     label_studio_url: str = Field("", description="Label Studio's address; empty: the one started here.")
-    label_studio_public_url: str = Field("", description="Address that readers' browsers use; empty: the same.")
+    label_studio_public_url: str = Field("", description="Address for readers' browsers; empty: the same.")
     backend_url: str = Field("", description="Address under which Label Studio reaches the ML backend.")
     database_url: str = Field("", description="SQLAlchemy address; empty: SQLite inside the home.")
     redis_url: str = Field("", description="Redis or Valkey address; empty: a server of our own on a socket.")
@@ -47,15 +54,17 @@ class Settings(BaseSettings):
     random_share: float = Field(0.10, ge=0, le=1, description="Share of random frames in the queue.")
     blind_share: float = Field(0.05, ge=0, le=1, description="Share of frames served with nothing drawn.")
     held_out_fraction: float = Field(0.20, gt=0, lt=1, description="Share of clips held out for the gate.")
-    score_limit: int = Field(2000, ge=1, description="Frames that are scored before the switch to a new model.")
-    push_limit: int = Field(500, ge=1, description="Frames whose predictions are pushed before the switch.")
+    score_limit: int = Field(2000, ge=1, description="Frames that are scored before a new model serves.")
+    push_limit: int = Field(500, ge=1, description="Frames that are drawn before a new model serves.")
     lease_seconds: int = Field(60, ge=5, description="How long a silent worker keeps its round.")
     hard_limit_seconds: int = Field(6 * 3600, ge=60, description="Longest training round.")
     reconcile_seconds: int = Field(30, ge=1, description="Seconds between two looks for missed changes.")
     sweep_seconds: int = Field(10, ge=1, description="Seconds between two looks for work that nobody holds.")
     threads: int = Field(0, ge=0, description="Threads of the numeric libraries; 0: as many as cores.")
     seed: int = Field(0, ge=0, description="Seed of splits, samplers and training.")
-    log_level: str = Field("info", description="debug, info, warning or error.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="debug, info, warning or error."
+    )
 
     @property
     def root(self) -> Path:
@@ -105,27 +114,60 @@ class Settings(BaseSettings):
 
 
 def load_settings(home: Path | None = None, **overrides: object) -> Settings:
-    """Read the environment once. `home` and keyword overrides win over it; the home's `secrets.env` and `sonoloop.env`
-    fill what the environment leaves open.
+    """Read the environment once. `home` and keyword overrides win over it; the home's `secrets.env` and
+    `sonoloop.env` fill what it leaves open. Raises BadRequest for a value that does not fit.
     """
-    base = Settings(**({"home": home} if home else {}), **overrides)  # type: ignore[arg-type]
+    base = _checked(**({"home": home} if home else {}), **overrides)
     stored: dict[str, str] = {}
-    for name in ("sonoloop.env", "secrets.env"):
+    for name in (SETTINGS_FILE, SECRETS_FILE):
         stored.update(read_env_file(base.root / name))
     missing = {
-        key.removeprefix("SONOLOOP_").lower(): value
+        key.removeprefix(PREFIX).lower(): value
         for key, value in stored.items()
-        if key.startswith("SONOLOOP_") and key not in os.environ
+        if key.startswith(PREFIX) and key not in os.environ
     }
     known = {key: value for key, value in missing.items() if key in Settings.model_fields and key != "home"}
-    return Settings(home=base.home, **{**known, **overrides})  # type: ignore[arg-type]
+    return _checked(home=base.home, **{**known, **overrides})
+
+
+def _checked(**values: Any) -> Settings:
+    try:
+        return Settings(**values)
+    except ValidationError as exc:
+        faults = [f"{variable_name(str(each['loc'][0]))} ({each['msg']})" for each in exc.errors()]
+        todo = f"mend the environment, or {SETTINGS_FILE} in the home"
+        raise BadRequest(f"a setting that does not fit: {', '.join(faults)}", todo=todo) from exc
+
+
+def variable_name(setting: str) -> str:
+    """The environment variable of a setting."""
+    return f"{PREFIX}{setting.upper()}"
+
+
+def unknown_variables(root: Path) -> list[str]:
+    """Variables of the environment and of the home's `sonoloop.env` that look like settings and are none."""
+    names = {*os.environ, *read_env_file(root / SETTINGS_FILE)}
+    known = {variable_name(name) for name in Settings.model_fields} | FOR_TESTS
+    return sorted(name for name in names if name.startswith(PREFIX) and name not in known)
+
+
+def remember_settings(root: Path, values: Mapping[str, object]) -> None:
+    """Keep settings in the home's `sonoloop.env`, where later commands find them; its other lines stay."""
+    path = root / SETTINGS_FILE
+    ours = {variable_name(name): value for name, value in values.items()}
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    lines = [line for line in lines if line.split("=", 1)[0].strip() not in ours]
+    lines += [f"{name}={value}" for name, value in ours.items()]
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    draft.replace(path)
 
 
 def read_env_file(path: Path) -> dict[str, str]:
     """`NAME=value` lines of a file; comments and blank lines are passed over; a missing file is empty."""
     if not path.exists():
         return {}
-    lines = (line.strip() for line in path.read_text().splitlines())
+    lines = (line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
     pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
     return {key.strip(): value.strip() for key, value in pairs}
 

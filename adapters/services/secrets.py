@@ -7,10 +7,9 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from adapters.settings import read_env_file
+from adapters.settings import SECRETS_FILE, read_env_file
 from loop.errors import Denied
 
-SECRETS_FILE = "secrets.env"
 DRAW: dict[str, Callable[[], str]] = {
     "SONOLOOP_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
     "SONOLOOP_LABEL_STUDIO_TOKEN": lambda: secrets.token_hex(20),
