@@ -63,12 +63,12 @@ def find_insanity(outcomes: Sequence[FrameOutcome]) -> str | None:
     )
     if not all(_is_finite(item) for item in outcomes):
         return "the figures are not finite"
-    drawn, pixels = tp + fp, tp + fp + fn + tn
+    drawn, true, pixels = tp + fp, tp + fn, tp + fp + fn + tn
     if not drawn.any():
-        return "it draws nothing on any frame" if (tp + fn).any() else None
+        return "it draws nothing on any frame" if true.any() else None
     if (drawn == pixels).all(axis=0).any():
         return "it draws one class everywhere"
-    if len(outcomes) > 2 and (drawn / pixels == (drawn / pixels)[0]).all():
+    if len(outcomes) > 2 and _is_constant(drawn / pixels) and not _is_constant(true / pixels):
         return "it draws the same area on every frame"
     return None
 
@@ -125,6 +125,10 @@ def outcomes_from_evaluation(evaluation: Mapping[str, Any], model: str) -> list[
     if len(present) < len(entries):
         raise BadRequest(f"outcomes of the {model} on {len(present)} of {len(entries)} frames", "all of them")
     return [_outcome(entry, entry[model]) for entry in entries]
+
+
+def _is_constant(shares: Floats) -> bool:
+    return bool((shares == shares[0]).all())
 
 
 def _is_finite(outcome: FrameOutcome) -> bool:
