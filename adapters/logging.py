@@ -10,7 +10,7 @@ import sys
 import structlog
 from structlog.typing import EventDict, Processor
 
-QUIET = ("httpx", "httpcore", "urllib3", "kombu", "amqp", "botocore", "s3fs", "fsspec", "matplotlib", "PIL")
+QUIET = ("alembic", "httpx", "httpcore", "urllib3", "kombu", "amqp", "botocore", "s3fs", "fsspec", "matplotlib", "PIL")
 """Libraries whose chatter below a warning says nothing of ours."""
 
 

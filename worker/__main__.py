@@ -7,10 +7,13 @@ hears at once that the worker is asked to end, where a forked child would not.
 
 from __future__ import annotations
 
+import socket
 import sys
+import warnings
 
 from celery import Celery
 from celery.apps.beat import Beat
+from celery.platforms import SecurityWarning
 
 from adapters.bootstrap import build
 from adapters.logging import configure_logging
@@ -41,11 +44,12 @@ def main(arguments: list[str]) -> int:
 
 def run_worker(app: Celery, queue: str) -> None:
     """Take messages of one queue; a first SIGTERM lets the running tasks come to a safe point."""
+    warnings.simplefilter("ignore", SecurityWarning)  # about pickles sent to root: messages are JSON only
     worker = app.Worker(
         queues=[queue],
         concurrency=CONCURRENCY[queue],
         pool="threads",
-        hostname=f"worker-{queue}@%h",
+        hostname=f"worker-{queue}@{socket.gethostname()}",
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,

@@ -20,7 +20,7 @@ from loop.records import ModelVersion, Project, Round, TrainingSet
 from loop.rounds import serving_weights
 from loop.serving import is_order_only
 from trainer.job import IMAGENET, JobSpec, Sample
-from trainer.recipes import Recipe, find_recipe
+from trainer.recipes import Recipe, find_recipe, recipe_from_dict
 
 GPU_DEVICE = Path("/dev/nvidiactl")
 
@@ -51,11 +51,16 @@ def gather_facts(container: Container, round_: Round) -> Facts:
 
 
 def choose_recipe(container: Container, project: Project) -> Recipe:
-    """The project's recipe and size, else the settings'; "auto" is fast on a CPU and the paper's on a GPU."""
-    name = project.settings.get("recipe") or container.settings.recipe
-    if name == "auto":
-        name = "paper" if GPU_DEVICE.exists() else "fast"
-    recipe = find_recipe(str(name))
+    """The project's recipe and size, else the settings'; "auto" is fast on a CPU and the paper's on a GPU.
+
+    A project may also hold a whole recipe of its own. Raises BadRequest for an unknown or impossible one.
+    """
+    wanted = project.settings.get("recipe") or container.settings.recipe
+    if isinstance(wanted, Mapping):
+        return recipe_from_dict(wanted)
+    if wanted == "auto":
+        wanted = "paper" if GPU_DEVICE.exists() else "fast"
+    recipe = find_recipe(str(wanted))
     size = int(project.settings.get("size") or container.settings.image_size)
     return replace(recipe, size=size) if size else recipe
 

@@ -1,0 +1,110 @@
+"""Real workers: processes of their own on a real Redis, over a home in a temporary folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from adapters.bootstrap import Container, build
+from adapters.services.configuration import settings_environment
+from adapters.settings import Settings
+from loop.records import Round, RoundState
+from tests.services.homes import make_settings
+from tests.services.redis import RunningRedis, running_redis
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def redis() -> Iterator[RunningRedis]:
+    with running_redis() as server:
+        yield server
+
+
+@dataclass
+class Workers:
+    """Starts worker processes of one home and ends them with the test."""
+
+    settings: Settings
+    log: IO[bytes]
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self, role: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "worker", role],
+            cwd=ROOT,
+            env={**os.environ, **settings_environment(self.settings)},
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
+        )
+        self.processes.append(process)
+        return process
+
+    def end(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+            process.wait()
+
+
+@dataclass
+class Stage:
+    """What a test of the workers plays on."""
+
+    settings: Settings
+    container: Container
+    workers: Workers
+    redis: RunningRedis
+
+    def round(self, round_id: int) -> Round:
+        with self.container.database.read() as uow:
+            return uow.rounds.get(round_id)
+
+    def wait_for(self, round_id: int, is_so: Callable[[Round], bool], seconds: float = 150.0) -> Round:
+        until = time.monotonic() + seconds
+        while not is_so(row := self.round(round_id)):
+            log = Path(self.workers.log.name).read_text()[-4000:]
+            assert time.monotonic() < until, f"the round stayed at {row}\n{log}"
+            time.sleep(0.05)
+        return row
+
+    def wait_for_end(self, round_id: int, seconds: float = 150.0) -> Round:
+        return self.wait_for(round_id, lambda row: not row.state.is_live, seconds)
+
+    def child(self, worker: subprocess.Popen[bytes]) -> int:
+        """The process id of the training that a worker runs."""
+        path = Path(f"/proc/{worker.pid}/task")
+        children = [int(pid) for task in path.iterdir() for pid in (task / "children").read_text().split()]
+        assert len(children) == 1, children
+        return children[0]
+
+
+def is_training(row: Round) -> bool:
+    return row.state is RoundState.TRAINING and row.progress.get("phase") == "training"
+
+
+def has_a_checkpoint(row: Round) -> bool:
+    return is_training(row) and row.progress.get("epoch", 0) >= 2
+
+
+@pytest.fixture
+def stage(tmp_path: Path, redis: RunningRedis) -> Iterator[Stage]:
+    with ExitStack() as stack:
+        settings = make_settings(tmp_path, redis_url=redis.url)
+        container = build(settings)
+        stack.callback(container.close)
+        log = stack.enter_context((tmp_path / "workers.log").open("wb"))
+        workers = Workers(settings, log)
+        stack.callback(workers.end)
+        yield Stage(settings, container, workers, redis)

@@ -1,0 +1,127 @@
+"""Training rounds by real worker processes: the way through, and every way to die on it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from loop.planning import plan
+from loop.records import Round, RoundState
+from loop.rounds import cancel
+from loop.sweep import sweep
+from tests.discs import TINY
+from tests.integration.worker.conftest import Stage, has_a_checkpoint, is_training
+from tests.services.homes import make_home
+
+pytestmark = [pytest.mark.services, pytest.mark.slow]
+
+LONG = replace(TINY, epochs=8, min_epochs=8, epoch_steps=12, steps=96)
+"""Long enough to be interrupted in the middle."""
+
+
+def plan_round(stage: Stage) -> Round:
+    planned = plan(stage.container.round_ports, stage.container.round_rules, 1, is_forced=True)
+    assert planned.round is not None, planned.trigger.reason
+    return planned.round
+
+
+def test_a_planned_round_is_trained_judged_and_promoted(stage: Stage) -> None:
+    make_home(stage.settings, frames=12, held_out=3)
+    stage.workers.start("train")
+    ended = stage.wait_for_end(plan_round(stage).id)
+    assert ended.state is RoundState.PROMOTED, ended.error
+    assert ended.verdict is not None
+    assert ended.attempt == 1
+    with stage.container.database.read() as uow:
+        champion = uow.models.get(uow.projects.get(1).champion_id or 0)
+        waiting = uow.outbox.pending()
+    assert champion.name == "p1-v1"
+    assert champion.round_id == ended.id
+    assert stage.container.storage.exists("models", champion.digest)
+    assert [message.payload["model_version_id"] for message in waiting] == [champion.id]
+    wait_until(lambda: not list(stage.settings.root.glob("rounds/*/*/*.safetensors")))
+
+
+def test_a_killed_training_goes_on_from_its_checkpoint(stage: Stage) -> None:
+    make_home(stage.settings, frames=10, held_out=2, recipe=LONG.to_dict())
+    worker = stage.workers.start("train")
+    round_id = plan_round(stage).id
+    stage.wait_for(round_id, has_a_checkpoint)
+    os.kill(stage.child(worker), signal.SIGKILL)
+    resumed = stage.wait_for(round_id, lambda row: bool(row.progress.get("resumed")))
+    assert resumed.attempt == 2
+    assert resumed.progress["resumed"] >= 1
+    assert stage.wait_for_end(round_id).state is RoundState.PROMOTED
+
+
+def test_a_killed_worker_takes_its_training_with_it_and_another_one_goes_on(stage: Stage) -> None:
+    make_home(stage.settings, frames=10, held_out=2, recipe=LONG.to_dict())
+    first = stage.workers.start("train")
+    round_id = plan_round(stage).id
+    stage.wait_for(round_id, has_a_checkpoint)
+    child = stage.child(first)
+    first.kill()
+    wait_until(lambda: not is_alive(child))
+    stage.workers.start("train")
+
+    def sweep_and_look(row: Round) -> bool:
+        sweep(stage.container.round_ports, stage.container.round_rules)
+        return bool(row.progress.get("resumed"))
+
+    resumed = stage.wait_for(round_id, sweep_and_look)
+    assert (resumed.attempt, resumed.state) == (2, RoundState.TRAINING)
+
+
+def test_a_worker_that_is_asked_to_end_hands_its_round_back_at_once(stage: Stage) -> None:
+    make_home(stage.settings, frames=10, held_out=2, recipe=LONG.to_dict())
+    first = stage.workers.start("train")
+    round_id = plan_round(stage).id
+    stage.wait_for(round_id, has_a_checkpoint)
+    first.terminate()
+    assert first.wait(20) == 0
+    assert stage.round(round_id).lease_until is None
+    stage.workers.start("train")
+    assert stage.wait_for(round_id, lambda row: bool(row.progress.get("resumed"))).attempt == 2
+
+
+def test_a_cancelled_round_stops_within_ten_seconds(stage: Stage) -> None:
+    make_home(stage.settings, frames=10, held_out=2, recipe=LONG.to_dict())
+    worker = stage.workers.start("train")
+    round_id = plan_round(stage).id
+    stage.wait_for(round_id, is_training)
+    child = stage.child(worker)
+    cancel(stage.container.round_ports, 1)
+    ended = stage.wait_for_end(round_id, seconds=10)
+    assert ended.state is RoundState.CANCELLED
+    assert not is_alive(child)
+
+
+def test_a_round_survives_the_loss_of_redis(stage: Stage) -> None:
+    make_home(stage.settings, frames=10, held_out=2)
+    stage.workers.start("train")
+    round_id = plan_round(stage).id
+    stage.wait_for(round_id, is_training)
+    stage.redis.kill()
+    ended = stage.wait_for_end(round_id)
+    assert (ended.state, ended.attempt) == (RoundState.PROMOTED, 1)
+
+
+def is_alive(pid: int) -> bool:
+    """A zombie, whose parent has not asked for its end yet, is dead."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(is_done: Callable[[], bool], seconds: float = 15.0) -> None:
+    until = time.monotonic() + seconds
+    while not is_done():
+        assert time.monotonic() < until
+        time.sleep(0.05)

@@ -1,0 +1,56 @@
+"""A real Redis on a socket of its own, ended with the test."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from adapters.queue import CeleryQueue
+from adapters.services.programs import redis_command
+from tests.services.homes import make_settings
+
+START_SECONDS = 10.0
+
+
+class RunningRedis:
+    """A Redis that a test may kill and start again; what it holds is kept in between."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "redis.sock"
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis+socket://{self.socket}"
+
+    def start(self) -> None:
+        command = redis_command(self._folder, self.socket)
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=self._folder)
+        queue = CeleryQueue(make_settings(self._folder, redis_url=self.url))
+        until = time.monotonic() + START_SECONDS
+        while not queue.is_up():
+            assert time.monotonic() < until, "Redis did not come up"
+            time.sleep(0.02)
+        queue.close()
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+@contextmanager
+def running_redis() -> Iterator[RunningRedis]:
+    """Sockets allow about 100 characters, so the folder lies right below the system's temporary one."""
+    with tempfile.TemporaryDirectory(prefix="slr-") as folder:
+        redis = RunningRedis(Path(folder))
+        redis.start()
+        try:
+            yield redis
+        finally:
+            redis.kill()

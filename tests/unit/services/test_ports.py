@@ -1,0 +1,37 @@
+"""Busy ports are named before anything starts, with the setting that moves them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from adapters.services.ports import Port, check_ports, is_free
+from loop.errors import BadRequest
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+def test_a_busy_port_is_refused_with_the_setting_to_change(listener: socket.socket) -> None:
+    number = listener.getsockname()[1]
+    assert not is_free("127.0.0.1", number)
+    with pytest.raises(BadRequest, match=f"port {number}.*label-studio.*SONOLOOP_LABEL_STUDIO_PORT=\\d+"):
+        check_ports([Port("label-studio", "127.0.0.1", number, "label_studio_port")])
+
+
+def test_a_listener_on_all_addresses_is_seen() -> None:
+    with socket.create_server(("0.0.0.0", 0)) as server:  # noqa: S104, what is to be seen
+        assert not is_free("127.0.0.1", server.getsockname()[1])
+
+
+def test_free_ports_pass_unless_two_services_want_the_same(listener: socket.socket) -> None:
+    number = listener.getsockname()[1]
+    listener.close()
+    check_ports([Port("backend", "127.0.0.1", number, "backend_port")])
+    with pytest.raises(BadRequest, match="a port of its own"):
+        check_ports([Port(name, "127.0.0.1", number, f"{name}_port") for name in ("backend", "other")])
