@@ -22,6 +22,7 @@ from db.repositories import (
     SqlSelections,
 )
 from db.schema import upgrade
+from loop import ports
 
 
 class SqlUnitOfWork:
@@ -32,17 +33,17 @@ class SqlUnitOfWork:
     """
 
     def __init__(self, connection: Connection) -> None:
-        self.projects = SqlProjects(connection)
-        self.frames = SqlFrames(connection)
-        self.readers = SqlReaders(connection)
-        self.models = SqlModels(connection)
-        self.predictions = SqlPredictions(connection)
-        self.masks = SqlMasks(connection)
-        self.rounds = SqlRounds(connection)
-        self.selections = SqlSelections(connection)
-        self.inbox = SqlInbox(connection)
-        self.outbox = SqlOutbox(connection)
-        self.marks = SqlMarks(connection)
+        self.projects: ports.Projects = SqlProjects(connection)
+        self.frames: ports.Frames = SqlFrames(connection)
+        self.readers: ports.Readers = SqlReaders(connection)
+        self.models: ports.Models = SqlModels(connection)
+        self.predictions: ports.Predictions = SqlPredictions(connection)
+        self.masks: ports.Masks = SqlMasks(connection)
+        self.rounds: ports.Rounds = SqlRounds(connection)
+        self.selections: ports.Selections = SqlSelections(connection)
+        self.inbox: ports.Inbox = SqlInbox(connection)
+        self.outbox: ports.Outbox = SqlOutbox(connection)
+        self.marks: ports.Marks = SqlMarks(connection)
         self._connection = connection
         self._calls: list[Callable[[], None]] = []
 

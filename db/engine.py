@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import weakref
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DisconnectionError
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import QueuePool
 
 from db.foreign_errors import translate
 from db.types import dump_json
@@ -30,7 +32,7 @@ class Access(StrEnum):
 BEGIN: dict[tuple[str, Access], tuple[str, ...]] = {
     ("sqlite", Access.READ): ("PRAGMA query_only = ON", "BEGIN"),
     # Taking the write lock at once makes a unit wait for its turn instead of failing half way through.
-    ("sqlite", Access.WRITE): ("BEGIN IMMEDIATE",),
+    ("sqlite", Access.WRITE): ("PRAGMA query_only = OFF", "BEGIN IMMEDIATE"),
     # A migration may rebuild a table that others name, and waits for a migration in another process.
     ("sqlite", Access.MIGRATE): (
         "PRAGMA busy_timeout = 60000",
@@ -51,24 +53,25 @@ BEGIN: dict[tuple[str, Access], tuple[str, ...]] = {
 def make_engine(url: str) -> Engine:
     """An engine that threads may share and that survives a fork; nothing is opened yet.
 
-    An SQLite connection is opened for each unit (1 ms), those of PostgreSQL (30 ms) are pooled.
+    Connections are pooled: PostgreSQL takes 30 ms to open one, and closing the last one makes SQLite copy its log.
+    Idle ones are closed before the process forks, because an inherited one can harm either database.
     Raises BadRequest for an address that is neither an SQLite file nor PostgreSQL.
     """
     address = parse_url(url)
-    is_sqlite = sqlite_path(address) is not None
     engine = create_engine(
         address,
         hide_parameters=True,  # an error text must not carry what a clip or a patient is called
         json_serializer=dump_json,
-        **(_sqlite_options() if is_sqlite else _postgresql_options()),
+        poolclass=QueuePool,
+        max_overflow=-1,  # without a limit nobody waits for a turn
+        pool_pre_ping=True,  # finds connections that a restart of the server has cut
+        connect_args=_sqlite_arguments() if sqlite_path(address) else _postgresql_arguments(),
     )
     event.listen(engine, "handle_error", translate)
     event.listen(engine, "begin", _begin)
-    if is_sqlite:
+    if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
-    else:
-        event.listen(engine, "connect", _note_process)
-        event.listen(engine, "checkout", _refuse_inherited)
+    os.register_at_fork(before=partial(_close_idle, weakref.ref(engine)))
     return engine
 
 
@@ -94,15 +97,13 @@ def sqlite_path(address: URL) -> Path | None:
 _ADDRESS_NEED = "sqlite:///path/to/file or postgresql://user:password@host/database"
 
 
-def _sqlite_options() -> dict[str, Any]:
-    return {"poolclass": NullPool, "connect_args": {"timeout": BUSY_SECONDS}}
+def _sqlite_arguments() -> dict[str, Any]:
+    return {"timeout": BUSY_SECONDS, "check_same_thread": False}  # the pool hands it to one thread at a time
 
 
-def _postgresql_options() -> dict[str, Any]:
+def _postgresql_arguments() -> dict[str, Any]:
     limits = {"lock_timeout": f"{BUSY_SECONDS}s", "idle_in_transaction_session_timeout": "60s"}
-    arguments = {"application_name": "sonoloop", "startup_params": {"TimeZone": "UTC", **limits}}
-    # A ping before use finds connections that a restart has cut; without a limit nobody waits for a turn.
-    return {"connect_args": arguments, "pool_pre_ping": True, "max_overflow": -1, "pool_recycle": 1800}
+    return {"application_name": "sonoloop", "startup_params": {"TimeZone": "UTC", **limits}}
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
@@ -111,15 +112,10 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-def _note_process(_connection: object, pooled: ConnectionPoolEntry) -> None:
-    pooled.info["process"] = os.getpid()
-
-
-def _refuse_inherited(_connection: object, pooled: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
-    """A forked process must not speak on its parent's connection: the pool then opens a new one."""
-    if pooled.info["process"] != os.getpid():
-        pooled.dbapi_connection = proxy.dbapi_connection = None  # type: ignore[misc]
-        raise DisconnectionError("opened by the parent process")
+def _close_idle(reference: weakref.ref[Engine]) -> None:
+    engine = reference()
+    if engine is not None:
+        engine.dispose()
 
 
 def _begin(connection: Connection) -> None:

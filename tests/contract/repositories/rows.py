@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from db import SqlUnitOfWork
+from db import SqlDatabase, SqlUnitOfWork
+from loop import ports
 from loop.records import (
     Decision,
     Frame,
@@ -18,6 +19,11 @@ from loop.records import (
 )
 
 NOON = datetime(2030, 6, 1, 12, tzinfo=UTC)
+
+
+def as_port(database: SqlDatabase) -> ports.Database:
+    """Lets the type checker compare every repository with its port."""
+    return database
 
 
 def after(seconds: float) -> datetime:

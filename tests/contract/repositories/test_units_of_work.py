@@ -129,6 +129,7 @@ def test_a_full_disk_keeps_what_was_there(empty_url: str) -> None:
         unit.commit()
     fill = fill_sqlite if empty_url.startswith("sqlite") else fill_postgres
     fill(database)
+    database.close()
     with database.write() as unit, pytest.raises(OutOfSpace):
         add_frames(unit, add_project(unit), 2000)
     assert len(titles(database)) == 1
