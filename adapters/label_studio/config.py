@@ -28,7 +28,7 @@ def label_config(classes: Sequence[str]) -> str:
         f'  <Image name="{IMAGE}" value="${IMAGE}" zoom="true" zoomControl="true" rotateControl="false"'
         ' brightnessControl="true" contrastControl="true"/>\n'
         f'  <BrushLabels name="{CONTROL}" toName="{IMAGE}">\n{labels}\n  </BrushLabels>\n'
-        "</View>\n"
+        "</View>"
     )
 
 

@@ -18,7 +18,7 @@ def invitation_link(api: Api, public_url: str) -> str:
 
 def stream_link(public_url: str, project_id: int) -> str:
     """Where a reader works: asks for the account when needed, then serves frame after frame in our order."""
-    return f"{public_url.rstrip('/')}/projects/{project_id}/data?labeling=1"
+    return f"{public_url.rstrip('/')}/projects/{project_id}/data/?labeling=1"
 
 
 def ensure_reader(api: Api, email: str, password: str) -> ReaderSession:
