@@ -10,7 +10,22 @@ import sys
 import structlog
 from structlog.typing import EventDict, Processor
 
-QUIET = ("alembic", "httpx", "httpcore", "urllib3", "kombu", "amqp", "botocore", "s3fs", "fsspec", "matplotlib", "PIL")
+QUIET = (
+    "alembic",
+    "celery.app.trace",
+    "celery.beat",
+    "celery.worker.strategy",
+    "httpx",
+    "httpcore",
+    "urllib3",
+    "kombu",
+    "amqp",
+    "botocore",
+    "s3fs",
+    "fsspec",
+    "matplotlib",
+    "PIL",
+)
 """Libraries whose chatter below a warning says nothing of ours."""
 
 

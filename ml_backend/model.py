@@ -100,5 +100,5 @@ class SonoloopModel(LabelStudioMLBase):  # type: ignore[misc]  # the base class 
 
 
 def region_key(version: ModelVersion, frame: Frame) -> str:
-    """What the region ids of a prediction hang on: drawn again, the same prediction has the same ids."""
-    return f"{version.name}/{frame.digest}"
+    """What the region ids of a prediction hang on, the same as where the worker pushes it."""
+    return f"{frame.digest} {version.name}"

@@ -9,6 +9,10 @@ import threading
 from celery.signals import worker_shutting_down
 
 
+class Interrupted(Exception):
+    """This worker was asked to end: what is left goes on elsewhere."""
+
+
 class Stopping:
     """A flag that is raised once, by SIGTERM or Ctrl-C."""
 

@@ -20,11 +20,11 @@ from loop.errors import SonoloopError, Unavailable
 from loop.ingest import drain_inbox, reconcile
 from loop.planning import wake
 from loop.ports import Job
-from loop.preannotate import follow_champion
+from loop.preannotate import Progress, follow_champion
 from loop.records import Project
 from loop.serving import relay_outbox
 from loop.sweep import sweep
-from worker.stopping import Stopping
+from worker.stopping import Interrupted, Stopping
 from worker.training import run_round
 
 FULL_EVERY = timedelta(hours=24)
@@ -97,7 +97,13 @@ class Tasks:
     def preannotate(self, project_id: int) -> None:
         """Bring predictions and the queue's order up to the champion."""
         container = self._container
-        done = follow_champion(container.preannotate_ports, container.preannotate_rules, project_id)
+        try:
+            done = follow_champion(
+                container.preannotate_ports, container.preannotate_rules, project_id, self._go_on
+            )
+        except Interrupted:
+            log.info("champion_followed_in_part", project=project_id)
+            return
         if done.reason:
             log.info("champion_not_followed", project=project_id, reason=done.reason)
             return
@@ -122,6 +128,11 @@ class Tasks:
             log.info("round_planned", round=round_.id, reason=round_.reason)
         for round_ in swept.ended:
             log.warning("round_ended_by_sweeper", round=round_.id, state=round_.state, error=round_.error)
+
+    def _go_on(self, _: Progress) -> None:
+        """Raises Interrupted when the worker is asked to end: what was done is kept, the sweeper calls again."""
+        if self._stopping.is_asked():
+            raise Interrupted
 
     def _reconcile(self, project: Project, full: bool) -> None:
         name, now = f"full-look-{project.id}", self._container.clock()

@@ -23,9 +23,9 @@ from trainer.recipes import Recipe
 from worker.folder import RoundFolder, drop_weights_of_others
 from worker.job import Facts, build_job, choose_recipe, gather_facts, read_outcomes
 from worker.process import Event
-from worker.stopping import Stopping
+from worker.stopping import Interrupted, Stopping
 from worker.supervision import Crashed, see_through
-from worker.watch import Cancelled, Interrupted, TookTooLong, Watch
+from worker.watch import Cancelled, TookTooLong, Watch
 
 EVALUATIONS = 2
 """How often a candidate is compared anew because the champion changed meanwhile."""

@@ -13,6 +13,7 @@ from loop.planning import RoundPorts, RoundRules
 from loop.records import Round
 from loop.rounds import heartbeat
 from worker.process import Event
+from worker.stopping import Interrupted
 
 BEAT_SECONDS = 1.0
 SHOWN = ("epoch", "epochs", "step", "steps", "loss", "dice", "eta_seconds")
@@ -22,10 +23,6 @@ log = structlog.get_logger()
 
 class Cancelled(Exception):
     """Somebody asked for the round to stop."""
-
-
-class Interrupted(Exception):
-    """This worker was asked to end: the round goes on elsewhere."""
 
 
 class TookTooLong(Exception):
