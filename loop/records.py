@@ -291,7 +291,10 @@ class OutboxMessage:
 
 @dataclass(frozen=True)
 class RemoteAnnotation:
-    """An annotation as Label Studio's API gives it; `result` is raw and unchecked."""
+    """An annotation as Label Studio's API gives it; `result` is raw and unchecked.
+
+    `draft_created_at` is when the draft that it was restored from was first saved (None: no draft).
+    """
 
     id: int
     task_id: int
@@ -302,6 +305,7 @@ class RemoteAnnotation:
     updated_at: datetime
     lead_time: float | None
     parent_prediction: int | None
+    draft_created_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -199,7 +199,7 @@ def task_from(entry: Json) -> RemoteTask:
 
 def annotation_from(entry: Json) -> RemoteAnnotation:
     """An annotation of the API to our record; who made it comes as an id or as a whole account."""
-    user = entry["completed_by"]
+    user, draft = entry["completed_by"], entry["draft_created_at"]
     return RemoteAnnotation(
         id=entry["id"],
         task_id=entry["task"],
@@ -210,6 +210,7 @@ def annotation_from(entry: Json) -> RemoteAnnotation:
         updated_at=datetime.fromisoformat(entry["updated_at"]),
         lead_time=entry["lead_time"],
         parent_prediction=entry["parent_prediction"],
+        draft_created_at=datetime.fromisoformat(draft) if draft else None,
     )
 
 

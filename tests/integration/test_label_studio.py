@@ -328,6 +328,8 @@ def test_a_restored_draft_has_lost_its_proposal(api: Api, reader: ReaderSession)
     assert studio.get_task(task).annotations == ()
     annotation = studio.get_annotation(reader.submit(task, [], 12.0, None, draft=draft))
     assert (annotation.parent_prediction, annotation.lead_time) == (None, 12.0)
+    assert annotation.draft_created_at is not None
+    assert annotation.draft_created_at < annotation.created_at
 
 
 def test_an_account_is_made_once_and_needs_its_password(
