@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from cli.shell import run_guarded
+from adapters.logging import configure_logging
+from cli.shell import RESUMES, guarded
 
 app = typer.Typer(
     name="sonoloop",
@@ -22,58 +23,85 @@ Home = Annotated[
     Path | None, typer.Option("--home", help="Folder that holds all data.", show_default=".sonoloop")
 ]
 ProjectId = Annotated[int, typer.Option("--project", help="Number of the project; 0: the newest.")]
-Frames = Annotated[Path, typer.Option("--frames", help="Folder of frames; a sub-folder is a recording.")]
-Classes = Annotated[
-    str, typer.Option("--classes", help="Names, as in Vein,Artery; with the truth's pixel values: vessel=2.")
+LabelStudioPort = Annotated[
+    int | None,
+    typer.Option(
+        "--label-studio-port", help="Kept in the home for later.", min=1, max=65535, show_default="8080"
+    ),
 ]
-Prior = Annotated[
-    str, typer.Option("--prior", help="The class that the base weights propose; default: the first.")
+BackendPort = Annotated[
+    int | None,
+    typer.Option("--backend-port", help="Kept in the home for later.", min=1, max=65535, show_default="9090"),
 ]
-Weights = Annotated[str, typer.Option("--weights", help="base, a .safetensors file, imagenet or scratch.")]
-Size = Annotated[int, typer.Option("--size", help="Side that the network sees, px; 0: the recipe's own.")]
-Recipe = Annotated[str, typer.Option("--recipe", help="auto, fast, thorough or paper.")]
+
+WHILE_STARTING = f"{RESUMES}; ./sonoloop down ends what runs"
+WHILE_WAITING = "what was asked for goes on without this command; ./sonoloop status shows it"
+WHILE_STOPPING = "some services may still run; the same command again ends them"
 
 
 @app.command()
+@guarded(WHILE_STARTING)
 def demo(
     frames: Annotated[Path | None, typer.Option(help="Frames of your own instead of phantoms.")] = None,
     truth: Annotated[Path | None, typer.Option(help="Their masks, of the same names.")] = None,
-    classes: Classes = "vessel",
-    size: Size = 0,
+    classes: Annotated[
+        str, typer.Option(help="Names, with the truth's pixel values where it has others: vessel=2.")
+    ] = "vessel",
+    size: Annotated[int, typer.Option(help="Side that the network sees, px; 0: the recipe's own.")] = 0,
     rounds: Annotated[int, typer.Option(min=1, help="Training rounds.")] = 3,
     labels: Annotated[int, typer.Option(min=2, help="New labels that start a round.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Seed of phantoms, splits, queue and training.")] = 0,
-    recipe: Recipe = "auto",
-    weights: Weights = "base",
+    recipe: Annotated[str, typer.Option(help="auto, fast, thorough or paper.")] = "auto",
+    weights: Annotated[str, typer.Option(help="base, a .safetensors file, imagenet or scratch.")] = "base",
+    label_studio_port: LabelStudioPort = None,
+    backend_port: BackendPort = None,
     home: Home = None,
 ) -> None:
     """Run the whole loop with a simulated reader, then leave it running for you."""
     from cli.demo import DemoPlan, run_demo
 
     plan = DemoPlan(frames, truth, classes, size, rounds, labels, seed, recipe, weights)
-    run_guarded(lambda: run_demo(plan, home))
+    run_demo(plan, home, _ports(label_studio_port, backend_port))
 
 
 @app.command()
+@guarded(WHILE_STARTING)
 def up(
     frames: Annotated[
         Path | None, typer.Option(help="Folder of frames; a sub-folder is a recording.")
     ] = None,
-    classes: Classes = "Vein",
-    prior: Prior = "",
-    weights: Weights = "base",
-    recipe: Recipe = "auto",
-    size: Size = 0,
-    title: Annotated[str, typer.Option(help="Name of the project in Label Studio.")] = "Sonoloop",
+    classes: Annotated[
+        str | None, typer.Option(help="Names, as in Vein,Artery.", show_default="Vein")
+    ] = None,
+    prior: Annotated[
+        str | None, typer.Option(help="The class that the base weights draw.", show_default="the first")
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="base, a .safetensors file, imagenet or scratch.", show_default="base"),
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="auto, fast, thorough or paper.", show_default="auto")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Side that the network sees, px.", show_default="the recipe's own")
+    ] = None,
+    title: Annotated[
+        str | None, typer.Option(help="Name of the project in Label Studio.", show_default="Sonoloop")
+    ] = None,
+    label_studio_port: LabelStudioPort = None,
+    backend_port: BackendPort = None,
     home: Home = None,
 ) -> None:
     """Start everything; with --frames, make or fill the project."""
-    from cli.work import bring_up
+    from cli.work import WorkPlan, bring_up
 
-    run_guarded(lambda: bring_up(home, frames, classes, prior, weights, recipe, size, title))
+    plan = WorkPlan(classes, prior, weights, recipe, size, title)
+    bring_up(home, _ports(label_studio_port, backend_port), frames, plan)
 
 
 @app.command()
+@guarded()
 def add(
     folder: Annotated[Path, typer.Argument(help="Folder of new frames.")],
     project: ProjectId = 0,
@@ -82,10 +110,11 @@ def add(
     """Add frames: new ones are drawn and ranked into the queue."""
     from cli.work import add_folder
 
-    run_guarded(lambda: add_folder(home, folder, project))
+    add_folder(home, folder, project)
 
 
 @app.command()
+@guarded()
 def status(
     watch: Annotated[
         bool, typer.Option("--watch", help="Look again every two seconds until Ctrl-C.")
@@ -95,10 +124,11 @@ def status(
     """Show services, labels, the round in progress and the last verdicts."""
     from cli.status import show_status
 
-    run_guarded(lambda: show_status(home, watch))
+    show_status(home, watch)
 
 
 @app.command()
+@guarded()
 def logs(
     service: Annotated[str, typer.Argument(help="One service; all by default.")] = "",
     lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="How many of the last lines.")] = 40,
@@ -108,18 +138,20 @@ def logs(
     """Print the last lines of the services' logs."""
     from cli.service_logs import show_logs
 
-    run_guarded(lambda: show_logs(home, service, lines, follow))
+    show_logs(home, service, lines, follow)
 
 
 @app.command()
+@guarded(WHILE_STOPPING)
 def down(home: Home = None) -> None:
     """Stop everything; all data stay."""
     from cli.work import take_down
 
-    run_guarded(lambda: take_down(home))
+    take_down(home)
 
 
 @app.command(name="round")
+@guarded(WHILE_WAITING)
 def round_(
     wait: Annotated[bool, typer.Option("--wait", help="Show its progress until it ends.")] = False,
     project: ProjectId = 0,
@@ -128,18 +160,20 @@ def round_(
     """Start a training round now."""
     from cli.rounds import start_round
 
-    run_guarded(lambda: start_round(home, project, wait))
+    start_round(home, project, wait)
 
 
 @app.command()
+@guarded(WHILE_WAITING)
 def cancel(project: ProjectId = 0, home: Home = None) -> None:
     """Cancel the round in progress."""
     from cli.rounds import cancel_round
 
-    run_guarded(lambda: cancel_round(home, project))
+    cancel_round(home, project)
 
 
 @app.command()
+@guarded()
 def promote(
     version: Annotated[str, typer.Argument(help="A model version, such as p1-v2.")],
     project: ProjectId = 0,
@@ -148,36 +182,59 @@ def promote(
     """Let a model version serve, whatever the gate said."""
     from cli.rounds import promote_version
 
-    run_guarded(lambda: promote_version(home, project, version))
+    promote_version(home, project, version)
 
 
 @app.command()
+@guarded()
 def rollback(project: ProjectId = 0, home: Home = None) -> None:
     """Let the model version that served before serve again."""
     from cli.rounds import roll_back
 
-    run_guarded(lambda: roll_back(home, project))
+    roll_back(home, project)
 
 
 @app.command()
+@guarded()
 def review(project: ProjectId = 0, home: Home = None) -> None:
-    """List what needs a person: frames skipped by two readers, and input that was set aside."""
+    """List frames that two readers skipped, and input that was set aside."""
     from cli.status import show_review
 
-    run_guarded(lambda: show_review(home, project))
+    show_review(home, project)
 
 
 @app.command()
+@guarded()
 def export(
     folder: Annotated[Path, typer.Argument(help="A new folder.")], project: ProjectId = 0, home: Home = None
 ) -> None:
     """Write the labelled dataset as COCO and PNG masks."""
     from cli.work import export_dataset
 
-    run_guarded(lambda: export_dataset(home, folder, project))
+    export_dataset(home, folder, project)
+
+
+@app.command()
+@guarded()
+def pretrain(
+    out: Annotated[Path, typer.Option(help="Folder for weights and card; what is unfinished waits there.")],
+    phantoms: Annotated[int, typer.Option(min=8, help="How many phantoms to learn from.")] = 2400,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over them.")] = 8,
+    size: Annotated[int, typer.Option(min=64, help="Side of the frames, px; a multiple of 32.")] = 256,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of phantoms and training.")] = 0,
+    check: Annotated[
+        list[str] | None,
+        typer.Option(help="Labelled frames for the card's figures: [NAME=]FOLDER=VALUE; may be repeated."),
+    ] = None,
+) -> None:
+    """Make base weights from phantoms, the first model of a new project."""
+    from cli.pretrain import make_base_weights
+
+    make_base_weights(out, phantoms, epochs, size, seed, check or [])
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@guarded()
 def test(
     context: typer.Context,
     full: Annotated[bool, typer.Option("--full", help="Also the long drills.")] = False,
@@ -189,5 +246,11 @@ def test(
 
 
 def main() -> None:
-    """Run the command."""
-    app()
+    """Run the command; what its parts would log is said to the person instead, unless it is an error."""
+    configure_logging("error", "cli")
+    app(prog_name="sonoloop")
+
+
+def _ports(label_studio_port: int | None, backend_port: int | None) -> dict[str, int]:
+    chosen = {"label_studio_port": label_studio_port, "backend_port": backend_port}
+    return {name: number for name, number in chosen.items() if number is not None}

@@ -17,10 +17,10 @@ from cli.demo_frames import DemoFrames, draw_demo_frames
 from cli.demo_report import render_table, save_rows
 from cli.demo_rounds import Demo, draw_pictures
 from cli.home import DEMO
-from cli.intake import take_in
-from cli.project import ProjectRequest, connect_project, make_project
-from cli.services import begin, wait_until_ready
-from cli.shell import console
+from cli.intake import require_folder, take_in
+from cli.project import ProjectRequest, connect_project, label_studio_id, make_project
+from cli.services import Ports, started_home, wait_until_ready
+from cli.shell import console, say
 from cli.simulated import EMAIL, KnownTruth, SimulatedReader, TruthFile
 from cli.work import print_address, write_export
 from loop.errors import BadRequest
@@ -48,10 +48,8 @@ class DemoPlan:
                 "only one of --frames and --truth", "both, or neither for phantoms", "name the other one"
             )
         for folder in (self.frames, self.truth):
-            if folder is not None and not folder.is_dir():
-                raise BadRequest(
-                    "a folder that does not exist", "a folder of frames and one of masks", "check the path"
-                )
+            if folder is not None:
+                require_folder(folder)
 
     def to_settings(self) -> dict[str, Any]:
         """What is kept with the project: by it an interrupted demo is recognised and continued."""
@@ -68,7 +66,7 @@ class DemoPlan:
         }
 
 
-def run_demo(plan: DemoPlan, home: Path | None) -> None:
+def run_demo(plan: DemoPlan, home: Path | None, ports: Ports) -> None:
     """Run it to the end; begun again after an interruption it goes on where it was."""
     started = time.monotonic()
     plan.check()
@@ -77,16 +75,13 @@ def run_demo(plan: DemoPlan, home: Path | None) -> None:
     )
     request = ProjectRequest("Sonoloop demo", parse_classes(plan.classes), plan.weights, plan.to_settings())
     request.check()
-    container = begin(home)
-    try:
+    with started_home(home, ports) as container:
         frames, truth = _material(plan, container)
         wait_until_ready(container.settings)
         project = connect_project(container, _find_or_make(container, request))
         demo = _prepare(container, project, frames, TruthFolder(truth, request.classes))
         demo.play(plan.rounds)
         _finish(container, demo, time.monotonic() - started)
-    finally:
-        container.close()
 
 
 def _material(plan: DemoPlan, container: Container) -> tuple[Path, Path]:
@@ -130,8 +125,7 @@ def _prepare(container: Container, project: Project, frames: Path, truth: TruthF
     with container.database.write() as uow:
         uow.readers.mark_simulated(session.user_id)
         uow.commit()
-    assert project.label_studio_id is not None
-    reader = SimulatedReader(session, project.label_studio_id, project.classes, known, container.codec)
+    reader = SimulatedReader(session, label_studio_id(project), project.classes, known, container.codec)
     return Demo(container, project.id, reader, known)
 
 
@@ -145,13 +139,10 @@ def _finish(container: Container, demo: Demo, seconds: float) -> None:
         uow.projects.set_settings(project.id, {**project.settings, "is_finished": True})
         uow.commit()
     console.print(render_table(demo.rows))
-    console.print(
-        f"learning curve  {folder / 'learning-curve.png'}\noverlays        {folder / 'overlays.png'}",
-        soft_wrap=True,
+    say(
+        console, f"learning curve  {folder / 'learning-curve.png'}\noverlays        {folder / 'overlays.png'}"
     )
-    console.print(
-        f"COCO and masks  {folder}\ndone in {seconds / 60:.1f} minutes; everything keeps running for you:",
-        soft_wrap=True,
-    )
+    say(console, f"COCO and masks  {folder}")
+    say(console, f"done in {seconds / 60:.1f} minutes; everything keeps running for you:")
     print_address(container, demo.project)
     console.print("  ./sonoloop status shows it, ./sonoloop down stops it")

@@ -1,66 +1,87 @@
-"""Draws the demo's phantoms into a folder, as a scanner would have left them: one sub-folder for each recording."""
+"""Draws the demo's phantoms into a folder, as a scanner would have left them: a sub-folder a recording."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 from PIL import Image
 
+from loop.errors import Unavailable
+
 
 @dataclass(frozen=True)
 class DemoFrames:
-    """What to draw: `clips` recordings of `frames_per_clip` frames of `size` x `size` px; a seed gives the same bytes."""
+    """What to draw: `clips` recordings of `frames_per_clip` frames of `size` x `size` px.
+
+    A seed gives the same bytes.
+    """
 
     clips: int = 20
     frames_per_clip: int = 6
     size: int = 512
     seed: int = 0
 
-    @property
-    def total(self) -> int:
-        """How many frames there are in all."""
-        return self.clips * self.frames_per_clip
-
 
 def draw_demo_frames(
-    plan: DemoFrames, folder: Path, on_clip: Callable[[int, int], None] = lambda done, total: None
+    plan: DemoFrames, folder: Path, on_clip: Callable[[int, int], None] = lambda *_: None
 ) -> tuple[Path, Path]:
     """Draw what is missing and return the folders of frames and of truth masks (0 background, 1 vessel).
 
-    Drawing again after an interruption adds the clips that are not there; `on_clip` hears (done, total) clips.
+    Drawing again after an interruption adds the clips that are not there; `on_clip` hears (done, all) clips.
+    Raises Unavailable when the system ends a drawing process.
     """
     frames, truth = folder / "frames", folder / "truth"
-    missing = [index for index in range(plan.clips) if not _is_drawn(plan, truth, index)]
+    missing = [index for index in range(plan.clips) if not (truth / _clip_name(index)).is_dir()]
     done = plan.clips - len(missing)
     on_clip(done, plan.clips)
-    with ProcessPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        futures = [pool.submit(_draw_clip, plan, index, frames, truth) for index in missing]
-        for future in as_completed(futures):
-            future.result()
-            done += 1
-            on_clip(done, plan.clips)
+    try:
+        with _pool() as pool:
+            for _ in pool.map(partial(_draw_clip, plan, frames, truth), missing):
+                done += 1
+                on_clip(done, plan.clips)
+    except BrokenProcessPool as exc:
+        raise Unavailable(
+            "a drawing process that was killed",
+            "300 MB of memory for each core",
+            "close other programs and start the same command again; what is drawn is kept",
+        ) from exc
     return frames, truth
 
 
-def _is_drawn(plan: DemoFrames, truth: Path, index: int) -> bool:
-    return (truth / _clip_name(index) / f"{plan.frames_per_clip - 1:03d}.png").exists()
+def _pool() -> ProcessPoolExecutor:
+    """One process a core; Ctrl-C ends them without a word, and this program says what happened."""
+    return ProcessPoolExecutor(
+        os.cpu_count() or 1,
+        mp_context=get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def _clip_name(index: int) -> str:
     return f"clip{index:03d}"
 
 
-def _draw_clip(plan: DemoFrames, index: int, frames: Path, truth: Path) -> None:
+def _draw_clip(plan: DemoFrames, frames: Path, truth: Path, index: int) -> None:
+    """Draw beside, then move: a clip is there whole or not at all, its truth last."""
     from trainer.phantoms import DEMO_SCANNER, draw_clip
 
     clip = draw_clip(10_000 * (plan.seed + 1) + index, plan.frames_per_clip, plan.size, DEMO_SCANNER)
-    for folder in (frames, truth):
-        (folder / _clip_name(index)).mkdir(parents=True, exist_ok=True)
-    for number in range(plan.frames_per_clip):
-        name = f"{_clip_name(index)}/{number:03d}.png"
-        Image.fromarray(clip.images[number]).save(frames / name)
-        Image.fromarray((clip.masks[number] > 0).astype("uint8")).save(truth / name)
+    pictures = {frames: clip.images, truth: (clip.masks > 0).astype("uint8")}
+    for folder, stack in pictures.items():
+        draft, final = folder / f".{_clip_name(index)}", folder / _clip_name(index)
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(final, ignore_errors=True)
+        draft.mkdir(parents=True)
+        for number, picture in enumerate(stack):
+            Image.fromarray(picture).save(draft / f"{number:03d}.png")
+        draft.rename(final)

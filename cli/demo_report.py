@@ -24,9 +24,9 @@ Truth = Mapping[str, NDArray[np.bool_]]
 class RoundRow:
     """One row of the table: the model that came out of a round (round 0: the base weights).
 
-    `gate` holds the scores on the labelled held-out frames that the gate used (None for round 0), `all_truth` those on
-    every held-out frame, labelled or not; `accepted` is the share of this model's proposals that the reader took as
-    they were (None: it proposed nothing, or nobody read it).
+    `gate` holds the scores on the labelled held-out frames that the gate used (None for round 0), `all_truth`
+    those on every held-out frame, labelled or not; `accepted` is the share of this model's proposals that the
+    reader took as they were (None: it proposed nothing, or nobody read it).
     """
 
     number: int

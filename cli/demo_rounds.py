@@ -20,6 +20,7 @@ from loop.records import Decision, Frame, ModelVersion, Project, Round, RoundSta
 from loop.serving import is_order_only
 from loop.sweep import followed_mark, followed_name
 from trainer.curves import CurvePoint, draw_learning_curve, draw_sheet
+from trainer.metrics import Scores
 
 LOOK_SECONDS = 0.25
 PATIENCE_SECONDS = 45.0
@@ -167,7 +168,7 @@ class Demo:
             seconds=seconds,
         )
 
-    def _measure(self, model: ModelVersion | None):  # type: ignore[no-untyped-def]
+    def _measure(self, model: ModelVersion | None) -> Scores:
         if model is None or is_order_only(model):
             return evaluate(None, [], self.container.images, self.truth)
         return evaluate(

@@ -1,33 +1,54 @@
-"""The home that a command works on: settings, secrets, database, and the project that is meant."""
+"""The home that a command works on: its settings, its parts, and the project that is meant."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from adapters.bootstrap import Container, build
-from adapters.settings import load_settings
+from adapters.settings import SECRETS_FILE, Settings, load_settings, unknown_variables, variable_name
+from cli.shell import errors, say
 from loop.errors import NotFound
 from loop.ports import UnitOfWork
 from loop.records import Project
 
+if TYPE_CHECKING:
+    from adapters.bootstrap import Container
+
 DEMO = "demo"
+
+
+def find_home(home: Path | None) -> Settings:
+    """The settings of a home that is there. Raises NotFound for a folder that holds none."""
+    settings = load_settings(home)
+    if not (settings.root / SECRETS_FILE).exists() and not settings.database_url:
+        raise NotFound(
+            f"no home in {settings.root}",
+            "one made by `./sonoloop up` or `./sonoloop demo`",
+            "start one of them, or name the folder by --home",
+        )
+    warn_of_unknown(settings)
+    return settings
+
+
+def warn_of_unknown(settings: Settings) -> None:
+    """Name every variable that looks like a setting and is none: a slip of the pen would go unseen."""
+    known = [variable_name(name) for name in Settings.model_fields]
+    for name in unknown_variables(settings.root):
+        near = get_close_matches(name, known, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        say(errors, f"[yellow]{name} is no setting{hint}[/]")
 
 
 @contextmanager
 def open_home(home: Path | None) -> Iterator[Container]:
     """Open an existing home and let go of it at the end. Raises NotFound for a folder that holds none."""
-    settings = load_settings(home)
-    if not settings.root.is_dir():
-        raise NotFound(
-            "a home that does not exist", "one made by `up` or `demo`", "start there, or name it by --home"
-        )
-    container = build(settings)
-    try:
+    from adapters.bootstrap import build
+
+    with closing(build(find_home(home))) as container:
         yield container
-    finally:
-        container.close()
 
 
 def choose_project(uow: UnitOfWork, project_id: int) -> Project:

@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from adapters.bootstrap import Container
 from adapters.formats.frames import FrameFile, RejectedFile, walk_frames
-from cli.shell import console
+from cli.shell import console, say
+from loop.errors import BadRequest
 from loop.intake import Added, IntakePorts, SplitRule, add_frames
 from loop.records import NewFrame, Project
 
@@ -26,15 +27,21 @@ class FolderRead:
     rejected: list[RejectedFile] = field(default_factory=list)
 
 
+def require_folder(folder: Path) -> None:
+    """Raises BadRequest unless it is a folder: said before anything starts."""
+    if not folder.is_dir():
+        raise BadRequest(f"{folder}, which is no folder", "a folder of frames", "check the path")
+
+
 def take_in(
     container: Container,
     project: Project,
     folder: Path,
-    on_frame: Callable[[FrameFile], None] = lambda frame: None,
+    on_frame: Callable[[FrameFile], None] = lambda _: None,
 ) -> Added:
     """Read, check, store and import a folder, and say what came of it; the same folder again adds nothing.
 
-    Raises BadRequest for a folder that is none or an unusable index.csv, Unavailable when Label Studio is away.
+    Raises BadRequest for a folder that is none or an unusable index.csv, Unavailable without Label Studio.
     """
     read = _read_folder(container, folder, on_frame)
     _set_aside(container, read.rejected)
@@ -76,8 +83,6 @@ def _set_aside(container: Container, rejected: list[RejectedFile]) -> None:
 def _report(read: FolderRead, added: Added) -> None:
     clips = len({frame.clip for frame in read.frames})
     how = ", ".join(f"{count} by {source}" for source, count in read.sources.items())
-    console.print(
-        f"{added.new} new frames, {added.known} known already; {clips} clips ({how or 'no frames'})"
-    )
+    say(console, f"{added.new} new frames, {added.known} known already; {clips} clips ({how or 'no frames'})")
     for item in read.rejected:
-        console.print(f"  [yellow]set aside[/] {escape(str(item.relative))}: {escape(item.error.message)}")
+        say(console, f"  [yellow]set aside[/] {escape(str(item.relative))}: {escape(item.error.message)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from adapters.label_studio.provision import (
     ensure_project,
 )
 from loop.errors import BadRequest
-from loop.records import ModelVersion, Project
+from loop.records import Project
 from loop.serving import put_into_service
+from trainer.recipes import find_recipe
 
 BASE_WEIGHTS = Path(__file__).resolve().parents[1] / "weights" / "base-v0.safetensors"
 WITHOUT_FILE = ("scratch", "imagenet")
@@ -27,7 +28,7 @@ WITHOUT_FILE = ("scratch", "imagenet")
 
 @dataclass(frozen=True)
 class ProjectRequest:
-    """What a person asks for. `weights` is "base", "scratch", "imagenet" or a file; `settings` go into the row."""
+    """What a person asks for. `weights` is "base", "scratch", "imagenet" or a file; `settings` are kept."""
 
     title: str
     classes: ClassMap
@@ -35,7 +36,7 @@ class ProjectRequest:
     settings: Mapping[str, Any]
 
     def check(self) -> None:
-        """Raises BadRequest for a prior class that is none, and for weights that are not there."""
+        """Raises BadRequest for an unknown prior class or recipe, an impossible size, and missing weights."""
         prior = self.settings.get("prior")
         if prior and prior not in self.classes.names:
             raise BadRequest(
@@ -45,10 +46,13 @@ class ProjectRequest:
             raise BadRequest(
                 "a weight file that does not exist", "a file, base, imagenet or scratch", "mend --weights"
             )
+        recipe = find_recipe(self.settings.get("recipe") or "fast")
+        if self.settings.get("size"):
+            replace(recipe, size=self.settings["size"])
 
 
 def make_project(container: Container, request: ProjectRequest) -> Project:
-    """Store the project with version 0 as its first champion, in one transaction. Raises BadRequest, BadWeights."""
+    """Store the project with version 0 as its champion, all or nothing. Raises BadRequest, BadWeights."""
     request.check()
     digest, origin, config = _version_zero(container, request)
     now = container.clock()
@@ -68,10 +72,10 @@ def make_project(container: Container, request: ProjectRequest) -> Project:
 
 
 def connect_project(container: Container, project: Project) -> Project:
-    """Make or repair the project in Label Studio with frames, backend and webhook. Raises Unavailable, NotFound."""
+    """Make or repair the project in Label Studio with frames, backend and webhook. Raises Unavailable."""
     settings = container.settings
     with container.database.read() as uow:
-        version = _champion(uow.models.get, project)
+        version = uow.models.get(project.champion_id or 0)
     plan = ProjectPlan(f"project {project.id}", project.title, project.classes, version.name)
     remote = ensure_project(container.label_studio_api, plan, project.label_studio_id)
     if remote != project.label_studio_id:
@@ -90,9 +94,16 @@ def connect_project(container: Container, project: Project) -> Project:
         return uow.projects.get(project.id)
 
 
-def _champion(get: Any, project: Project) -> ModelVersion:
-    version: ModelVersion = get(project.champion_id)
-    return version
+def label_studio_id(project: Project) -> int:
+    """The project's number in Label Studio. Raises BadRequest for one that was never connected."""
+    if project.label_studio_id is None:
+        raise BadRequest(
+            "a project without its twin in Label Studio",
+            "a connected one",
+            "run ./sonoloop up",
+            project=project.id,
+        )
+    return project.label_studio_id
 
 
 def _version_zero(container: Container, request: ProjectRequest) -> tuple[str, str, dict[str, Any]]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rich.markup import escape
 
 from adapters.bootstrap import Container
 from cli.home import choose_project, open_home
-from cli.shell import console
+from cli.services import has_workers
+from cli.shell import console, say
 from cli.status import describe_round
-from loop.errors import BadRequest
+from loop.errors import BadRequest, Unavailable
 from loop.planning import plan
 from loop.records import ModelVersion, Project, Round
 from loop.rounds import cancel
@@ -28,21 +31,25 @@ def start_round(home: Path | None, project_id: int, wait: bool) -> None:
         planned = plan(container.round_ports, container.round_rules, project.id, is_forced=True)
         if planned.round is None:
             raise BadRequest(planned.trigger.reason, "labels and no live round", "look at ./sonoloop status")
-        console.print(f"round {planned.round.number} is planned: {planned.trigger.reason}")
-        if wait:
-            row = watch_round(container, planned.round.id)
-            console.print(f"round {row.number} {row.state.value}: {escape(describe_round(row))}")
+        say(console, f"round {planned.round.number} is planned: {escape(planned.trigger.reason)}")
+        if not has_workers(container.settings):
+            say(console, "[yellow]it waits: the services are stopped, ./sonoloop up starts them[/]")
+        elif wait:
+            row = _watch(container, planned.round)
+            say(console, f"round {row.number} {row.state.value}: {escape(describe_round(row))}")
 
 
 def cancel_round(home: Path | None, project_id: int) -> None:
-    """Ask the live round to stop and wait until it has."""
+    """Ask the live round to stop and wait until it has; without a worker that is when its lease runs out."""
     with open_home(home) as container:
-        row = cancel(container.round_ports, _project(container, project_id).id)
+        project = _project(container, project_id)
+        row = cancel(container.round_ports, project.id)
         if row is None:
             console.print("no round is in progress")
             return
-        row = watch_round(container, row.id) if row.state.is_live else row
-        console.print(f"round {row.number} {row.state.value}; its labels stay for the next one")
+        ask_again = partial(cancel, container.round_ports, project.id)
+        row = _watch(container, row, _nothing if has_workers(container.settings) else ask_again)
+        say(console, f"round {row.number} {row.state.value}; its labels stay for the next one")
 
 
 def promote_version(home: Path | None, project_id: int, name: str) -> None:
@@ -57,16 +64,19 @@ def roll_back(home: Path | None, project_id: int) -> None:
         _follow(container, rollback(container.round_ports, _project(container, project_id).id))
 
 
-def watch_round(container: Container, round_id: int) -> Round:
-    """Show a round's progress until it ends, and return it."""
+def _nothing() -> None: ...
+
+
+def _watch(container: Container, row: Round, at_each_look: Callable[[], object] = _nothing) -> Round:
+    """Show a round's progress until it has ended, and return it."""
     with console.status("waiting for a worker") as spinner:
-        while True:
-            with container.database.read() as uow:
-                row = uow.rounds.get(round_id)
-            if not row.state.is_live:
-                return row
+        while row.state.is_live:
             spinner.update(f"round {row.number} {row.state.value}: {escape(describe_round(row))}")
             time.sleep(LOOK_SECONDS)
+            at_each_look()
+            with container.database.read() as uow:
+                row = uow.rounds.get(row.id)
+    return row
 
 
 def _project(container: Container, project_id: int) -> Project:
@@ -76,5 +86,9 @@ def _project(container: Container, project_id: int) -> Project:
 
 def _follow(container: Container, version: ModelVersion) -> None:
     """Switch Label Studio over here and now, so that the person need not wait for a worker."""
-    relay_outbox(container.serving_ports)
-    console.print(f"{version.name} serves; its order in the queue is brought up to date in the background")
+    try:
+        relay_outbox(container.serving_ports)
+    except Unavailable:
+        say(console, f"{version.name} serves; Label Studio follows as soon as it runs (./sonoloop up)")
+        return
+    say(console, f"{version.name} serves; its order in the queue is brought up to date in the background")

@@ -2,46 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from adapters.bootstrap import Container, build
-from adapters.services.control import start
+from adapters.services.control import start, status
+from adapters.services.programs import LABEL_STUDIO, REDIS
 from adapters.services.readiness import Readiness, wait_ready
 from adapters.services.secrets import ensure_secrets
-from adapters.settings import Settings, load_settings
+from adapters.settings import Settings, load_settings, remember_settings
+from cli.home import warn_of_unknown
 from cli.shell import console
+from db import upgrade
+from loop.errors import BadRequest, Unavailable
+
+Ports = Mapping[str, int]
+"""Ports that a person chose, by the name of their setting; they are kept in the home."""
 
 
 @contextmanager
-def running_home(home: Path | None) -> Iterator[Container]:
-    """Make the home where it is missing, start everything and wait until it answers.
+def started_home(home: Path | None, ports: Ports) -> Iterator[Container]:
+    """Make the home where it is missing and start everything, without waiting; let go of it at the end.
 
-    Raises BadRequest for a busy port, Unavailable for a service that does not come up.
+    Raises BadRequest for a busy port, or for services that run with other settings.
     """
-    container = begin(home)
-    try:
-        wait_until_ready(container.settings)
-        yield container
-    finally:
-        container.close()
-
-
-def begin(home: Path | None) -> Container:
-    """Draw secrets, bring the database up to date and start the services, without waiting for them."""
-    root = load_settings(home).root
-    ensure_secrets(root)
-    settings = load_settings(home)
-    container = build(settings)
-    container.database.read  # noqa: B018 - migrates here, once, before several services would
+    ensure_secrets(load_settings(home, **ports).root)
+    settings = load_settings(home, **ports)
+    warn_of_unknown(settings)
+    upgrade(settings.effective_database_url)  # here and once, before several services would
     started = start(settings)
-    console.print("services are starting" if started.is_new else "services run already")
     if started.is_changed:
-        console.print(
-            "[yellow]they run with other settings than the present ones: ./sonoloop down, then up, applies these[/]"
+        raise BadRequest(
+            "services that run with other settings (a port, a variable, an older Sonoloop)",
+            "the settings they were started with",
+            "apply the new ones by ./sonoloop down and the same command again",
         )
-    return container
+    if ports:
+        remember_settings(settings.root, ports)
+    console.print("services are starting" if started.is_new else "services run already")
+    with closing(build(settings)) as container:
+        yield container
 
 
 def wait_until_ready(settings: Settings) -> None:
@@ -53,3 +54,22 @@ def wait_until_ready(settings: Settings) -> None:
             spinner.update(f"waiting for {', '.join(waiting)}" if waiting else "ready")
 
         wait_ready(settings, on_look=show)
+
+
+def require_label_studio(settings: Settings) -> None:
+    """Raises Unavailable where this home runs its own Label Studio and it is stopped."""
+    if _is_stopped(settings, LABEL_STUDIO):
+        raise Unavailable(
+            "a home whose services are stopped",
+            "Label Studio running",
+            "start it by ./sonoloop up, then the same command again; nothing was changed",
+        )
+
+
+def has_workers(settings: Settings) -> bool:
+    """Whether a round may find a worker: without the home's own Redis nobody hears of it."""
+    return not _is_stopped(settings, REDIS)
+
+
+def _is_stopped(settings: Settings, name: str) -> bool:
+    return any(each.name == name and each.state in ("stopped", "failed") for each in status(settings))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,17 +15,37 @@ console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
 FAILED, INTERRUPTED = 1, 130
+RESUMES = "nothing is lost: the same command goes on where it was"
 
 
-def run_guarded(command: Callable[[], object]) -> None:
-    """Run a command; our own errors end it with one sentence and exit code 1, Ctrl-C with 130 and what stays running."""
+@contextmanager
+def guarded(when_interrupted: str = RESUMES) -> Iterator[None]:
+    """Run a command: a foreseeable error ends it with exit code 1 and what to do, Ctrl-C with 130."""
     try:
-        command()
+        yield
     except SonoloopError as error:
-        errors.print(f"[bold red]error[/] {escape(error.message)}")
+        _explain(error)
+        sys.exit(FAILED)
+    except OSError as error:
+        reason = f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
+        todo = "mend that, then start the same command again; nothing that was kept is lost"
+        _explain(SonoloopError(reason, "files and folders of your own, and room on the disk", todo))
         sys.exit(FAILED)
     except KeyboardInterrupt:
-        errors.print(
-            "\nstopped; nothing is lost. The same command goes on where it was; `./sonoloop down` ends the services."
-        )
+        say(errors, f"\nstopped; {when_interrupted}")
         sys.exit(INTERRUPTED)
+
+
+def say(to: Console, line: str) -> None:
+    """Print a line of markup unbroken: terminals wrap it themselves, and paths in it can be copied."""
+    to.print(line, soft_wrap=True)
+
+
+def _explain(error: SonoloopError) -> None:
+    """Write what was got, what was needed and what to do on a line each, as the launcher does."""
+    ids = ", ".join(f"{name} {value}" for name, value in error.ids.items())
+    parts = {"got": error.got, "need": error.need, "what to do": error.todo, "concerns": ids}
+    say(errors, "[bold red]sonoloop: cannot go on[/]")
+    for name, text in parts.items():
+        if text:
+            say(errors, f"  {name + ':':<11} {escape(text)}")

@@ -32,7 +32,7 @@ class TruthFile:
 
 
 class KnownTruth(Mapping[str, Mask]):
-    """Truth masks bool (C, H, W) by frame digest, read when asked for; a frame without a usable mask is not there."""
+    """Truth masks bool (C, H, W) by frame digest, read when asked for; unusable ones are not there."""
 
     def __init__(self, folder: TruthFolder, files: Mapping[str, TruthFile]) -> None:
         self._folder = folder
@@ -67,8 +67,9 @@ class SimulatedReader:
     codec: BrushCodec
 
     def read_next(self) -> ReaderMove | None:
-        """Take the next task and submit what `loop.reader` decides; a frame without truth is skipped (None: the
-        queue is empty). The seconds sent along are those of this program and stand in no report.
+        """Take the next task and submit what `loop.reader` decides; None: the queue is empty.
+
+        A frame without truth is skipped. The seconds sent along are this program's and stand in no report.
         """
         started = time.monotonic()
         task = self.session.next_task(self.label_studio_project)

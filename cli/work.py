@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.markup import escape
 from rich.progress import Progress
@@ -14,31 +16,76 @@ from adapters.label_studio.users import invitation_link, stream_link
 from adapters.services.control import stop
 from adapters.settings import load_settings
 from cli.home import DEMO, choose_project, open_home
-from cli.intake import take_in
-from cli.project import ProjectRequest, connect_project, make_project
-from cli.services import running_home
-from cli.shell import console
+from cli.intake import require_folder, take_in
+from cli.project import ProjectRequest, connect_project, label_studio_id, make_project
+from cli.services import Ports, require_label_studio, started_home, wait_until_ready
+from cli.shell import console, say
+from loop.errors import BadRequest
 from loop.export import gather_export
 from loop.records import Project
 
 
-def bring_up(
-    home: Path | None,
-    frames: Path | None,
-    classes: str,
-    prior: str,
-    weights: str,
-    recipe: str,
-    size: int,
-    title: str,
-) -> None:
-    """Start everything; make the project when there is none and frames are given; put Label Studio's side right."""
-    settings = {"kind": "work", "prior": prior, "recipe": "" if recipe == "auto" else recipe, "size": size}
-    request = ProjectRequest(title, parse_classes(classes), weights, settings)
-    request.check()
-    with running_home(home) as container:
+@dataclass(frozen=True)
+class WorkPlan:
+    """What `up` asks of a project; None leaves a choice open: for a new project the default is taken."""
+
+    classes: str | None = None
+    prior: str | None = None
+    weights: str | None = None
+    recipe: str | None = None
+    size: int | None = None
+    title: str | None = None
+
+    def asked(self) -> dict[str, Any]:
+        """The choices that were made."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def to_request(self) -> ProjectRequest:
+        """What to make a new project from. Raises BadRequest for a choice that is impossible."""
+        chosen = DEFAULTS | self.asked()
+        settings = {
+            "kind": "work",
+            "plan": chosen,
+            "prior": chosen["prior"],
+            "recipe": "" if chosen["recipe"] == "auto" else chosen["recipe"],
+            "size": chosen["size"],
+        }
+        request = ProjectRequest(
+            chosen["title"], parse_classes(chosen["classes"]), chosen["weights"], settings
+        )
+        request.check()
+        return request
+
+    def check_against(self, project: Project) -> None:
+        """Raises BadRequest for a choice that the project was made without: it would have no effect."""
+        made_with = project.settings.get("plan", {})
+        for name, value in self.asked().items():
+            if value != made_with.get(name, value):
+                raise BadRequest(
+                    f"--{name} {value} for a project that was made with {made_with[name]}",
+                    "the same choice, or none",
+                    "leave it out, or make another project in another --home",
+                    project=project.id,
+                )
+
+
+DEFAULTS = asdict(WorkPlan("Vein", "", "base", "auto", 0, "Sonoloop"))
+
+
+def bring_up(home: Path | None, ports: Ports, frames: Path | None, plan: WorkPlan) -> None:
+    """Start everything, put Label Studio's side of the project right, and take frames in where any are given.
+
+    The first frames make the project. Raises BadRequest before anything starts for an impossible wish.
+    """
+    request = plan.to_request()
+    if frames is not None:
+        require_folder(frames)
+    with started_home(home, ports) as container:
         with container.database.read() as uow:
             projects = [each for each in uow.projects.list() if each.settings.get("kind") != DEMO]
+        for project in projects:
+            plan.check_against(project)
+        wait_until_ready(container.settings)
         if frames is not None and not projects:
             projects = [make_project(container, request)]
         connected = [connect_project(container, project) for project in projects]
@@ -51,15 +98,17 @@ def bring_up(
 
 
 def add_folder(home: Path | None, folder: Path, project_id: int) -> None:
-    """Add frames to a project of a running home."""
+    """Add frames to a project of a running home. Raises BadRequest, NotFound, Unavailable."""
+    require_folder(folder)
     with open_home(home) as container:
         with container.database.read() as uow:
             project = choose_project(uow, project_id)
+        require_label_studio(container.settings)
         take_in(container, project, folder)
 
 
 def export_dataset(home: Path | None, folder: Path, project_id: int) -> None:
-    """Write the labelled dataset into a new folder. Raises BadRequest when nothing is labelled or it holds something."""
+    """Write the labelled dataset into a new folder. Raises BadRequest when nothing is labelled."""
     with open_home(home) as container:
         with container.database.read() as uow:
             project = choose_project(uow, project_id)
@@ -73,11 +122,10 @@ def write_export(container: Container, project: Project, folder: Path) -> None:
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("exporting", total=len(export.frames))
         written = write_dataset(
-            export, container.storage, folder, lambda done, total: progress.update(task, completed=done)
+            export, container.storage, folder, lambda done, _: progress.update(task, completed=done)
         )
-    console.print(
-        f"{written.frames} frames ({written.empty_frames} empty), {written.annotations} annotations in {escape(str(folder))}"
-    )
+    frames = f"{written.frames} frames ({written.empty_frames} without a region)"
+    say(console, f"{frames} and {written.annotations} annotations in {escape(str(folder))}")
 
 
 def take_down(home: Path | None) -> None:
@@ -88,11 +136,7 @@ def take_down(home: Path | None) -> None:
 
 def print_address(container: Container, project: Project) -> None:
     """Where a reader works and how to log in; the password stands in the home's secrets file as well."""
-    settings = container.settings
-    assert project.label_studio_id is not None
-    console.print(
-        f"\n[bold]{escape(project.title)}[/]  {stream_link(settings.effective_public_url, project.label_studio_id)}"
-    )
-    console.print(f"  login       {settings.admin_email}  {settings.admin_password.get_secret_value()}")
-    link = invitation_link(container.label_studio_api, settings.effective_public_url)
-    console.print(f"  new reader  {link}", soft_wrap=True)
+    settings, public_url = container.settings, container.settings.effective_public_url
+    say(console, f"\n[bold]{escape(project.title)}[/]  {stream_link(public_url, label_studio_id(project))}")
+    say(console, f"  login       {settings.admin_email}  {settings.admin_password.get_secret_value()}")
+    say(console, f"  new reader  {invitation_link(container.label_studio_api, public_url)}")
