@@ -37,8 +37,8 @@ def classify(mask: Mask, proposal: Mask | None) -> Reading:
 
 
 def began_at(annotation: RemoteAnnotation) -> datetime:
-    """When the reader opened the frame: the creation, or that of the draft it was restored from, less the time
-    spent, as far as that is known.
+    """When the reader opened the frame: the creation (or that of the draft it was restored from) less the
+    time spent, as far as that is known.
     """
     first_saved = annotation.draft_created_at or annotation.created_at
     return first_saved - timedelta(seconds=max(0.0, annotation.lead_time or 0.0))
