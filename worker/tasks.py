@@ -130,7 +130,7 @@ class Tasks:
             log.warning("round_ended_by_sweeper", round=round_.id, state=round_.state, error=round_.error)
 
     def _go_on(self, _: Progress) -> None:
-        """Raises Interrupted when the worker is asked to end: what was done is kept, the sweeper calls again."""
+        """Raises Interrupted when the worker is asked to end: what was done is kept, and taken up again."""
         if self._stopping.is_asked():
             raise Interrupted
 
