@@ -53,7 +53,7 @@ BEGIN: dict[tuple[str, Access], tuple[str, ...]] = {
 def make_engine(url: str) -> Engine:
     """An engine that threads may share and that survives a fork; nothing is opened yet.
 
-    Connections are pooled: PostgreSQL takes 30 ms to open one, and closing the last one makes SQLite copy its log.
+    Connections are pooled: PostgreSQL takes 30 ms to open one, and closing the last makes SQLite copy a log.
     Idle ones are closed before the process forks, because an inherited one can harm either database.
     Raises BadRequest for an address that is neither an SQLite file nor PostgreSQL.
     """

@@ -46,9 +46,9 @@ class Repository(Generic[Record]):
         """Every record that a statement returns."""
         return [self.record(*row) for row in self.connection.execute(statement)]
 
-    def first(self, statement: Executable) -> Record | None:
-        """The first record that a statement returns, if any."""
-        row = self.connection.execute(statement).first()
+    def first(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Record | None:
+        """The first record that a statement returns, if any; `values` fill it in."""
+        row = self.connection.execute(statement, values).first()
         return self.record(*row) if row is not None else None
 
     def by_id(self, row_id: int) -> Record:

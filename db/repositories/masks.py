@@ -48,8 +48,8 @@ class SqlMasks(Repository[MaskVersion]):
             "recorded_at": now,
         }
         key = ["annotation_id", "updated_at", "is_tombstone"]
-        statement = self.insert().values(**values).on_conflict_do_nothing(index_elements=key)
-        return self.first(statement.returning(*self.columns))
+        statement = self.insert().on_conflict_do_nothing(index_elements=key)
+        return self.first(statement.returning(*self.columns), values)
 
     def latest(self, annotation_id: int) -> MaskVersion | None:
         """The newest version of an annotation by (tombstone last, updated_at)."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, Executable, update
 
 from db.models import FrameRow, PredictionRow
 from db.repositories.base import Repository, chunks
@@ -30,19 +31,15 @@ class SqlPredictions(Repository[Prediction]):
 
         A pushed row is returned as it is. Raises NotFound for an unknown frame or version.
         """
-        drawn = {
+        values = {
+            "frame_id": frame_id,
+            "model_version_id": model_version_id,
             "purpose": purpose,
             "mask_digest": mask_digest,
             "uncertainty": uncertainty,
             "place": place,
         }
-        statement = self.insert().values(frame_id=frame_id, model_version_id=model_version_id, **drawn)
-        upsert = statement.on_conflict_do_update(
-            index_elements=["frame_id", "model_version_id"],
-            set_=drawn,
-            where=PredictionRow.remote_id.is_(None),
-        )
-        written = self.first(upsert.returning(*self.columns))
+        written = self.first(self._upsert, values)
         return written or Prediction(
             *self.connection.execute(self.select(*_key(frame_id, model_version_id))).one()
         )
@@ -77,6 +74,18 @@ class SqlPredictions(Repository[Prediction]):
     def set_places(self, place_of_prediction: Mapping[int, float]) -> None:
         """Set the places, also of pushed rows. Raises NotFound."""
         self.change_each("place", place_of_prediction)
+
+    @cached_property
+    def _upsert(self) -> Executable:
+        """Built once in a unit that stores thousands."""
+        statement = self.insert()
+        drawn = ("purpose", "mask_digest", "uncertainty", "place")
+        upsert = statement.on_conflict_do_update(
+            index_elements=["frame_id", "model_version_id"],
+            set_={name: statement.excluded[name] for name in drawn},
+            where=PredictionRow.remote_id.is_(None),
+        )
+        return upsert.returning(*self.columns)
 
 
 def _key(frame_id: int, model_version_id: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
