@@ -136,7 +136,7 @@ def logs(
     home: Home = None,
 ) -> None:
     """Print the last lines of the services' logs."""
-    from cli.service_logs import show_logs
+    from cli.processes import show_logs
 
     show_logs(home, service, lines, follow)
 
@@ -145,7 +145,7 @@ def logs(
 @guarded(WHILE_STOPPING)
 def down(home: Home = None) -> None:
     """Stop everything; all data stay."""
-    from cli.work import take_down
+    from cli.processes import take_down
 
     take_down(home)
 

@@ -20,7 +20,7 @@ from adapters.services.control import ServiceStatus, status
 from adapters.settings import SECRETS_FILE, Settings
 from cli.home import choose_project, find_home, open_home
 from cli.shell import console, say
-from db import open_database
+from db import SqlDatabase
 from loop.errors import Unavailable
 from loop.ports import UnitOfWork
 from loop.records import Decision, Project, Round
@@ -82,8 +82,8 @@ def show_review(home: Path | None, project_id: int) -> None:
 def read_home(settings: Settings) -> HomeStatus:
     """Look at services and database; neither needs the other."""
     services = status(settings)
-    try:
-        with closing(open_database(settings.effective_database_url)) as database, database.read() as uow:
+    try:  # a look must not change the schema, so the database is not opened as the services open it
+        with closing(SqlDatabase(settings.effective_database_url)) as database, database.read() as uow:
             projects = [read_project(uow, project) for project in uow.projects.list()]
             return HomeStatus(services, projects, len(uow.marks.list_set_aside()))
     except Unavailable as error:

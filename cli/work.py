@@ -1,4 +1,4 @@
-"""`up`, `add`, `export` and `down`: a department's everyday commands."""
+"""`up`, `add` and `export`: a department's everyday commands."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from adapters.bootstrap import Container
 from adapters.formats.dataset import write_dataset
 from adapters.formats.truth import parse_classes
 from adapters.label_studio.users import invitation_link, stream_link
-from adapters.services.control import stop
-from adapters.settings import load_settings
 from cli.home import DEMO, choose_project, open_home
 from cli.intake import require_folder, take_in
 from cli.project import ProjectRequest, connect_project, label_studio_id, make_project
@@ -126,12 +124,6 @@ def write_export(container: Container, project: Project, folder: Path) -> None:
         )
     frames = f"{written.frames} frames ({written.empty_frames} without a region)"
     say(console, f"{frames} and {written.annotations} annotations in {escape(str(folder))}")
-
-
-def take_down(home: Path | None) -> None:
-    """Stop every service of the home."""
-    stopped = stop(load_settings(home))
-    console.print("stopped; all data stay" if stopped else "nothing was running")
 
 
 def print_address(container: Container, project: Project) -> None:

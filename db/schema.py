@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.util.exc import CommandError
 from sqlalchemy import Connection
 
 from db.engine import Access, make_engine, sqlite_path
 from loop.errors import BadRequest
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+# Alembic takes as long to import as all of SQLAlchemy, and a look at the database needs none of it: so it is
+# imported where it is used.
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -24,6 +27,9 @@ def upgrade(url: str, revision: str = "head") -> None:
     A second call finds nothing to do; a call in another process waits for the first. The folder of an SQLite
     file is made when missing. Raises BadRequest for a database that a newer Sonoloop made, Unavailable.
     """
+    from alembic import command
+    from alembic.util.exc import CommandError
+
     with migrating(url) as connection:
         try:
             command.upgrade(_config(connection), revision)
@@ -34,6 +40,8 @@ def upgrade(url: str, revision: str = "head") -> None:
 
 def current(url: str) -> str | None:
     """The revision that the database is at; None before the first upgrade."""
+    from alembic.runtime.migration import MigrationContext
+
     engine = make_engine(url).execution_options(access=Access.READ)
     try:
         with engine.connect() as connection:
@@ -64,6 +72,8 @@ def _check_references(connection: Connection) -> None:
 
 
 def _config(connection: Connection) -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection

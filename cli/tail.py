@@ -1,27 +1,16 @@
-"""`sonoloop logs`: the ends of the services' logs, one after the other or followed."""
+"""The end of a growing file, read through its rotations."""
 
 from __future__ import annotations
 
 import os
-import time
 from collections import deque
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from rich.markup import escape
-
-from adapters.services.control import log_path
-from adapters.services.programs import service_names
-from cli.home import find_home
-from cli.shell import console, say
-
-LOOK_SECONDS = 0.5
-
 
 class Tail:
-    """A growing log file, read through its rotations: nothing is passed over, no half line is given."""
+    """A log that somebody else writes and rotates: nothing is passed over, no half line is given."""
 
     def __init__(self, path: Path) -> None:
         """The file may not exist yet."""
@@ -67,31 +56,3 @@ class Tail:
         self.close()
         with suppress(FileNotFoundError):  # between the two steps of a rotation
             self._file = self._path.open("rb")
-
-
-def show_logs(home: Path | None, service: str, lines: int, follow: bool) -> None:
-    """Print the last lines of one service's log, or of all; with `follow`, the new ones until Ctrl-C.
-
-    Raises NotFound for an unknown service or a folder without a home.
-    """
-    settings = find_home(home)
-    names = [service] if service else service_names(settings)
-    tails = {name: Tail(log_path(settings, name)) for name in names}
-    for name, tail in tails.items():
-        last = tail.last(lines)
-        _print(name, last or ["nothing logged yet"], len(tails) > 1)
-    if follow:
-        with suppress(KeyboardInterrupt):
-            _follow(tails)
-
-
-def _follow(tails: Mapping[str, Tail]) -> None:
-    while True:
-        time.sleep(LOOK_SECONDS)
-        for name, tail in tails.items():
-            _print(name, tail.fresh(), len(tails) > 1)
-
-
-def _print(name: str, lines: Sequence[str], has_name: bool) -> None:
-    for line in lines:
-        say(console, (f"[cyan]{name:<14}[/] " if has_name else "") + escape(line))
