@@ -61,7 +61,11 @@ class Overtaken(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """One champion being followed; `broken` collects frames that could not be drawn, to be passed over."""
+    """One champion being followed.
+
+    `held` are the tasks that Label Studio holds a prediction of it for; `broken` the frames that could not be
+    drawn.
+    """
 
     ports: PreannotatePorts
     rules: PreannotateRules
@@ -70,6 +74,7 @@ class Run:
     version: ModelVersion
     holder: str
     on_progress: OnProgress
+    held: set[int] = field(default_factory=set)
     broken: set[int] = field(default_factory=set)
 
     def check_in(self) -> None:

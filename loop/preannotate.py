@@ -22,7 +22,7 @@ from loop.following import (
     lease_name,
 )
 from loop.intake import import_missing
-from loop.pushing import drop_deleted_tasks, placed_rows, push
+from loop.pushing import drop_deleted_tasks, list_held, placed_rows, push
 from loop.selecting import look_at_pool, record_selection, select_arrivals, select_first
 from loop.serving import ServingPorts, switch
 from loop.sweep import followed_name
@@ -88,12 +88,16 @@ def _follow(run: Run) -> Followed:
     _bring_tasks_in_line(run)
     if not placed_rows(run):
         select_first(run, look_at_pool(run))
+    list_held(run)
     pushed = push(run, run.rules.push_limit)
+    if pushed:
+        list_held(run)  # before anybody can be served one of them
     run.check_in()
     has_switched = _switch(run)
     pushed += push(run)
     while select_arrivals(run, look_at_pool(run)):
         pushed += push(run)
+    list_held(run)
     pool = look_at_pool(run)
     record_selection(run, pool)
     has_switched = has_switched or _switch(run)

@@ -16,8 +16,8 @@ CHUNK = 100
 SAME_PLACE = 1e-9
 
 
-def list_held(run: Run) -> set[int]:
-    """Tasks that Label Studio holds a prediction of this version for, after noting its keys in our rows.
+def list_held(run: Run) -> None:
+    """Learn for which tasks Label Studio holds a prediction of this version, and note its keys in our rows.
 
     One that came another way (a live answer, a push whose answer was lost) gets its place.
     """
@@ -34,7 +34,8 @@ def list_held(run: Run) -> set[int]:
     with run.ports.database.write() as uow:
         uow.predictions.set_remote(keys)
         uow.commit()
-    return set(remote_of_task)
+    run.held.clear()
+    run.held.update(remote_of_task)
 
 
 def placed_rows(run: Run) -> list[tuple[Prediction, Frame]]:
@@ -49,21 +50,16 @@ def placed_rows(run: Run) -> list[tuple[Prediction, Frame]]:
 def push(run: Run, limit: int | None = None) -> int:
     """Send the first `limit` places (None: all) that want a reader and are missing there; returns how many.
 
-    Raises Unavailable, LeaseLost, Overtaken; the next call sends what is then missing.
+    What Label Studio holds is known from `list_held`, called before. Raises Unavailable, LeaseLost,
+    Overtaken; the next run sends what is then missing.
     """
-    held = list_held(run)
-    missing = [item for item in _wanted(run)[:limit] if item[1].task_id not in held]
+    missing = [item for item in _wanted(run)[:limit] if item[1].task_id not in run.held]
     sent = 0
     for start in range(0, len(missing), CHUNK):
         run.check_in()
         chunk = missing[start : start + CHUNK]
-        built = [new for row, frame in chunk if (new := _build(run, row, frame))]
-        if built:
-            run.ports.label_studio.push_predictions(run.remote_id, built)
-        sent += len(built)
+        sent += _send(run, [new for row, frame in chunk if (new := _build(run, row, frame))])
         run.on_progress(Progress("pushing", start + len(chunk), len(missing)))
-    if sent:
-        list_held(run)
     return sent
 
 
@@ -83,6 +79,19 @@ def _wanted(run: Run) -> list[tuple[Prediction, Frame]]:
     with run.ports.database.read() as uow:
         open_frames = {frame.id for frame in uow.frames.unlabelled(run.project.id)} - run.broken
     return [(row, frame) for row, frame in placed_rows(run) if frame.id in open_frames]
+
+
+def _send(run: Run, predictions: Sequence[NewPrediction]) -> int:
+    try:
+        run.ports.label_studio.push_predictions(run.remote_id, predictions)
+    except NotFound:
+        # One task of the chunk was deleted a moment ago, so none was stored: send what is left of it.
+        drop_deleted_tasks(run)
+        existing = run.ports.label_studio.task_ids(run.remote_id)
+        predictions = [new for new in predictions if new.task_id in existing]
+        run.ports.label_studio.push_predictions(run.remote_id, predictions)
+    run.held.update(new.task_id for new in predictions)
+    return len(predictions)
 
 
 def _build(run: Run, row: Prediction, frame: Frame) -> NewPrediction | None:

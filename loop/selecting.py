@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loop.errors import BadRequest
+from loop.errors import BadRequest, BadWeights
 from loop.following import Run
 from loop.pushing import placed_rows
 from loop.ranking import Candidate, compose, insert_places, place
@@ -152,6 +152,9 @@ def arrival_arm(run: Run, frame: Frame) -> Arm:
 
 def _order(run: Run, pool: Pool, frames: Sequence[Frame], generator: np.random.Generator) -> list[Candidate]:
     scored = score(run, stratify(frames, run.rules.score_limit, generator))
+    if frames and not scored:
+        got = f"a model that could draw none of {len(frames)} frames"
+        raise BadWeights(got, "one that draws", "roll back", version=run.version.name)
     if not scored:
         return []
     order = _sample(run, pool, scored, generator)

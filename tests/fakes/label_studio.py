@@ -152,6 +152,11 @@ class FakeLabelStudio:
         ]
         return matches[0] if matches else None
 
+    def push_live(self, task_id: int, model_version: str) -> None:
+        """A live answer of the ML backend is stored: ranked last, whatever the Selection says."""
+        key = next(self._prediction_ids)
+        self.stored_predictions[key] = StoredPrediction(key, task_id, model_version, 1.0, [])
+
     def annotate(
         self,
         task_id: int,
