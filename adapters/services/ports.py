@@ -10,7 +10,7 @@ from loop.errors import BadRequest
 
 @dataclass(frozen=True)
 class Port:
-    """A port that a service of ours will listen on, and the setting that moves it."""
+    """A port that a service of ours will listen on, and the setting (and option of `up`) that moves it."""
 
     service: str
     host: str
@@ -22,7 +22,7 @@ def check_ports(ports: list[Port]) -> None:
     """Raises BadRequest naming every busy port and the setting to change; nothing was started then."""
     busy = [port for port in ports if not is_free(port.host, port.number)]
     if busy:
-        options = " ".join(f"SONOLOOP_{port.setting.upper()}={_free_number(port)}" for port in busy)
+        options = " ".join(f"--{port.setting.replace('_', '-')} {_free_number(port)}" for port in busy)
         raise BadRequest(
             "; ".join(f"port {port.number} (for {port.service}) in use by another program" for port in busy),
             "a free port for each service",
