@@ -20,7 +20,7 @@ def listener() -> Iterator[socket.socket]:
 def test_a_busy_port_is_refused_with_the_setting_to_change(listener: socket.socket) -> None:
     number = listener.getsockname()[1]
     assert not is_free("127.0.0.1", number)
-    with pytest.raises(BadRequest, match=f"port {number}.*label-studio.*SONOLOOP_LABEL_STUDIO_PORT=\\d+"):
+    with pytest.raises(BadRequest, match=f"port {number}.*label-studio.*--label-studio-port \\d+"):
         check_ports([Port("label-studio", "127.0.0.1", number, "label_studio_port")])
 
 
