@@ -1,0 +1,125 @@
+"""The services under their supervisor: two starts at once, every kind of death, and a clean end.
+
+Label Studio has an address of its own here, so that only our processes run.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from adapters.queue import CeleryQueue
+from adapters.services.control import log_path, start, status, stop
+from adapters.services.locks import holder
+from adapters.services.paths import Paths
+from adapters.services.readiness import look, wait_ready
+from adapters.services.secrets import ensure_secrets
+from adapters.settings import Settings, load_settings, read_env_file
+from loop.errors import BadRequest, NotFound, Unavailable
+
+pytestmark = [pytest.mark.services, pytest.mark.slow]
+SERVICES = ["redis", "backend", "worker-light", "worker-train", "beat"]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def make_settings(home: Path, port: int) -> Settings:
+    ensure_secrets(home)
+    return load_settings(home, label_studio_url="http://127.0.0.1:9", backend_port=port, sweep_seconds=1)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    made = make_settings(tmp_path_factory.mktemp("services") / "a home", free_port())
+    with ThreadPoolExecutor(2) as pool:
+        started = sorted(each.is_new for each in pool.map(start, [made, made]))
+    assert started == [False, True], "two starts at once must give one set of services"
+    try:
+        wait_ready(made, timeout=150)
+        yield made
+    finally:
+        stop(made)
+
+
+def pids(settings: Settings) -> dict[str, int | None]:
+    return {name: holder(Paths(settings).lock(name)) for name in SERVICES}
+
+
+def wait_until(is_done: Callable[[], bool], seconds: float = 60.0) -> None:
+    until = time.monotonic() + seconds
+    while not is_done():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def test_all_run_in_a_session_of_their_own_and_a_second_start_changes_nothing(settings: Settings) -> None:
+    before = pids(settings)
+    again = start(settings)
+    assert (again.is_new, again.is_changed) == (False, False)
+    assert pids(settings) == before
+    assert [each.name for each in status(settings) if each.state == "running"] == SERVICES
+    assert all(os.getsid(pid) != os.getsid(0) for pid in before.values() if pid)
+    assert CeleryQueue(settings).workers() == {"worker-light", "worker-train"}
+
+
+def test_other_settings_are_noticed(settings: Settings) -> None:
+    assert start(make_settings(settings.root, free_port())).is_changed
+
+
+def test_no_secret_stands_where_other_users_can_read_it(settings: Settings) -> None:
+    secrets = [value for value in read_env_file(settings.root / "secrets.env").values() if value]
+    commands = [Path(f"/proc/{pid}/cmdline").read_text() for pid in pids(settings).values()]
+    seen = "\n".join([*commands, Paths(settings).configuration.read_text()])
+    assert not any(secret in seen for secret in secrets)
+
+
+def test_a_busy_port_is_named_before_anything_starts(settings: Settings, tmp_path: Path) -> None:
+    other = make_settings(tmp_path / "other", settings.backend_port)
+    with pytest.raises(BadRequest, match=f"port {settings.backend_port}.*--backend-port "):
+        start(other)
+    assert all(each.state == "stopped" for each in status(other))
+    assert not stop(other)
+    with pytest.raises(Unavailable, match="redis stopped"):
+        wait_ready(other, timeout=1)
+
+
+def test_a_killed_service_comes_back(settings: Settings) -> None:
+    before = pids(settings)["redis"]
+    assert before is not None
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: pids(settings)["redis"] not in (None, before))
+    wait_ready(settings, timeout=90)
+
+
+def test_services_that_survived_their_supervisor_are_replaced(settings: Settings) -> None:
+    before = pids(settings)
+    supervisor = holder(Paths(settings).supervisor_lock)
+    assert supervisor is not None
+    os.kill(supervisor, signal.SIGKILL)
+    wait_until(lambda: holder(Paths(settings).supervisor_lock) is None)
+    assert pids(settings) == before, "they outlive it"
+    assert start(settings).is_new
+    wait_ready(settings, timeout=150)
+    after = pids(settings)
+    assert all(after[name] not in (None, before[name]) for name in SERVICES)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in before.values())
+
+
+def test_a_stop_ends_everything_and_leaves_the_logs(settings: Settings) -> None:
+    assert stop(settings)
+    assert set(pids(settings).values()) == {None}
+    assert not any(each.is_ready for each in look(settings))
+    assert not stop(settings), "nothing is left to stop"
+    assert "backend_ready" in log_path(settings, "backend").read_text()
+    with pytest.raises(NotFound, match="worker-light"):
+        log_path(settings, "nothing")
