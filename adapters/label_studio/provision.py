@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -92,8 +93,10 @@ def ensure_frames(api: Api, project_id: int, folder: Path) -> int:
 def ensure_backend(api: Api, project_id: int, plan: BackendPlan) -> int:
     """The id of the connected ML backend, which must be running, with its one webhook as we need it.
 
-    Raises Unavailable when Label Studio cannot reach it with this account.
+    Raises Unavailable when Label Studio cannot reach it with this account, BadRequest for an address that its
+    webhooks could not have.
     """
+    _check_host(plan.url)
     backend_id = _ensure_connected(api, project_id, plan)
     ensure_webhook(api, project_id, plan)
     return backend_id
@@ -141,6 +144,17 @@ def _find_project(api: Api, plan: ProjectPlan) -> Json | None:
     ours = [each for each in listed["results"] if each["description"] == _mark(plan)]
     project: Json | None = api.get(f"/api/projects/{ours[0]['id']}") if ours else None
     return project
+
+
+def _check_host(url: str) -> None:
+    """Label Studio connects a backend under any name, but then silently makes no webhook for some."""
+    host = urlsplit(url).hostname or ""
+    if host != "localhost" and not set(".:") & set(host):
+        raise BadRequest(
+            f"a backend address with the host {host!r}",
+            "localhost, a number, or a name with a dot in it",
+            "set SONOLOOP_BACKEND_URL",
+        )
 
 
 def _ensure_connected(api: Api, project_id: int, plan: BackendPlan) -> int:

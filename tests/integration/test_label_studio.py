@@ -241,6 +241,13 @@ def test_a_backend_that_is_down_or_refuses_us_is_unavailable(api: Api) -> None:
         ensure_backend(api, project, BackendPlan(url, USER, PASSWORD, SECRET))
 
 
+def test_an_address_that_webhooks_cannot_have_is_refused_before_anything_is_connected(api: Api) -> None:
+    project = ensure_project(api, plan())
+    with pytest.raises(BadRequest, match="a dot"):
+        ensure_backend(api, project, BackendPlan("http://backend:9090", USER, PASSWORD, SECRET))
+    assert api.get("/api/ml/", {"project": project}) == []
+
+
 def wait_for(look: Callable[[], bool]) -> None:
     until = time.monotonic() + 10
     while not look():
