@@ -49,6 +49,15 @@ class Planned:
     trigger: Trigger
 
 
+HANDED_BACK = "handed_back"
+"""In a round's progress: how many attempts ended because their worker was asked to end."""
+
+
+def tries(row: Round) -> int:
+    """How often a round was really tried: attempts that a worker handed back do not count."""
+    return row.attempt - int(row.progress.get(HANDED_BACK, 0))
+
+
 def wake(queue: Queue, job: str, **ids: int | str | bool) -> None:
     """Send a wake-up call; a broker that is away loses nothing, because the sweeper repeats the call."""
     with suppress(Unavailable):

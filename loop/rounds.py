@@ -12,7 +12,7 @@ from typing import Any
 from loop.errors import Conflict, IllegalMove, LeaseLost
 from loop.gate import FrameOutcome, judge
 from loop.manifest import build_training_set
-from loop.planning import Planned, RoundPorts, RoundRules, plan, wake
+from loop.planning import HANDED_BACK, Planned, RoundPorts, RoundRules, plan, tries, wake
 from loop.policy import check_move
 from loop.ports import Job, UnitOfWork
 from loop.records import ModelVersion, Round, RoundState, TrainingSet
@@ -30,7 +30,7 @@ def claim(ports: RoundPorts, rules: RoundRules, round_id: int) -> Round:
         claimed = uow.rounds.claim(round_id, now=now, until=now + rules.lease)
         if claimed.is_cancel_requested:
             claimed = _move(ports, uow, claimed, RoundState.CANCELLED)
-        elif claimed.attempt > rules.max_attempts:
+        elif tries(claimed) > rules.max_attempts:
             error = claimed.error or "its workers were lost"
             claimed = _move(
                 ports, uow, claimed, RoundState.FAILED, error=f"{error} ({rules.max_attempts} attempts)"
@@ -50,7 +50,8 @@ def heartbeat(
     with ports.database.write() as uow:
         renewed = uow.rounds.renew(round_id, attempt, until=ports.clock() + rules.lease)
         if progress is not None:
-            uow.rounds.set_progress(round_id, attempt, progress)
+            kept = {name: renewed.progress[name] for name in (HANDED_BACK,) if name in renewed.progress}
+            uow.rounds.set_progress(round_id, attempt, {**progress, **kept})
         uow.commit()
     return renewed
 
@@ -163,13 +164,28 @@ def fail(
     """
     with ports.database.write() as uow:
         row = _mine(uow, claimed.id, claimed.attempt)
-        if is_final or row.attempt >= rules.max_attempts:
+        if is_final or tries(row) >= rules.max_attempts:
             row = _move(ports, uow, row, RoundState.FAILED, error=error)
         else:
             uow.rounds.move(row.id, row.attempt, row.state, now=ports.clock(), error=error)
             uow.rounds.release(row.id, row.attempt)
             row = uow.rounds.get(row.id)
             uow.after_commit(lambda: wake(ports.queue, Job.TRAIN, round_id=row.id))
+        uow.commit()
+    return row
+
+
+def hand_back(ports: RoundPorts, claimed: Round) -> Round:
+    """Let the next worker have the round at once, without counting this attempt: its worker was asked to end.
+
+    Raises LeaseLost.
+    """
+    with ports.database.write() as uow:
+        row = _mine(uow, claimed.id, claimed.attempt)
+        progress = {**row.progress, HANDED_BACK: int(row.progress.get(HANDED_BACK, 0)) + 1}
+        uow.rounds.set_progress(row.id, row.attempt, progress)
+        uow.rounds.release(row.id, row.attempt)
+        uow.after_commit(lambda: wake(ports.queue, Job.TRAIN, round_id=row.id))
         uow.commit()
     return row
 
@@ -216,6 +232,7 @@ __all__ = [
     "claim",
     "fail",
     "freeze",
+    "hand_back",
     "heartbeat",
     "judge_and_promote",
     "mark_cancelled",

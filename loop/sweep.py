@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from loop.planning import Planned, RoundPorts, RoundRules, plan, wake
+from loop.planning import Planned, RoundPorts, RoundRules, plan, tries, wake
 from loop.policy import check_move
 from loop.ports import Job, UnitOfWork
 from loop.records import Project, Round, RoundState
@@ -68,7 +68,7 @@ def _end_or_keep(ports: RoundPorts, rules: RoundRules) -> tuple[list[Round], lis
 def _end_of(row: Round, rules: RoundRules) -> RoundState | None:
     if row.is_cancel_requested:
         return RoundState.CANCELLED
-    return RoundState.FAILED if row.attempt >= rules.max_attempts else None
+    return RoundState.FAILED if tries(row) >= rules.max_attempts else None
 
 
 def _calls_for_rounds(rounds: list[Round]) -> list[Call]:

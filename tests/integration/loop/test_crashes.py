@@ -1,4 +1,4 @@
-"""Killed at every single call and commit, then started again: always the same end."""
+"""Killed at any call or commit, then started again: always the same end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ from tests.fakes.crash import Crash
 from tests.integration.loop.world import World
 
 MakeWorld = Callable[..., World]
+KillPoints = Callable[[int], range]
 RULES = PreannotateRules(score_limit=4, push_limit=5)
+
+
+@pytest.fixture
+def kill_points(request: pytest.FixtureRequest) -> KillPoints:
+    """The steps to die at: every fifth one, and with --full all of them."""
+    stride = 1 if request.config.getoption("--full") else 5
+    return lambda steps: range(1, steps + 1, stride)
 
 
 def steps_of(make: Callable[[], World], act: Callable[[World], Any]) -> int:
@@ -55,7 +63,9 @@ def queue_of(world: World) -> tuple[Any, ...]:
     return world.pushed(), predictions, selection.entries, served
 
 
-def test_following_a_champion_survives_a_kill_at_every_step(make_world: MakeWorld) -> None:
+def test_following_a_champion_survives_a_kill_at_any_step(
+    make_world: MakeWorld, kill_points: KillPoints
+) -> None:
     def make() -> World:
         world = make_world(clips=5, per_clip=3)
         world.model()
@@ -68,7 +78,7 @@ def test_following_a_champion_survives_a_kill_at_every_step(make_world: MakeWorl
     assert any(row[1] is Purpose.ORDER_ONLY for row in expected[1])
     steps = whole.fuse.steps
     assert steps > 60
-    for at in range(1, steps + 1):
+    for at in kill_points(steps):
         world = make()
         crash_and_go_on(world, follow, at)
         assert queue_of(world) == expected, f"killed at step {at} of {steps}"
@@ -121,13 +131,15 @@ def mirror_of(world: World) -> Any:
         pytest.param(lambda world: reconcile(world.ingest, world.project.id, full=True), id="reconciler"),
     ],
 )
-def test_mirroring_survives_a_kill_at_every_step(make_world: MakeWorld, act: Callable[[World], Any]) -> None:
+def test_mirroring_survives_a_kill_at_any_step(
+    make_world: MakeWorld, kill_points: KillPoints, act: Callable[[World], Any]
+) -> None:
     whole = scene(make_world)
     whole.restart()
     act(whole)
     expected, steps = mirror_of(whole), whole.fuse.steps
     assert steps > 20
-    for at in range(1, steps + 1):
+    for at in kill_points(steps):
         world = scene(make_world)
         crash_and_go_on(world, act, at)
         assert mirror_of(world) == expected, f"killed at step {at} of {steps}"
@@ -140,7 +152,7 @@ def test_both_ways_lead_to_the_same_mirror(make_world: MakeWorld) -> None:
     assert mirror_of(by_events)[1:] == mirror_of(by_looking)[1:]
 
 
-def test_taking_frames_in_survives_a_kill_at_every_step(make_world: MakeWorld) -> None:
+def test_taking_frames_in_survives_a_kill_at_any_step(make_world: MakeWorld, kill_points: KillPoints) -> None:
     def take_in(world: World) -> None:
         world.pictures = 0
         world.add(3, 2)
@@ -155,7 +167,7 @@ def test_taking_frames_in_survives_a_kill_at_every_step(make_world: MakeWorld) -
     steps = steps_of(lambda: make_world(clips=0), take_in)
     whole = make_world(clips=0)
     take_in(whole)
-    for at in range(1, steps + 1):
+    for at in kill_points(steps):
         world = make_world(clips=0)
         crash_and_go_on(world, take_in, at)
         assert tasks_of(world) == tasks_of(whole), f"killed at step {at} of {steps}"
