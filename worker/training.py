@@ -14,10 +14,17 @@ import structlog
 
 from adapters.bootstrap import Container
 from loop.errors import BadInput, Conflict, LeaseLost, NotFound, OutOfMemory, SonoloopError, Unavailable
-from loop.planning import wake
-from loop.ports import Job
 from loop.records import Round, RoundState
-from loop.rounds import claim, fail, freeze, judge_and_promote, mark_cancelled, record_candidate, reopen
+from loop.rounds import (
+    claim,
+    fail,
+    freeze,
+    hand_back,
+    judge_and_promote,
+    mark_cancelled,
+    record_candidate,
+    reopen,
+)
 from trainer.job import JobSpec, read_job
 from trainer.recipes import Recipe
 from worker.folder import RoundFolder, drop_weights_of_others
@@ -71,7 +78,9 @@ class Attempt:
                 mark_cancelled(self._ports, self._round)
                 log.info("round_cancelled")
         except Interrupted:
-            self._hand_back()
+            with suppress(LeaseLost):
+                hand_back(self._ports, self._round)
+                log.info("round_handed_back")
         except (Crashed, Unavailable) as exc:
             self._fail(exc.message, is_final=False)
         except TookTooLong:
@@ -185,14 +194,6 @@ class Attempt:
         with suppress(LeaseLost):
             row = fail(self._ports, self._rules, self._round, error, is_final=is_final)
             log.error("round_attempt_failed", error=error, state=row.state)
-
-    def _hand_back(self) -> None:
-        """Let the next worker have the round at once; the checkpoint is kept."""
-        with suppress(LeaseLost), self._container.database.write() as uow:
-            uow.rounds.release(self._round.id, self._round.attempt)
-            uow.after_commit(lambda: wake(self._ports.queue, Job.TRAIN, round_id=self._round.id))
-            uow.commit()
-        log.info("round_handed_back")
 
 
 def _reason(row: Round) -> str:

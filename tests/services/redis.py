@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import tempfile
 import time
@@ -37,6 +38,10 @@ class RunningRedis:
             assert time.monotonic() < until, "Redis did not come up"
             time.sleep(0.02)
         queue.close()
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def kill(self) -> None:
         if self._process is not None:

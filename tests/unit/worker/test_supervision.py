@@ -1,0 +1,107 @@
+"""How a training process ends, and what its end means."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from loop.errors import OutOfMemory, TrainingFailed
+from worker.folder import RoundFolder, drop_weights_of_others
+from worker.process import Event
+from worker.supervision import Crashed, failure, see_through
+
+CHILD = """
+import threading, time
+from worker.child import end_with_parent
+threading.Thread(target=end_with_parent, args=(0,), daemon=True).start()
+time.sleep(60)
+"""
+FAILED = {"event": "failed", "reason": "non-finite loss", "message": "got a loss of nan", "code": 4}
+
+
+@pytest.mark.parametrize(
+    ("code", "last", "is_oom", "kind"),
+    [
+        (3, {}, False, OutOfMemory),
+        (-signal.SIGKILL, {}, True, OutOfMemory),
+        (-signal.SIGKILL, {}, False, Crashed),
+        (143, {}, False, Crashed),
+        (1, {}, False, Crashed),
+        (0, {}, False, Crashed),
+        (4, FAILED, False, TrainingFailed),
+        (5, FAILED, False, TrainingFailed),
+        (6, FAILED, False, Crashed),
+    ],
+)
+def test_an_exit_code_says_whether_another_attempt_is_worth_it(
+    code: int, last: Event, is_oom: bool, kind: type[TrainingFailed]
+) -> None:
+    error = failure(code, last, is_oom=is_oom)
+    assert type(error) is kind
+    assert kind is not TrainingFailed or "got a loss of nan" in error.message
+
+
+def test_a_job_that_cannot_be_read_fails_for_good_with_its_reason(tmp_path: Path) -> None:
+    seen: list[Event] = []
+
+    def look(events: Iterable[Event]) -> None:
+        seen.extend(events)
+
+    job = tmp_path / "job.json"
+    job.write_text("{}")
+    with pytest.raises(TrainingFailed, match="job file") as caught:
+        see_through(job, look)
+    assert type(caught.value) is TrainingFailed
+    assert [event["event"] for event in seen] == ["failed"]
+
+
+def test_what_the_watcher_raises_ends_the_process(tmp_path: Path) -> None:
+    def look(_: Iterable[Event]) -> None:
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        see_through(tmp_path / "job.json", look)
+    assert time.monotonic() - began < 8
+
+
+def test_a_process_whose_parent_is_gone_ends_by_itself() -> None:
+    process = subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE)
+    time.sleep(0.5)
+    assert process.poll() is None
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(10) == -signal.SIGTERM
+
+
+def test_the_newest_checkpoint_is_gone_on_from_and_weights_go_when_the_round_is_over(tmp_path: Path) -> None:
+    folder = RoundFolder(tmp_path, 7)
+    assert folder.newest_checkpoint() is None
+    first, second, third = (folder.new_try(attempt) for attempt in (1, 1, 2))
+    for age, out in ((20, first), (10, second)):
+        (out / "checkpoint.safetensors").write_bytes(b"weights")
+        stamp = time.time() - age
+        os.utime(out / "checkpoint.safetensors", (stamp, stamp))
+    assert folder.newest_checkpoint() == second
+    folder.keep_result({"champion_id": None})
+    (third / "job.json").write_text("{}")
+    drop_weights_of_others(tmp_path, live={7})
+    assert folder.newest_checkpoint() == second
+    drop_weights_of_others(tmp_path, live=set())
+    assert folder.newest_checkpoint() is None
+    assert folder.result() == {"champion_id": None}
+    assert folder.newest_job() == third / "job.json"
+
+
+def test_a_torn_result_is_no_result(tmp_path: Path) -> None:
+    folder = RoundFolder(tmp_path, 7)
+    folder.new_try(1)
+    (folder.path / "result.json").write_text('{"champion_id": ')
+    assert folder.result() is None
