@@ -10,7 +10,9 @@ from typing import Any
 
 from adapters.bootstrap import Container
 from adapters.formats.truth import ClassMap
+from adapters.label_studio.config import label_config
 from adapters.label_studio.provision import (
+    TITLE_LENGTH,
     BackendPlan,
     ProjectPlan,
     ensure_backend,
@@ -36,7 +38,12 @@ class ProjectRequest:
     settings: Mapping[str, Any]
 
     def check(self) -> None:
-        """Raises BadRequest for an unknown prior class or recipe, an impossible size, and missing weights."""
+        """Raises BadRequest for a wish that cannot be granted, before anything is started or stored."""
+        label_config(self.classes.names)
+        shortest, longest = TITLE_LENGTH
+        if not shortest <= len(self.title) <= longest:
+            got = f"a title of {len(self.title)} characters"
+            raise BadRequest(got, f"{shortest} to {longest}", "mend --title")
         prior = self.settings.get("prior")
         if prior and prior not in self.classes.names:
             raise BadRequest(

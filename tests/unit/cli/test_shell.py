@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from cli.shell import guarded
+from loop.errors import BadRequest
+
+
+def test_an_error_of_ours_is_explained_in_lines_and_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended, guarded():
+        raise BadRequest("a [strange] thing", "another", "change it", project=3)
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "sonoloop: cannot go on",
+        "  got:        a [strange] thing",
+        "  need:       another",
+        "  what to do: change it",
+        "  concerns:   project 3",
+    ]
+
+
+def test_a_full_disk_is_explained_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended, guarded():
+        raise OSError(errno.ENOSPC, "No space left on device", "frames/x.png")
+    assert ended.value.code == 1
+    assert "No space left on device (frames/x.png)" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_with_130_and_says_what_becomes_of_the_work(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended, guarded("the round goes on"):
+        raise KeyboardInterrupt
+    assert ended.value.code == 130
+    assert "stopped; the round goes on" in capsys.readouterr().err
+
+
+def test_a_mistake_in_the_program_is_not_hidden() -> None:
+    with pytest.raises(ZeroDivisionError), guarded():
+        raise ZeroDivisionError

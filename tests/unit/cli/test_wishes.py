@@ -1,0 +1,115 @@
+"""What a person may wish for, refused before anything starts where it is impossible."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.demo import DemoPlan
+from cli.pretrain import make_base_weights, parse_check
+from cli.project import label_studio_id
+from cli.work import WorkPlan
+from loop.errors import BadRequest
+from loop.records import Project
+
+DEMO = DemoPlan(None, None, "vessel", 0, 3, 20, 0, "auto", "base")
+
+
+def test_a_new_project_gets_the_defaults() -> None:
+    request = WorkPlan().to_request()
+    assert (request.title, request.classes.names, request.weights) == ("Sonoloop", ("Vein",), "base")
+    assert request.settings["recipe"] == ""
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"classes": "Vein,Vein"},
+        {"classes": ""},
+        {"classes": "Vein,Artery", "prior": "Nerve"},
+        {"weights": "nowhere.safetensors"},
+        {"recipe": "quick"},
+        {"size": 100},
+        {"title": "x"},
+    ],
+)
+def test_an_impossible_wish_is_refused(wish: dict[str, Any]) -> None:
+    with pytest.raises(BadRequest):
+        WorkPlan(**wish).to_request()
+
+
+def test_a_second_start_may_repeat_the_choices_or_leave_them_out() -> None:
+    first = WorkPlan(classes="Vein,Artery", size=256)
+    project = Project(1, "Sonoloop", ("Vein", "Artery"), settings=first.to_request().settings)
+    first.check_against(project)
+    WorkPlan().check_against(project)
+    WorkPlan(weights="base").check_against(project)
+
+
+def test_another_choice_for_a_project_that_is_there_is_refused() -> None:
+    project = Project(1, "Sonoloop", ("Vein",), settings=WorkPlan().to_request().settings)
+    with pytest.raises(BadRequest, match="--classes Artery for a project that was made with Vein"):
+        WorkPlan(classes="Artery").check_against(project)
+
+
+def test_a_project_without_its_twin_says_how_to_connect_it() -> None:
+    assert label_studio_id(Project(1, "Sonoloop", ("Vein",), label_studio_id=5)) == 5
+    with pytest.raises(BadRequest, match="sonoloop up"):
+        label_studio_id(Project(1, "Sonoloop", ("Vein",)))
+
+
+def test_a_demo_takes_frames_and_truth_together(tmp_path: Path) -> None:
+    DEMO.check()
+    replace(DEMO, frames=tmp_path, truth=tmp_path).check()
+    with pytest.raises(BadRequest, match="--truth"):
+        replace(DEMO, frames=tmp_path).check()
+    with pytest.raises(BadRequest, match="no folder"):
+        replace(DEMO, frames=tmp_path, truth=tmp_path / "nowhere").check()
+
+
+def test_an_interrupted_demo_is_recognised_by_its_whole_plan(tmp_path: Path) -> None:
+    again = replace(DEMO, frames=tmp_path, truth=tmp_path)
+    assert again.to_settings() == replace(again).to_settings()
+    assert again.to_settings()["plan"] != DEMO.to_settings()["plan"]
+
+
+@pytest.mark.parametrize("text", ["", "nowhere=2", "{folder}", "{folder}=vessel"])
+def test_a_check_set_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    make_check_set(tmp_path)
+    with pytest.raises(BadRequest, match="--check"):
+        parse_check(text.format(folder=tmp_path))
+
+
+def test_a_check_set_may_have_a_name_of_its_own(tmp_path: Path) -> None:
+    make_check_set(tmp_path)
+    assert parse_check(f"{tmp_path}=2").name == tmp_path.name
+    named = parse_check(f"a set, CC BY 4.0={tmp_path}=2")
+    assert (named.name, named.folder.value, named.folder.images) == (
+        "a set, CC BY 4.0",
+        2,
+        tmp_path / "images",
+    )
+
+
+def make_check_set(folder: Path) -> None:
+    for name in ("images", "masks"):
+        (folder / name).mkdir()
+
+
+def test_weights_that_are_there_are_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "base-v0.safetensors").write_bytes(b"kept")
+    with pytest.raises(BadRequest, match="--out"):
+        make_base_weights(tmp_path, 8, 1, 64, 0, [])
+    assert [path.name for path in tmp_path.iterdir()] == ["base-v0.safetensors"]
+
+
+def test_an_unfinished_pretraining_goes_on_with_its_own_choices_only(tmp_path: Path) -> None:
+    (tmp_path / "unfinished").mkdir()
+    (tmp_path / "unfinished" / "choices.json").write_text(
+        '{"phantoms": 9, "epochs": 1, "size": 64, "seed": 0}'
+    )
+    with pytest.raises(BadRequest, match="other choices"):
+        make_base_weights(tmp_path, 8, 1, 64, 0, [])
