@@ -4,7 +4,7 @@ one again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +37,10 @@ from worker.watch import Cancelled, TookTooLong, Watch
 EVALUATIONS = 2
 """How often a candidate is compared anew because the champion changed meanwhile."""
 
+Train = Callable[[Path, Callable[[Iterable[Event]], None]], Event]
+"""Runs the job of a file, tells of its events, and returns the last one (`worker.supervision.see_through`).
+"""
+
 log = structlog.get_logger()
 
 
@@ -59,8 +63,11 @@ class Attempt:
     written.
     """
 
-    def __init__(self, container: Container, claimed: Round, stopping: Stopping) -> None:
+    def __init__(
+        self, container: Container, claimed: Round, stopping: Stopping, train: Train = see_through
+    ) -> None:
         self._container = container
+        self._train_job = train
         self._ports, self._rules = container.round_ports, container.round_rules
         self._round = claimed
         self._folder = RoundFolder(container.settings.root, claimed.id)
@@ -137,7 +144,7 @@ class Attempt:
         job = replace(job, resume_from=self._folder.newest_checkpoint())
         path = job.out / "job.json"
         job.write(path)
-        return see_through(path, self._look)
+        return self._train_job(path, self._look)
 
     def _look(self, events: Iterable[Event]) -> None:
         for event in events:
