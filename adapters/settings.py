@@ -74,7 +74,12 @@ class Settings(BaseSettings):
     @property
     def effective_database_url(self) -> str:
         """The database that is used: the setting, or SQLite inside the home."""
-        return self.database_url or f"sqlite:///{self.root / 'db' / 'sonoloop.sqlite3'}"
+        return self.database_url or f"sqlite:///{self.database_file}"
+
+    @property
+    def database_file(self) -> Path:
+        """Where SQLite keeps the database, unless another one is set."""
+        return self.root / "db" / "sonoloop.sqlite3"
 
     @property
     def effective_redis_url(self) -> str:

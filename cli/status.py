@@ -82,6 +82,8 @@ def show_review(home: Path | None, project_id: int) -> None:
 def read_home(settings: Settings) -> HomeStatus:
     """Look at services and database; neither needs the other."""
     services = status(settings)
+    if not settings.database_url and not settings.database_file.exists():
+        return HomeStatus(services)
     try:  # a look must not change the schema, so the database is not opened as the services open it
         with closing(SqlDatabase(settings.effective_database_url)) as database, database.read() as uow:
             projects = [read_project(uow, project) for project in uow.projects.list()]

@@ -1,0 +1,244 @@
+"""The command on real homes whose services are stopped: real files, database and storage, real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pycocotools.coco import COCO
+from typer.testing import CliRunner, Result
+
+from adapters.services.secrets import ensure_secrets
+from adapters.settings import remember_settings
+from cli.app import app
+from tests.services.homes import make_home, make_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+FRAMES, HELD_OUT = 8, 2
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with one project of labelled discs, as readers left it before the services were stopped."""
+    folder = tmp_path_factory.mktemp("commands")
+    settings = make_settings(folder)
+    make_home(settings, frames=FRAMES, held_out=HELD_OUT)
+    ensure_secrets(settings.root)
+    remember_settings(settings.root, {"label_studio_url": settings.label_studio_url})
+    return settings.root
+
+
+@pytest.fixture
+def empty_home(tmp_path: Path) -> Path:
+    """What an `up` leaves that was ended right after it had drawn the secrets."""
+    ensure_secrets(tmp_path / "home")
+    return tmp_path / "home"
+
+
+def run(*words: str | Path, code: int = 0) -> Result:
+    """The command in this process; every ending but the expected one fails the test."""
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+    assert result.exit_code == code, result.output
+    return result
+
+
+def start(*words: str | Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "cli", *map(str, words)],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "140"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.fixture
+def busy_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield int(server.getsockname()[1])
+
+
+@pytest.mark.parametrize("words", [("bogus",), ("promote",), ("add",), ("up", "--label-studio-port", "0")])
+def test_a_line_that_cannot_be_parsed_ends_with_2(words: tuple[str, ...]) -> None:
+    assert "Usage" in run(*words, code=2).output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("status",), ("logs",), ("round",), ("cancel",), ("rollback",), ("review",)),
+        *(("add", "."), ("promote", "p1-v1"), ("export", "out")),
+    ],
+)
+def test_without_a_home_every_command_says_how_to_make_one(tmp_path: Path, words: tuple[str, ...]) -> None:
+    output = run(*words, "--home", tmp_path / "nowhere", code=1).output
+    assert "no home in" in output
+    assert "./sonoloop up" in output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_down_may_be_repeated_and_needs_no_home(tmp_path: Path, home: Path) -> None:
+    assert "nothing was running" in run("down", "--home", tmp_path / "nowhere").output
+    assert "nothing was running" in run("down", "--home", home).output
+
+
+def test_a_half_made_home_has_a_status_and_no_project(empty_home: Path) -> None:
+    output = run("status", "--home", empty_home).output
+    assert "redis stopped" in output
+    assert "no project yet" in output
+    assert "up --frames" in run("round", "--home", empty_home, code=1).output
+
+
+def test_status_shows_labels_and_stopped_services(home: Path) -> None:
+    output = run("status", "--home", home).output
+    assert "./sonoloop up" in output
+    assert f"{FRAMES} of {FRAMES} frames labelled ({FRAMES} from scratch)" in output
+
+
+def test_status_takes_little_time_in_a_process_of_its_own(home: Path) -> None:
+    before = os.times()
+    process = start("status", "--home", home)
+    output, errors = process.communicate(timeout=60)
+    after = os.times()
+    assert process.returncode == 0, errors
+    assert "project 1  Discs (vein)" in output
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    assert cpu < 4, "an idle machine takes a third of this"
+
+
+def test_a_database_that_cannot_be_read_does_not_hide_the_services(empty_home: Path) -> None:
+    (empty_home / "db").mkdir()
+    (empty_home / "db" / "sonoloop.sqlite3").write_bytes(b"")
+    output = run("status", "--home", empty_home).output
+    assert "redis stopped" in output
+    assert "a database without our tables" in output
+
+
+def test_export_writes_a_dataset_that_pycocotools_reads(home: Path, tmp_path: Path) -> None:
+    target = tmp_path / "dataset"
+    assert f"{FRAMES} frames (0 without a region)" in run("export", target, "--home", home).output
+    coco = COCO(target / "coco" / "annotations" / "instances_all.json")
+    assert len(coco.getImgIds()) == FRAMES
+    assert json.loads((target / "dataset.json").read_text())["counts"]["by_split"]["test"] == HELD_OUT
+
+
+def test_export_leaves_a_folder_alone_that_holds_something(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "kept.txt").write_text("kept")
+    assert "what to do" in run("export", tmp_path, "--home", home, code=1).output
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
+
+
+def test_review_counts_what_needs_a_person(home: Path) -> None:
+    output = run("review", "--home", home).output
+    assert "frames skipped by two readers: 0" in output
+    assert "inputs set aside: 0" in output
+
+
+def test_promoting_an_unknown_version_lists_those_that_are_there(home: Path) -> None:
+    assert "one of: p1-v0" in run("promote", "p1-v9", "--home", home, code=1).output
+
+
+def test_rolling_back_the_first_version_is_refused(home: Path) -> None:
+    assert "no version that served before" in run("rollback", "--home", home, code=1).output
+
+
+def test_a_round_that_nobody_hears_of_waits_and_can_be_cancelled(home: Path) -> None:
+    output = run("round", "--wait", "--home", home).output
+    assert "round 1 is planned" in output
+    assert "./sonoloop up starts them" in output
+    assert "round 1 is planned" in run("round", "--home", home, code=1).output
+    assert "round 1 cancelled" in run("cancel", "--home", home).output
+    assert "no round is in progress" in run("cancel", "--home", home).output
+
+
+def test_adding_to_a_stopped_home_changes_nothing_and_says_what_to_start(
+    empty_home: Path, tmp_path: Path
+) -> None:
+    make_home(make_settings(tmp_path), frames=1, held_out=0)
+    before = sorted((empty_home / "frames").rglob("*"))
+    output = run("add", ROOT / "docs" / "pictures", "--home", empty_home, code=1).output
+    assert "start it by ./sonoloop up" in output
+    assert sorted((empty_home / "frames").rglob("*")) == before
+
+
+def test_adding_a_folder_that_is_none_is_refused(home: Path) -> None:
+    assert "no folder" in run("add", home / "nowhere", "--home", home, code=1).output
+
+
+def test_a_busy_port_is_refused_with_a_free_one_and_not_remembered(tmp_path: Path, busy_port: int) -> None:
+    home = tmp_path / "home"
+    output = run("up", "--label-studio-port", str(busy_port), "--home", home, code=1).output
+    assert f"port {busy_port} (for label-studio) in use" in output
+    assert re.search(r"--label-studio-port \d+", output)
+    assert not (home / "sonoloop.env").exists()
+    assert "redis stopped" in run("status", "--home", home).output
+
+
+def test_an_impossible_start_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for words in (["--frames", tmp_path / "nowhere"], ["--classes", "Vein,Vein"], ["--recipe", "quick"]):
+        run("up", *words, "--home", home, code=1)
+    run("demo", "--frames", tmp_path, "--home", home, code=1)
+    assert not home.exists()
+
+
+def test_a_setting_that_does_not_fit_is_named_without_a_traceback(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SONOLOOP_LEASE_SECONDS", "soon")
+    assert "SONOLOOP_LEASE_SECONDS" in run("status", "--home", home, code=1).output
+
+
+def test_an_unknown_service_lists_those_that_are_there(home: Path) -> None:
+    assert "worker-train" in run("logs", "label-studo", "--home", home, code=1).output
+
+
+def test_following_a_log_shows_new_lines_through_a_rotation_until_ctrl_c(empty_home: Path) -> None:
+    log = empty_home / "logs" / "backend.log"
+    log.parent.mkdir()
+    log.write_text("old\nlast [1]\n")
+    process = start("logs", "backend", "-n", "1", "-f", "--home", empty_home)
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == "last [1]\n"
+        log.rename(log.with_suffix(".log.1"))
+        log.write_text("after the rotation, in a new file\n")
+        assert process.stdout.readline() == "after the rotation, in a new file\n"
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (0, "")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_ctrl_c_in_a_pretraining_keeps_what_is_done_and_a_second_start_ends_it(tmp_path: Path) -> None:
+    words = ("pretrain", "--out", tmp_path, "--phantoms", "8", "--epochs", "1", "--size", "64")
+    process = start(*words)
+    note = tmp_path / "unfinished" / "choices.json"
+    until = time.monotonic() + 60
+    while not note.exists() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the drawing processes hear it too
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 130, errors
+    assert "nothing is lost" in errors
+    assert "Traceback" not in errors
+    process = start(*words)
+    output, errors = process.communicate(timeout=250)
+    assert process.returncode == 0, errors
+    assert "weights" in output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["base-v0.md", "base-v0.safetensors"]
+    assert "--phantoms 8 --epochs 1 --size 64 --seed 0" in (tmp_path / "base-v0.md").read_text()
