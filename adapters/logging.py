@@ -14,6 +14,7 @@ QUIET = (
     "alembic",
     "celery.app.trace",
     "celery.beat",
+    "celery.worker.request",
     "celery.worker.strategy",
     "httpx",
     "httpcore",

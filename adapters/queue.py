@@ -98,10 +98,12 @@ class CeleryQueue(Queue):
         except (KombuError, OSError, RedisError):
             return False
 
-    def workers(self, seconds: float = 1.0) -> set[str]:
-        """Names of the workers that answer within `seconds`; empty when the broker does not."""
+    def workers(self, seconds: float = 1.0, limit: int | None = None) -> set[str]:
+        """Names of the workers that answer within `seconds`, or sooner when `limit` have; empty when the
+        broker does not.
+        """
         try:
-            answers = self._app.control.inspect(timeout=seconds).ping() or {}
+            answers = self._app.control.inspect(timeout=seconds, limit=limit).ping() or {}
         except (KombuError, OSError, RedisError):
             return set()
         return {name.split("@")[0] for name in answers}

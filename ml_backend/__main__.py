@@ -1,60 +1,36 @@
-"""`python -m ml_backend`: load the models, then open the port; until then nobody can ask too early."""
+"""`python -m ml_backend`: the server that Label Studio calls."""
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
-from typing import NoReturn
+from contextlib import closing
 
 import structlog
-from waitress.server import create_server
 
 from adapters.bootstrap import build
 from adapters.logging import configure_logging
 from adapters.settings import load_settings
-from ml_backend.app import MAX_BODY_BYTES, create_app
-from ml_backend.champions import Champions
-from ml_backend.model import DrawingPorts
-
-THREADS = 16
+from loop.errors import SonoloopError
 
 log = structlog.get_logger()
 
 
-def main() -> None:
-    """Serve until SIGTERM or Ctrl-C."""
-    settings = load_settings()
-    configure_logging(settings.log_level, "backend")
-    container = build(settings)
-    ports = DrawingPorts(container.database, container.storage, container.images, container.codec)
-    champions = Champions(container.database, container.segmenters, ports)
-    container.codec.warm_up()
-    champions.look()
-    stop = threading.Event()
-    server = create_server(
-        create_app(container, champions),
-        host=settings.host,
-        port=settings.backend_port,
-        threads=THREADS,
-        ident="sonoloop",
-        max_request_body_size=MAX_BODY_BYTES,
-    )
-    signal.signal(signal.SIGTERM, _leave)
-    champions.follow(stop)
-    log.info("backend_ready", host=settings.host, port=settings.backend_port)
+def main() -> int:
+    """Serve until SIGTERM or Ctrl-C; 1 for a setting that cannot work."""
     try:
-        server.run()
-    finally:
-        stop.set()
-        server.close()
-        container.close()
-        log.info("backend_stopped")
+        settings = load_settings()
+        configure_logging(settings.log_level, "backend")
+        with closing(build(settings)) as container:
+            with container.database.read():
+                pass  # a wrong address is refused before seconds are spent on loading torch
+            from ml_backend.server import serve
 
-
-def _leave(*_: object) -> NoReturn:
-    sys.exit(0)
+            serve(container)
+    except SonoloopError as exc:
+        log.error("backend_refused", reason=exc.message)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

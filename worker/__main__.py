@@ -10,7 +10,9 @@ from __future__ import annotations
 import socket
 import sys
 import warnings
+from contextlib import closing
 
+import structlog
 from celery import Celery
 from celery.apps.beat import Beat
 from celery.platforms import SecurityWarning
@@ -19,26 +21,30 @@ from adapters.bootstrap import build
 from adapters.logging import configure_logging
 from adapters.queue import LIGHT_QUEUE, TRAIN_QUEUE
 from adapters.settings import load_settings
+from loop.errors import SonoloopError
 from worker.app import make_app
 from worker.stopping import Stopping
+
+log = structlog.get_logger()
 
 CONCURRENCY = {TRAIN_QUEUE: 1, LIGHT_QUEUE: 2}
 
 
 def main(arguments: list[str]) -> int:
-    """Run until SIGTERM or Ctrl-C."""
+    """Run until SIGTERM or Ctrl-C; 1 for a setting that cannot work, 2 for an unknown role."""
     role = arguments[0] if arguments else ""
     if role not in (*CONCURRENCY, "beat"):
         sys.stderr.write("got no known role; need train, light or beat: python -m worker train\n")
         return 2
-    settings = load_settings()
-    configure_logging(settings.log_level, role if role == "beat" else f"worker-{role}")
-    container = build(settings)
-    app = make_app(container, Stopping())
     try:
-        run_beat(app) if role == "beat" else run_worker(app, role)
-    finally:
-        container.close()
+        settings = load_settings()
+        configure_logging(settings.log_level, role if role == "beat" else f"worker-{role}")
+        with closing(build(settings)) as container:
+            app = make_app(container, Stopping())
+            run_beat(app) if role == "beat" else run_worker(app, role)
+    except SonoloopError as exc:
+        log.error("worker_refused", reason=exc.message)
+        return 1
     return 0
 
 

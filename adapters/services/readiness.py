@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from loop.errors import Unavailable
 
 LOOK_SECONDS = 0.25
 TAIL_LINES = 12
+RESTARTS_BORNE = 3
+"""A service that ends so often while it is waited for will go on doing so."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,9 @@ def look(settings: Settings) -> list[Readiness]:
     }
     states = status(settings)
     running = {each.name for each in states if each.state == "running"}
-    if running & {WORKER_LIGHT, WORKER_TRAIN}:
-        workers |= queue.workers()
+    expected = len(running & {WORKER_LIGHT, WORKER_TRAIN})
+    if expected:
+        workers |= queue.workers(limit=expected)
     found = [Readiness(each.name, each.name in running and probes[each.name]()) for each in states]
     queue.close()
     return found
@@ -50,10 +54,11 @@ def look(settings: Settings) -> list[Readiness]:
 def wait_ready(
     settings: Settings, timeout: float = 240.0, on_look: Callable[[list[Readiness]], None] = lambda _: None
 ) -> None:
-    """Return once every service answers. Raises Unavailable when one fails for good (with the end of its log)
-    or when the time is over; `on_look` hears of each look.
+    """Return once every service answers. Raises Unavailable when one fails for good or ends again and again
+    (with the end of its log), or when the time is over; `on_look` hears of each look.
     """
     until = time.monotonic() + timeout
+    pids: dict[str, set[int]] = defaultdict(set)
     while True:
         looks = look(settings)
         on_look(looks)
@@ -61,7 +66,8 @@ def wait_ready(
         if not waiting:
             return
         for each in status(settings):
-            if each.state in ("failed", "stopped"):
+            pids[each.name] |= {each.pid} if each.pid else set()
+            if each.state in ("failed", "stopped") or len(pids[each.name]) > RESTARTS_BORNE:
                 raise _gone(settings, each)
         if time.monotonic() > until:
             raise Unavailable(

@@ -123,3 +123,16 @@ def test_a_stop_ends_everything_and_leaves_the_logs(settings: Settings) -> None:
     assert "backend_ready" in log_path(settings, "backend").read_text()
     with pytest.raises(NotFound, match="worker-light"):
         log_path(settings, "nothing")
+
+
+def test_a_service_that_ends_again_and_again_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    ensure_secrets(home)
+    kind = {"label_studio_url": "http://127.0.0.1:9", "database_url": "oracle://nowhere"}
+    broken = load_settings(home, backend_port=free_port(), **kind)
+    start(broken)
+    try:
+        with pytest.raises(Unavailable, match=r"(?s)backend.*backend_refused.*sqlite:///path/to/file"):
+            wait_ready(broken, timeout=150)
+    finally:
+        stop(broken)

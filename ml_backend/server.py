@@ -1,0 +1,51 @@
+"""The production server: the models are loaded before the port opens, so that nobody can ask too early."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from typing import NoReturn
+
+import structlog
+from waitress.server import create_server
+
+from adapters.bootstrap import Container
+from ml_backend.app import MAX_BODY_BYTES, create_app
+from ml_backend.champions import Champions
+from ml_backend.model import DrawingPorts
+
+THREADS = 16
+
+log = structlog.get_logger()
+
+
+def serve(container: Container) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    settings = container.settings
+    ports = DrawingPorts(container.database, container.storage, container.images, container.codec)
+    champions = Champions(container.database, container.segmenters, ports)
+    container.codec.warm_up()
+    champions.look()
+    server = create_server(
+        create_app(container, champions),
+        host=settings.host,
+        port=settings.backend_port,
+        threads=THREADS,
+        ident="sonoloop",
+        max_request_body_size=MAX_BODY_BYTES,
+    )
+    signal.signal(signal.SIGTERM, _leave)
+    stop = threading.Event()
+    champions.follow(stop)
+    log.info("backend_ready", host=settings.host, port=settings.backend_port)
+    try:
+        server.run()
+    finally:
+        stop.set()
+        server.close()
+        log.info("backend_stopped")
+
+
+def _leave(*_: object) -> NoReturn:
+    sys.exit(0)
