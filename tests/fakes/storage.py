@@ -6,8 +6,7 @@ from loop.errors import NotFound, OutOfSpace
 
 
 class MemoryStorage:
-    """`MemoryStorage()` implements `loop.ports.Storage`; `is_full = True` makes every write raise OutOfSpace.
-    """
+    """`MemoryStorage()` implements `loop.ports.Storage`; with `is_full = True` writing raises OutOfSpace."""
 
     def __init__(self) -> None:
         self.content: dict[tuple[str, str], bytes] = {}
