@@ -30,6 +30,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DATABASE = "label_studio.sqlite3"
 START_SECONDS = 170.0
 READER_PASSWORD = "Reader-pass-1"
+ADMIN_PASSWORD = "Admin-pass-1"
+TOKEN = "0123456789abcdef0123456789abcdef01234567"
 
 
 @dataclass(frozen=True)
@@ -95,18 +97,18 @@ def running_label_studio(**settings: object) -> Iterator[LabelStudioServer]:
     home = Path(tempfile.mkdtemp(prefix="sonoloop-label-studio-"))
     own: dict[str, object] = {
         "label_studio_port": free_port(),
-        "admin_password": SecretStr("Admin-pass-1"),
-        "label_studio_token": SecretStr("0123456789abcdef0123456789abcdef01234567"),
+        "admin_password": SecretStr(ADMIN_PASSWORD),
+        "label_studio_token": SecretStr(TOKEN),
     }
     made = Settings(home=home, **{**own, **settings})  # type: ignore[arg-type]
     (made.frames_dir / "all").mkdir(parents=True)
-    log, database = home / "label-studio.log", home / "label-studio" / DATABASE
-    _copy_database(_template(), database)
+    log = home / "label-studio.log"
+    copy_empty_database(made)
     try:
         with log.open("wb") as output, _started(made, output) as process:
             _wait_until_up(made.effective_label_studio_url, process, log)
             if not _template().exists():
-                _copy_database(database, _template())
+                _copy_database(_database(made), _template())
             yield LabelStudioServer(made, log)
     finally:
         shutil.rmtree(home, ignore_errors=True)
@@ -116,6 +118,17 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+def copy_empty_database(settings: Settings) -> None:
+    """Spare a Label Studio its migrations, if an earlier one has made them; its admin has `ADMIN_PASSWORD` and
+    `TOKEN`.
+    """
+    _copy_database(_template(), _database(settings))
+
+
+def _database(settings: Settings) -> Path:
+    return settings.root / "label-studio" / DATABASE
 
 
 def _template() -> Path:
