@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from pycocotools.coco import COCO
 from typer.testing import CliRunner, Result
@@ -222,23 +223,36 @@ def test_following_a_log_shows_new_lines_through_a_rotation_until_ctrl_c(empty_h
     assert (process.returncode, errors) == (0, "")
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_ctrl_c_in_a_pretraining_keeps_what_is_done_and_a_second_start_ends_it(tmp_path: Path) -> None:
-    words = ("pretrain", "--out", tmp_path, "--phantoms", "8", "--epochs", "1", "--size", "64")
-    process = start(*words)
-    note = tmp_path / "unfinished" / "choices.json"
-    until = time.monotonic() + 60
-    while not note.exists() and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.05)
+PRETRAIN = ("pretrain", "--phantoms", "8", "--epochs", "1", "--size", "64", "--out")
+
+
+def test_ctrl_c_while_phantoms_are_drawn_says_that_nothing_is_lost(tmp_path: Path) -> None:
+    process = start(*PRETRAIN, tmp_path)
+    wait_for_drawing(process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the drawing processes hear it too
     _, errors = process.communicate(timeout=100)
     assert process.returncode == 130, errors
     assert "nothing is lost" in errors
     assert "Traceback" not in errors
-    process = start(*words)
-    output, errors = process.communicate(timeout=250)
+    assert (tmp_path / "unfinished" / "choices.json").exists()
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+def test_pretraining_leaves_weights_and_card_and_nothing_unfinished(tmp_path: Path) -> None:
+    process = start(*PRETRAIN, tmp_path)
+    output, errors = process.communicate(timeout=550)
     assert process.returncode == 0, errors
     assert "weights" in output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["base-v0.md", "base-v0.safetensors"]
     assert "--phantoms 8 --epochs 1 --size 64 --seed 0" in (tmp_path / "base-v0.md").read_text()
+
+
+def wait_for_drawing(process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + 100
+    while time.monotonic() < until and process.poll() is None:
+        commands = [" ".join(each.cmdline()) for each in psutil.Process(process.pid).children()]
+        if any("spawn_main" in command for command in commands):
+            return
+        time.sleep(0.05)
+    raise AssertionError("no drawing process was seen")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -47,7 +48,8 @@ def _mapped(draw: Callable[[int], None], starts: Sequence[int], workers: int) ->
     if workers == 1:
         yield from map(draw, starts)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    spawn, quiet = get_context("spawn"), (signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends them without a word
+    with ProcessPoolExecutor(workers, spawn, signal.signal, quiet) as pool:
         yield from pool.map(draw, starts)
 
 
