@@ -13,6 +13,7 @@ from adapters.bootstrap import Container
 from adapters.formats.dataset import write_dataset
 from adapters.formats.truth import parse_classes
 from adapters.label_studio.users import invitation_link, stream_link
+from cli.drawing import wait_until_drawn
 from cli.home import DEMO, choose_project, open_home
 from cli.intake import require_folder, take_in
 from cli.project import ProjectRequest, connect_project, label_studio_id, make_project
@@ -89,6 +90,7 @@ def bring_up(home: Path | None, ports: Ports, frames: Path | None, plan: WorkPla
         connected = [connect_project(container, project) for project in projects]
         if frames is not None:
             take_in(container, connected[-1], frames)
+            wait_until_drawn(container, connected[-1])
         if not connected:
             console.print("everything runs; ./sonoloop up --frames DIR makes a project")
         for project in connected:
