@@ -1,4 +1,4 @@
-"""What the stream's page gets when it asks as a browser does in which nobody has pressed "Label All Tasks"."""
+"""What the stream's page gets in a browser in which nobody has ever pressed "Label All Tasks"."""
 
 from __future__ import annotations
 

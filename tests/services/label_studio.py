@@ -121,8 +121,9 @@ def free_port() -> int:
 
 
 def copy_empty_database(settings: Settings) -> None:
-    """Spare a Label Studio its migrations, if an earlier one has made them; its admin has `ADMIN_PASSWORD` and
-    `TOKEN`.
+    """Spare a Label Studio its migrations, if an earlier one has made them.
+
+    Its admin has `ADMIN_PASSWORD` and `TOKEN`.
     """
     _copy_database(_template(), _database(settings))
 
