@@ -19,6 +19,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -66,7 +67,7 @@ def run(job: JobSpec, emit: Emit) -> None:
     for report in train(training, watcher.between_steps):
         emit("epoch", **vars(report))
     path, digest, config = finish(training)
-    evaluation = _evaluate(job, path, digest, watcher)
+    evaluation = _evaluate(training, path, digest, watcher)
     evaluation.write(job.out / EVALUATION)
     emit(
         "done",
@@ -109,21 +110,21 @@ class Watcher:
         self._is_stopped = True
 
 
-def _evaluate(job: JobSpec, path: Path, digest: str, watcher: Watcher) -> Evaluation:
+def _evaluate(training: Training, path: Path, digest: str, watcher: Watcher) -> Evaluation:
     from trainer.engine import load_segmenter
     from trainer.evaluation import evaluate
 
-    candidate = load_segmenter(path, job.threads, digest=digest, measures=())
-    champion = None
-    if job.champion is not None:
-        champion = load_segmenter(
-            job.champion,
-            job.threads,
-            digest=job.champion_digest,
-            classes=job.classes,
-            prior_class=job.prior_class,
-            measures=(),
-        )
+    job = training.job
+    load = partial(
+        load_segmenter,
+        threads=job.threads,
+        classes=job.classes,
+        prior_class=job.prior_class,
+        measures=(),
+        precision=training.progress.precision,  # two models are compared: both in the same
+    )
+    candidate = load(path, digest=digest)
+    champion = load(job.champion, digest=job.champion_digest) if job.champion else None
     evaluation = evaluate(job.of_split(Split.HELD_OUT), candidate, champion, watcher.pause)
     for frame_id, error in evaluation.rejected:
         _tell_set_aside(frame_id, error, watcher.emit)
