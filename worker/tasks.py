@@ -5,11 +5,9 @@ wake-up.
 from __future__ import annotations
 
 import functools
-import os
-import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
@@ -31,7 +29,6 @@ FULL_EVERY = timedelta(hours=24)
 """How often the mirror is compared with all of Label Studio; by the clock of the database, since a laptop may
 sleep at any fixed hour of the night.
 """
-LONGEST_LOOK = timedelta(minutes=10)
 
 log = structlog.get_logger()
 
@@ -75,6 +72,8 @@ class Tasks:
     def __init__(self, container: Container, stopping: Stopping) -> None:
         self._container = container
         self._stopping = stopping
+        # A look that takes long is not begun twice; another process may, which costs time and nothing else.
+        self._looking: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
 
     def train(self, round_id: int) -> None:
         """Bring one round on."""
@@ -90,9 +89,11 @@ class Tasks:
     def reconcile(self, project_id: int | None = None, full: bool = False) -> None:
         """Look for changes that no webhook told of, in one project or in all; once a day at everything."""
         for project in self._projects(project_id):
-            with self._alone(f"reconciling-{project.id}") as is_alone:
-                if is_alone and project.label_studio_id is not None:
+            if project.label_studio_id is not None and self._looking[project.id].acquire(blocking=False):
+                try:
                     self._reconcile(project, full)
+                finally:
+                    self._looking[project.id].release()
 
     def preannotate(self, project_id: int) -> None:
         """Bring predictions and the queue's order up to the champion."""
@@ -149,19 +150,3 @@ class Tasks:
     def _projects(self, project_id: int | None) -> list[Project]:
         with self._container.database.read() as uow:
             return uow.projects.list() if project_id is None else [uow.projects.get(project_id)]
-
-    @contextmanager
-    def _alone(self, name: str) -> Iterator[bool]:
-        """Whether nobody else does the same just now; a look that takes long is not begun twice."""
-        holder = f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"
-        with self._container.database.write() as uow:
-            now = self._container.clock()
-            is_first = uow.marks.acquire(name, holder, now=now, until=now + LONGEST_LOOK)
-            uow.commit()
-        try:
-            yield is_first
-        finally:
-            if is_first:
-                with self._container.database.write() as uow:
-                    uow.marks.release(name, holder)
-                    uow.commit()
