@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 from adapters.settings import Settings, read_env_file
 from loop.errors import BadRequest
 
+INSIDE = Path(__file__).resolve().parent / "inside"
+"""Modules of ours that run inside Label Studio's process."""
+
 PYTHON = Path(__file__).resolve().parents[2] / ".venv-label-studio" / "bin" / "python"
 """Label Studio's pins clash with ours, so it lives in an environment of its own."""
 
@@ -61,7 +64,7 @@ def command(settings: Settings) -> list[str]:
     """
     return [
         str(PYTHON),
-        *("-m", "label_studio.server", "start", "--no-browser", "--enable-legacy-api-token"),
+        *("-P", "-m", "label_studio.server", "start", "--no-browser", "--enable-legacy-api-token"),
         *("--internal-host", settings.host, "--port", str(settings.label_studio_port)),
     ]
 
@@ -75,8 +78,8 @@ def environment(settings: Settings) -> dict[str, str]:
         "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
         "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(settings.frames_dir),
         "TASK_LOCK_TTL": str(settings.lock_minutes * 60),
-        # Named for a network disk, but what it does is to switch SQLite to WAL: a submit takes half as long.
-        "AZURE_MOUNT_FIX": "1",
+        "PYTHONPATH": str(INSIDE),
+        "DJANGO_SETTINGS_MODULE": "sonoloop_settings",
         # Without the cached bytecode a start takes half a minute instead of five seconds.
         "PYTHONDONTWRITEBYTECODE": "",
         "PYTHONUNBUFFERED": "1",

@@ -1,0 +1,18 @@
+"""Label Studio's own settings and what many readers at once need; read by Label Studio's Python alone."""
+
+# mypy: ignore-errors
+# ruff: noqa: F403
+# Twice, because the second looks at what is already set while it is being read.
+from core.settings.base import *
+from label_studio.core.settings.label_studio import *
+from label_studio.core.settings.label_studio import DATABASES, DJANGO_DB, DJANGO_DB_SQLITE, MIDDLEWARE
+
+MIDDLEWARE = [*MIDDLEWARE, "sonoloop_stream.without_empty_wishes", "sonoloop_turns.one_at_a_time"]
+
+if DJANGO_DB == DJANGO_DB_SQLITE:
+    # Readers and writers side by side; a writer waits for its turn instead of failing half-way.
+    DATABASES["default"]["OPTIONS"] = {
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+    }
