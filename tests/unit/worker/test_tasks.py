@@ -1,0 +1,106 @@
+"""The tasks' shell: what they put off, what they look at again, and when they stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from adapters.bootstrap import Container
+from adapters.queue import celery_config
+from loop.errors import BadRequest, Unavailable
+from loop.ports import Job
+from loop.records import RemoteTask
+from tests.fakes.clock import ManualClock
+from tests.fakes.label_studio import FakeLabelStudio
+from tests.services.homes import make_home, make_settings
+from worker.app import make_app, schedule
+from worker.stopping import Stopping
+from worker.tasks import Tasks, guarded
+
+
+class ListeningLabelStudio(FakeLabelStudio):
+    """Remembers since when it was asked for changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[datetime | None] = []
+
+    def tasks_changed_since(self, project_id: int, since: datetime | None) -> Iterator[RemoteTask]:
+        self.asked.append(since)
+        return iter(())
+
+    def task_ids(self, project_id: int) -> set[int]:
+        return set(range(101, 120))
+
+
+class HomeWithFake(Container):
+    """A home whose Label Studio lives in this process."""
+
+    @cached_property
+    def label_studio(self) -> ListeningLabelStudio:  # type: ignore[override]
+        return ListeningLabelStudio()
+
+
+@pytest.fixture
+def container(tmp_path: Path) -> HomeWithFake:
+    settings = make_settings(tmp_path, redis_url=f"redis+socket://{tmp_path}/none.sock", min_new_labels=5)
+    make_home(settings, frames=6, held_out=1)
+    return HomeWithFake(settings, ManualClock())
+
+
+def test_what_is_raised_on_purpose_becomes_a_line_and_leaves_the_worker_alive() -> None:
+    def raise_one(error: Exception) -> None:
+        raise error
+
+    with capture_logs() as lines:
+        guarded(Job.RELAY, lambda: raise_one(Unavailable("no answer")))()
+        guarded(Job.RELAY, lambda: raise_one(BadRequest("an impossible one")))()
+    assert [(line["event"], line["log_level"]) for line in lines] == [
+        ("task_put_off", "warning"),
+        ("task_failed", "error"),
+    ]
+    with pytest.raises(ZeroDivisionError):
+        guarded(Job.RELAY, lambda: raise_one(ZeroDivisionError()))()
+
+
+def test_label_studio_is_looked_at_as_a_whole_once_a_day(container: HomeWithFake) -> None:
+    tasks, clock = Tasks(container, Stopping()), container.clock
+    assert isinstance(clock, ManualClock)
+    with container.database.write() as uow:
+        uow.marks.set_cursor("reconcile-1", clock.present.isoformat())
+        uow.commit()
+    tasks.reconcile()
+    tasks.reconcile()
+    clock.advance(timedelta(hours=25).total_seconds())
+    tasks.reconcile(project_id=1)
+    asked = container.label_studio.asked
+    assert [since is None for since in asked] == [True, False, True]
+
+
+def test_a_sweep_plans_the_round_that_is_due(container: HomeWithFake) -> None:
+    with capture_logs() as lines:
+        Tasks(container, Stopping()).sweep()
+        Tasks(container, Stopping()).sweep()
+    assert [line["event"] for line in lines].count("round_planned") == 1
+
+
+def test_every_job_has_its_task_and_its_queue(container: HomeWithFake) -> None:
+    app = make_app(container, Stopping())
+    jobs = {value for name, value in vars(Job).items() if name.isupper()}
+    assert jobs <= set(app.tasks)
+    assert jobs == set(celery_config(container.settings)["task_routes"])
+    assert set(schedule(container.settings)) <= jobs
+
+
+def test_messages_survive_a_lost_worker_and_are_never_handed_out_twice(container: HomeWithFake) -> None:
+    conf = make_app(container, Stopping()).conf
+    assert conf.task_acks_late
+    assert conf.task_reject_on_worker_lost
+    assert conf.worker_prefetch_multiplier == 1
+    assert conf.accept_content == ["json"]
+    assert conf.broker_transport_options["visibility_timeout"] > container.settings.hard_limit_seconds
