@@ -218,8 +218,8 @@ def export(
 @guarded()
 def pretrain(
     out: Annotated[Path, typer.Option(help="Folder for weights and card; what is unfinished waits there.")],
-    phantoms: Annotated[int, typer.Option(min=8, help="How many phantoms to learn from.")] = 2400,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over them.")] = 8,
+    phantoms: Annotated[int, typer.Option(min=8, help="How many phantoms to learn from.")] = 1450,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over them.")] = 7,
     size: Annotated[int, typer.Option(min=64, help="Side of the frames, px; a multiple of 32.")] = 256,
     seed: Annotated[int, typer.Option(min=0, help="Seed of phantoms and training.")] = 0,
     check: Annotated[

@@ -60,7 +60,7 @@ def draw_layout(rng: np.random.Generator, scanner: Scanner, size: int) -> Layout
     """The first draws of a clip: all that its masks depend on."""
     aged = _aged(rng, scanner)
     picture = _draw_picture(rng, aged, size)
-    return Layout(aged, picture, draw_vessels(rng, picture))
+    return Layout(aged, picture, draw_vessels(rng, picture, aged.clutter_db))
 
 
 def layout_mask(layout: Layout) -> NDArray[np.uint8]:

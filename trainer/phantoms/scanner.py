@@ -8,6 +8,8 @@ import numpy as np
 
 from loop.errors import BadRequest
 
+_SIGNED = ("name", "clutter_db", "noise_db")
+
 
 @dataclass(frozen=True)
 class Scanner:
@@ -35,6 +37,8 @@ class Scanner:
     """Level that becomes white."""
     residual_db: float = 16.0
     """Attenuation that the time gain leaves uncompensated at the bottom."""
+    clutter_db: float = 0.0
+    """What the machine adds to the echo of blood: below 0 it suppresses clutter."""
     noise_db: float = -23.0
     """Receiver noise at the bottom."""
     top_border: float = 0.14
@@ -45,11 +49,7 @@ class Scanner:
 
     def __post_init__(self) -> None:
         """Refuse values that no machine has. Raises BadRequest."""
-        bad = [
-            f.name
-            for f in fields(self)
-            if f.name not in ("name", "noise_db") and not 0 < getattr(self, f.name) < 200
-        ]
+        bad = [f.name for f in fields(self) if f.name not in _SIGNED and not 0 < getattr(self, f.name) < 200]
         if bad:
             raise BadRequest(
                 f"scanner {self.name!r} with {', '.join(bad)} outside 0 to 200", "positive values"
@@ -89,7 +89,8 @@ DEMO_SCANNER = Scanner(
     gamma=1.2,
     ceiling_db=23.0,
     residual_db=10.0,
-    noise_db=-23.0,
+    clutter_db=-8.0,
+    noise_db=-34.0,
     top_border=0.04,
     bottom_border=0.05,
     side_border=0.2,

@@ -46,7 +46,7 @@ class Vessel:
     collapse: float
 
 
-def draw_vessels(rng: np.random.Generator, picture: Picture) -> tuple[Vessel, ...]:
+def draw_vessels(rng: np.random.Generator, picture: Picture, clutter_db: float) -> tuple[Vessel, ...]:
     """Vessels with the sizes, depths and shapes of real frames; about one frame in ten has none."""
     if rng.random() < _EMPTY:
         return ()
@@ -60,7 +60,7 @@ def draw_vessels(rng: np.random.Generator, picture: Picture) -> tuple[Vessel, ..
                 found.append(_branch(rng, vessel))
         if len(found) >= wanted:
             break
-    return tuple(found)
+    return tuple(replace(vessel, lumen_db=vessel.lumen_db + clutter_db) for vessel in found)
 
 
 def _draw_vessel(rng: np.random.Generator, picture: Picture, beside: Vessel | None) -> Vessel:

@@ -22,6 +22,8 @@ def write_card(config: PretrainingConfig, command: str, digest: str, scores: Map
 - File: safetensors, fp16, SHA-256 `{digest}`.
 - Trained on: {config.n_frames} phantoms that `trainer.phantoms` draws from seeds, and nothing else. No frame
   of a patient and no foreign weights went in, so the weights carry the project's own licence.
+  Overall figures of usgra-seg (grey, speckle grain, size, shape and depth of vessels) set the scale of
+  the phantoms.
 - Made by: `{command}`
 
 ## Recipe
@@ -36,7 +38,7 @@ and `trainer.pretraining.appearance`.
 ## Worth on real frames that were never trained on
 
 Per-frame Dice of `vessel` at a threshold of 0.5, at the frames' own size; frames without a vessel apart.
-The real frames served for evaluation only: no weight, threshold or epoch was chosen by them.
+The real frames served for evaluation only: no gradient, threshold or epoch came from them.
 
 {figures or "- not measured."}
 

@@ -42,12 +42,14 @@ class Score:
 
     def sentence(self) -> str:
         """The figures in words."""
-        kept = f"{self.kept_empty} of {self.empty_frames} empty frames kept empty"
+        kept = (
+            f"; {self.kept_empty} of {self.empty_frames} empty frames kept empty" if self.empty_frames else ""
+        )
         if not len(self.dices):
-            return f"no frame with a vessel; {kept}"
+            return f"no frame with a vessel{kept}"
         return (
             f"Dice mean {self.dices.mean():.3f}, median {np.median(self.dices):.3f} "
-            f"on {len(self.dices)} frames with a vessel; {kept}"
+            f"on {len(self.dices)} frames with a vessel{kept}"
         )
 
 
