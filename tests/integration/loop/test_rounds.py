@@ -20,6 +20,7 @@ from loop.rounds import (
     claim,
     fail,
     freeze,
+    hand_back,
     heartbeat,
     judge_and_promote,
     mark_cancelled,
@@ -292,6 +293,17 @@ def test_a_round_fails_after_its_third_attempt_and_until_then_waits_for_the_next
         assert uow.rounds.get(row.id).error == "out of memory"
     with pytest.raises(Conflict):
         claim(labelled.rounds, RULES, row.id)
+
+
+def test_an_attempt_that_a_worker_hands_back_does_not_count(labelled: World) -> None:
+    row = planned(labelled)
+    for _ in range(5):
+        hand_back(labelled.rounds, claim(labelled.rounds, RULES, row.id))
+        assert sweep(labelled.rounds, RULES).ended == ()
+    claimed = claim(labelled.rounds, RULES, row.id)
+    assert claimed.state.is_live
+    heartbeat(labelled.rounds, RULES, row.id, claimed.attempt, {"epoch": 1})
+    assert fail(labelled.rounds, RULES, claimed, "a crash").state.is_live
 
 
 def test_a_failure_that_would_come_again_ends_the_round_at_once(labelled: World) -> None:
