@@ -120,7 +120,9 @@ class Tasks:
     def relay(self) -> None:
         """Let Label Studio follow the outbox, then its predictions the champion."""
         for project_id in relay_outbox(self._container.serving_ports):
-            wake(self._container.queue, Job.PREANNOTATE, project_id=project_id)
+            (project,) = self._projects(project_id)
+            if project.label_studio_id is not None:  # else it is being made, and the sweeper calls once it is
+                wake(self._container.queue, Job.PREANNOTATE, project_id=project_id)
 
     def sweep(self) -> None:
         """Wake workers for what nobody holds, and plan rounds that are due."""
