@@ -116,7 +116,7 @@ def render(settings: Settings, home: HomeStatus) -> Group:
     elif not home.projects:
         lines.append("no project yet: ./sonoloop up --frames DIR makes one")
     if home.set_aside:
-        lines.append(f"[yellow]{home.set_aside} inputs were set aside[/]: ./sonoloop review lists them")
+        lines.append(f"[yellow]inputs set aside: {home.set_aside}[/]  (./sonoloop review lists them)")
     parts: list[RenderableType] = [Text.from_markup(line) for line in lines]
     for each in home.projects:
         parts += [Text(""), *_render_project(each)]

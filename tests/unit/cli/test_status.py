@@ -87,7 +87,7 @@ def test_labels_are_counted_by_decision_and_brackets_in_a_title_stay() -> None:
 def test_what_needs_a_person_is_counted() -> None:
     text = shown(HomeStatus(UP, [project(for_review=2)], set_aside=3))
     assert "2 frames skipped by two readers" in text
-    assert "3 inputs were set aside" in text
+    assert "inputs set aside: 3" in text
 
 
 def test_a_round_in_progress_shows_epoch_loss_dice_and_time_to_go() -> None:
