@@ -1,0 +1,31 @@
+"""One complete home for the tests that need all services together; each module has a project of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from adapters.label_studio import server
+from cli.system_parts import is_ci
+from tests.e2e.homes import Home, draw_clips, running_home
+
+CLIPS = (2, 9, 10, 11, 1)
+"""Phantoms on which the base weights draw something."""
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """Started as a person starts it, with two frames of each clip; two clips are held out."""
+    if not server.PYTHON.exists():
+        reason = "Label Studio: not installed; run `./sonoloop test`, which makes its environment"
+        (pytest.fail if is_ci() else pytest.skip)(reason)
+    with running_home(draw_clips(tmp_path_factory.mktemp("frames"), CLIPS, 2)) as running:
+        yield running
+
+
+@pytest.fixture
+def say(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Prints a measured figure beside the test's name, captured output or not."""
+    reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
+    return lambda text: reporter.write_line(f"  {text}") if reporter else None
