@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from uuid import uuid4
 
@@ -17,7 +17,7 @@ from tests.services.label_studio import LabelStudioServer
 
 pytestmark = pytest.mark.services
 
-NOTHING_WISHED = {
+NOTHING_WISHED: Mapping[str, object] = {
     "ordering": [],
     "selectedItems": {"all": False, "included": []},
     "filters": {"conjunction": "and", "items": []},
@@ -50,7 +50,7 @@ def ranked(label_studio_server: LabelStudioServer) -> tuple[int, list[int]]:
         return project, order
 
 
-def ask(browser: Api, project: int, wishes: dict[str, object]) -> int:
+def ask(browser: Api, project: int, wishes: Mapping[str, object]) -> int:
     answer = browser.post("/api/dm/actions", wishes, {"id": "next_task", "tabID": 1, "project": project})
     return int(answer["id"])
 
