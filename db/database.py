@@ -22,7 +22,7 @@ from db.repositories import (
     SqlSelections,
 )
 from db.schema import upgrade
-from loop import ports
+from loop import repositories
 
 
 class SqlUnitOfWork:
@@ -33,17 +33,17 @@ class SqlUnitOfWork:
     """
 
     def __init__(self, connection: Connection) -> None:
-        self.projects: ports.Projects = SqlProjects(connection)
-        self.frames: ports.Frames = SqlFrames(connection)
-        self.readers: ports.Readers = SqlReaders(connection)
-        self.models: ports.Models = SqlModels(connection)
-        self.predictions: ports.Predictions = SqlPredictions(connection)
-        self.masks: ports.Masks = SqlMasks(connection)
-        self.rounds: ports.Rounds = SqlRounds(connection)
-        self.selections: ports.Selections = SqlSelections(connection)
-        self.inbox: ports.Inbox = SqlInbox(connection)
-        self.outbox: ports.Outbox = SqlOutbox(connection)
-        self.marks: ports.Marks = SqlMarks(connection)
+        self.projects: repositories.Projects = SqlProjects(connection)
+        self.frames: repositories.Frames = SqlFrames(connection)
+        self.readers: repositories.Readers = SqlReaders(connection)
+        self.models: repositories.Models = SqlModels(connection)
+        self.predictions: repositories.Predictions = SqlPredictions(connection)
+        self.masks: repositories.Masks = SqlMasks(connection)
+        self.rounds: repositories.Rounds = SqlRounds(connection)
+        self.selections: repositories.Selections = SqlSelections(connection)
+        self.inbox: repositories.Inbox = SqlInbox(connection)
+        self.outbox: repositories.Outbox = SqlOutbox(connection)
+        self.marks: repositories.Marks = SqlMarks(connection)
         self._connection = connection
         self._calls: list[Callable[[], None]] = []
 

@@ -15,7 +15,7 @@ from loop.records import Frame, NewFrame
 
 
 class SqlFrames(Repository[Frame]):
-    """Implements `loop.ports.Frames`."""
+    """Implements `loop.repositories.Frames`."""
 
     record, row = Frame, FrameRow
 

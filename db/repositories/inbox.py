@@ -11,7 +11,7 @@ from loop.records import InboxEvent
 
 
 class SqlInbox(Repository[InboxEvent]):
-    """Implements `loop.ports.Inbox`."""
+    """Implements `loop.repositories.Inbox`."""
 
     record, row = InboxEvent, InboxRow
 

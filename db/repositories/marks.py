@@ -12,7 +12,7 @@ from loop.records import SetAside
 
 
 class SqlMarks(Repository[SetAside]):
-    """Implements `loop.ports.Marks`."""
+    """Implements `loop.repositories.Marks`."""
 
     record, row = SetAside, SetAsideRow
 

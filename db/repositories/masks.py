@@ -13,7 +13,7 @@ from loop.records import Decision, MaskVersion
 
 
 class SqlMasks(Repository[MaskVersion]):
-    """Implements `loop.ports.Masks`."""
+    """Implements `loop.repositories.Masks`."""
 
     record, row = MaskVersion, MaskVersionRow
 

@@ -15,7 +15,7 @@ from loop.records import ModelVersion
 
 
 class SqlModels(Repository[ModelVersion]):
-    """Implements `loop.ports.Models`."""
+    """Implements `loop.repositories.Models`."""
 
     record, row = ModelVersion, ModelVersionRow
 

@@ -14,7 +14,7 @@ from loop.records import OutboxMessage
 
 
 class SqlOutbox(Repository[OutboxMessage]):
-    """Implements `loop.ports.Outbox`."""
+    """Implements `loop.repositories.Outbox`."""
 
     record, row = OutboxMessage, OutboxRow
 

@@ -13,7 +13,7 @@ from loop.records import Prediction, Purpose
 
 
 class SqlPredictions(Repository[Prediction]):
-    """Implements `loop.ports.Predictions`."""
+    """Implements `loop.repositories.Predictions`."""
 
     record, row = Prediction, PredictionRow
 

@@ -13,7 +13,7 @@ from loop.records import Project
 
 
 class SqlProjects(Repository[Project]):
-    """Implements `loop.ports.Projects`."""
+    """Implements `loop.repositories.Projects`."""
 
     record, row = Project, ProjectRow
 

@@ -10,7 +10,7 @@ from loop.records import Reader
 
 
 class SqlReaders(Repository[Reader]):
-    """Implements `loop.ports.Readers`."""
+    """Implements `loop.repositories.Readers`."""
 
     record, row = Reader, ReaderRow
 

@@ -21,7 +21,7 @@ CHANGES = frozenset({"reason", "error", "verdict", "candidate_id", "training_set
 
 
 class SqlRounds(Repository[Round]):
-    """Implements `loop.ports.Rounds`."""
+    """Implements `loop.repositories.Rounds`."""
 
     record, row = Round, RoundRow
 

@@ -23,7 +23,7 @@ HEAD = (
 
 
 class SqlSelections:
-    """Implements `loop.ports.Selections`."""
+    """Implements `loop.repositories.Selections`."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection

@@ -1,0 +1,253 @@
+"""What the loop needs from a database: one repository a noun, as narrow protocols.
+
+They return frozen records and raise `loop.errors.NotFound` for an id that does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from loop.records import (
+    Decision,
+    Frame,
+    InboxEvent,
+    MaskVersion,
+    ModelVersion,
+    NewFrame,
+    OutboxMessage,
+    Prediction,
+    Project,
+    Purpose,
+    Reader,
+    Round,
+    RoundState,
+    Selection,
+    SelectionEntry,
+    SetAside,
+    TrainingSet,
+)
+
+
+class Projects(Protocol):
+    """Projects and the alias of the champion."""
+
+    def add(self, title: str, classes: Sequence[str], settings: Mapping[str, Any]) -> Project: ...
+    def get(self, project_id: int) -> Project: ...
+    def list(self) -> list[Project]: ...
+    def find_by_label_studio_id(self, label_studio_id: int) -> Project | None: ...
+    def set_label_studio_id(self, project_id: int, label_studio_id: int) -> None: ...
+    def set_champion(self, project_id: int, model_version_id: int) -> None: ...
+    def set_settings(self, project_id: int, settings: Mapping[str, Any]) -> None: ...
+
+
+class Frames(Protocol):
+    """Frames by project; a digest is unique within a project."""
+
+    def add(self, project_id: int, frames: Sequence[NewFrame], now: datetime) -> list[Frame]:
+        """Store those whose digest is new and return them; known digests are passed over."""
+
+    def get(self, frame_id: int) -> Frame: ...
+    def get_many(self, frame_ids: Sequence[int]) -> dict[int, Frame]: ...
+    def find_by_task(self, task_id: int) -> Frame | None: ...
+    def without_task(self, project_id: int) -> list[Frame]: ...
+    def set_tasks(self, task_of_frame: Mapping[int, int | None]) -> None: ...
+    def pin_held_out(self, frame_ids: Sequence[int]) -> None: ...
+    def unlabelled(self, project_id: int) -> list[Frame]:
+        """Frames with a task whose annotations hold nothing trainable, review-listed ones left out, by id."""
+
+    def for_review(self, project_id: int) -> list[Frame]:
+        """Frames that two different readers skipped and nobody annotated, by id."""
+
+    def count(self, project_id: int) -> int: ...
+    def list(self, project_id: int) -> list[Frame]: ...
+
+
+class Readers(Protocol):
+    """People (and the simulated reader) by Label Studio's user id."""
+
+    def ensure(self, user_id: int) -> Reader: ...
+    def mark_simulated(self, user_id: int) -> Reader: ...
+
+
+class Models(Protocol):
+    """The registry of model versions; numbers rise by one in a project, version 0 being the base weights."""
+
+    def add(
+        self,
+        project_id: int,
+        *,
+        digest: str,
+        round_id: int | None,
+        origin: str,
+        config: Mapping[str, Any],
+        metrics: Mapping[str, Any],
+        now: datetime,
+    ) -> ModelVersion:
+        """Register as `p<project>-v<number>`. The same (round, digest) twice gives the first row."""
+
+    def get(self, model_version_id: int) -> ModelVersion: ...
+    def find(self, project_id: int, name: str) -> ModelVersion | None: ...
+    def record_service(self, project_id: int, model_version_id: int, now: datetime) -> None:
+        """Note that this version went into service now (append-only history of the alias)."""
+
+    def service_history(self, project_id: int) -> list[tuple[int, datetime]]:
+        """(model version id, since when) in order; the last is the champion."""
+
+    def list(self, project_id: int) -> list[ModelVersion]: ...
+
+
+class Predictions(Protocol):
+    """Predictions, unique per (frame, model version)."""
+
+    def put(
+        self,
+        frame_id: int,
+        model_version_id: int,
+        *,
+        purpose: Purpose,
+        mask_digest: str | None,
+        uncertainty: float | None,
+        place: float | None,
+    ) -> Prediction:
+        """Insert, or update the row of the same (frame, model version) while it has not been pushed."""
+
+    def get(self, prediction_id: int) -> Prediction: ...
+    def find(self, frame_id: int, model_version_id: int) -> Prediction | None: ...
+    def find_by_remote(self, remote_id: int) -> Prediction | None: ...
+    def for_version(self, project_id: int, model_version_id: int) -> list[Prediction]: ...
+    def set_remote(self, remote_of_prediction: Mapping[int, int]) -> None: ...
+    def set_places(self, place_of_prediction: Mapping[int, float]) -> None: ...
+
+
+class Masks(Protocol):
+    """Mask versions, append-only; unique by (annotation id, updated_at, is a tombstone)."""
+
+    def append(
+        self,
+        *,
+        frame_id: int,
+        annotation_id: int,
+        updated_at: datetime,
+        reader_id: int | None,
+        decision: Decision,
+        mask_digest: str | None,
+        seconds: float | None,
+        proposal_id: int | None,
+        dice_to_proposal: float | None,
+        is_simulated: bool,
+        now: datetime,
+    ) -> MaskVersion | None:
+        """Store; None when this key is there already."""
+
+    def latest(self, annotation_id: int) -> MaskVersion | None:
+        """The newest version of an annotation by (tombstone last, updated_at)."""
+
+    def history(self, frame_id: int) -> list[MaskVersion]:
+        """Every version of every annotation of a frame, oldest first."""
+
+    def current(self, project_id: int) -> list[MaskVersion]:
+        """One per labelled frame: the newest trainable version among the latest ones of its annotations, by
+        frame id.
+        """
+
+    def latest_of_all(self, project_id: int) -> list[MaskVersion]:
+        """The latest version of every annotation of the project, tombstones included, by annotation id."""
+
+    def count_trainable(self, project_id: int) -> int:
+        """How many frames have a current trainable mask."""
+
+
+class Rounds(Protocol):
+    """Rounds; at most one live round per project (a partial unique index)."""
+
+    def add(self, project_id: int, *, reason: str, seed: int, label_count: int, now: datetime) -> Round:
+        """Plan a round. Raises Conflict when one is live."""
+
+    def get(self, round_id: int) -> Round: ...
+    def live(self, project_id: int) -> Round | None: ...
+    def claim(self, round_id: int, *, now: datetime, until: datetime) -> Round:
+        """Raise `attempt` by one and take the lease. Raises Conflict while another holds an unexpired one."""
+
+    def renew(self, round_id: int, attempt: int, *, until: datetime) -> Round:
+        """Prolong the lease and return the row (its cancel request included). Raises LeaseLost."""
+
+    def release(self, round_id: int, attempt: int) -> None:
+        """Give the lease back at once, so that the next claim need not wait. Raises LeaseLost."""
+
+    def move(self, round_id: int, attempt: int, to: RoundState, *, now: datetime, **changes: Any) -> Round:
+        """Go to a state (legality is the caller's) with changes of reason, error, verdict, candidate_id,
+        training_set_digest, base, progress. Raises LeaseLost when `attempt` is not the row's.
+        """
+
+    def set_progress(self, round_id: int, attempt: int, progress: Mapping[str, Any]) -> None:
+        """Raises LeaseLost."""
+
+    def request_cancel(self, round_id: int) -> None: ...
+    def expired(self, now: datetime) -> list[Round]:
+        """Live rounds with no lease or one that has run out."""
+
+    def save_training_set(self, training_set: TrainingSet) -> None: ...
+    def training_set(self, digest: str) -> TrainingSet: ...
+    def list(self, project_id: int) -> list[Round]: ...
+
+
+class Selections(Protocol):
+    """Orderings of the pool; append-only."""
+
+    def add(
+        self,
+        project_id: int,
+        model_version_id: int,
+        *,
+        strategy: str,
+        seed: int,
+        entries: Sequence[SelectionEntry],
+        now: datetime,
+    ) -> Selection: ...
+    def latest(self, project_id: int) -> Selection | None: ...
+    def count(self, project_id: int) -> int: ...
+
+
+class Inbox(Protocol):
+    """Webhook events as received."""
+
+    def add(
+        self,
+        *,
+        key: str,
+        action: str,
+        label_studio_project: int | None,
+        annotation_ids: Sequence[int],
+        task_ids: Sequence[int],
+        now: datetime,
+    ) -> bool:
+        """Store; False when the key is there already."""
+
+    def pending(self, limit: int = 200) -> list[InboxEvent]: ...
+    def mark_done(self, event_id: int, now: datetime, error: str | None = None) -> None: ...
+
+
+class Outbox(Protocol):
+    """Changes that Label Studio must follow, applied in order and idempotently."""
+
+    def add(self, kind: str, payload: Mapping[str, Any], now: datetime) -> OutboxMessage: ...
+    def pending(self) -> list[OutboxMessage]: ...
+    def mark_done(self, message_id: int, now: datetime) -> None: ...
+    def mark_failed(self, message_id: int, error: str) -> None: ...
+
+
+class Marks(Protocol):
+    """Small durable facts: named leases, cursors, and what was set aside."""
+
+    def acquire(self, name: str, holder: str, *, now: datetime, until: datetime) -> bool:
+        """Take or prolong a named lease; False while another holder's is unexpired."""
+
+    def release(self, name: str, holder: str) -> None: ...
+    def cursor(self, name: str) -> str | None: ...
+    def set_cursor(self, name: str, value: str) -> None: ...
+    def set_aside(self, kind: str, subject: str, message: str, now: datetime) -> None:
+        """Keep a bad input with its reason; the same (kind, subject) is kept once, with the newest."""
+
+    def list_set_aside(self) -> list[SetAside]: ...
