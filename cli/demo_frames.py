@@ -25,8 +25,8 @@ class DemoFrames:
     A seed gives the same bytes.
     """
 
-    clips: int = 20
-    frames_per_clip: int = 6
+    clips: int = 40
+    frames_per_clip: int = 3
     size: int = 512
     seed: int = 0
 

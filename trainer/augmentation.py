@@ -59,6 +59,16 @@ def _paper(a: Any) -> list[Any]:
     ]
 
 
+def _light(a: Any) -> list[Any]:
+    """What one scanner and one reader's frames differ by: for few steps from weights that know vessels already."""
+    return [
+        a.HorizontalFlip(p=0.5),
+        a.Affine(scale=(0.85, 1.15), translate_percent=(-0.06, 0.06), rotate=(-10, 10), p=0.7),
+        a.RandomBrightnessContrast(brightness_limit=0.15, contrast_limit=0.2, p=0.5),
+        a.RandomGamma(gamma_limit=(75, 135), p=0.4),
+    ]
+
+
 def _strong(a: Any) -> list[Any]:
     """Geometry that keeps skin on top, and the grey of other scanners: gain, speckle, focus, shadow."""
     return [
@@ -82,4 +92,9 @@ def _strong(a: Any) -> list[Any]:
     ]
 
 
-AUGMENTATIONS: dict[str, Callable[[Any], list[Any]]] = {"none": _none, "paper": _paper, "strong": _strong}
+AUGMENTATIONS: dict[str, Callable[[Any], list[Any]]] = {
+    "none": _none,
+    "paper": _paper,
+    "light": _light,
+    "strong": _strong,
+}

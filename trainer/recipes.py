@@ -89,11 +89,11 @@ FAST = Recipe(
     min_epochs=4,
     epoch_steps=8,
     optimizer="adamw",
-    learning_rate=1e-3,
+    learning_rate=3e-4,
     weight_decay=1e-2,
     schedule="one-cycle",
     loss="bce+dice",
-    augmentation="strong",
+    augmentation="light",
     looks=4,
 )
 """About a minute on two cores; meant to start from base weights."""
@@ -110,7 +110,16 @@ RECIPES: dict[str, Recipe] = {
         augmentation="paper",
     ),
     "fast": FAST,
-    "thorough": replace(FAST, name="thorough", steps=300, epochs=60, min_epochs=10, looks=10),
+    "thorough": replace(
+        FAST,
+        name="thorough",
+        steps=300,
+        epochs=60,
+        min_epochs=10,
+        looks=10,
+        learning_rate=1e-3,
+        augmentation="strong",
+    ),
 }
 
 

@@ -81,22 +81,22 @@ PRETRAINING_SCANNERS: tuple[Scanner, ...] = (
 DEMO_SCANNER = Scanner(
     "portable",
     axial_fwhm=3.9,
-    lateral_fwhm=10.5,
-    defocus=1.9,
+    lateral_fwhm=10.0,
+    defocus=1.5,
     focus=0.2,
-    looks=1,
-    dynamic_range_db=44.0,
-    gamma=1.2,
-    ceiling_db=23.0,
+    looks=2,
+    dynamic_range_db=50.0,
+    gamma=1.6,
+    ceiling_db=26.0,
     residual_db=10.0,
-    clutter_db=-8.0,
+    clutter_db=-10.0,
     noise_db=-34.0,
     top_border=0.04,
     bottom_border=0.05,
     side_border=0.2,
     border_chance=0.8,
 )
-"""A single-look portable machine that no pretraining phantom resembles."""
+"""A portable machine with a coarse beam, bright tissue and wide dark sides: no pretraining scanner is like it."""
 
 
 def blend_scanners(rng: np.random.Generator) -> Scanner:
