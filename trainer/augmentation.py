@@ -60,7 +60,7 @@ def _paper(a: Any) -> list[Any]:
 
 
 def _light(a: Any) -> list[Any]:
-    """What one scanner and one reader's frames differ by: for few steps from weights that know vessels already."""
+    """What frames of one scanner differ by: for a few steps from weights that know vessels already."""
     return [
         a.HorizontalFlip(p=0.5),
         a.Affine(scale=(0.85, 1.15), translate_percent=(-0.06, 0.06), rotate=(-10, 10), p=0.7),

@@ -96,7 +96,7 @@ DEMO_SCANNER = Scanner(
     side_border=0.2,
     border_chance=0.8,
 )
-"""A portable machine with a coarse beam, bright tissue and wide dark sides: no pretraining scanner is like it."""
+"""A portable machine: coarse beam, bright tissue, wide dark sides. No pretraining scanner is like it."""
 
 
 def blend_scanners(rng: np.random.Generator) -> Scanner:
