@@ -6,6 +6,7 @@ The worker keeps the other end of stdin open and writes nothing; when it dies, h
 
 from __future__ import annotations
 
+import ctypes
 import os
 import runpy
 import signal
@@ -18,11 +19,13 @@ STOP_SECONDS = 8.0
 """Between the request to end and the end by force: enough for the step or frame under way."""
 NICENESS = 5
 OOM_SCORE = 500
+PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: list[str]) -> None:
     """Train the job whose file is named; exits as `trainer.run` does."""
     give_way()
+    die_with_parent()
     threading.Thread(target=end_with_parent, args=(sys.stdin.fileno(),), daemon=True).start()
     sys.argv = ["trainer.run", *arguments]
     runpy.run_module("trainer.run", run_name="__main__", alter_sys=True)
@@ -36,6 +39,14 @@ def give_way() -> None:
     score = Path("/proc/self/oom_score_adj")  # Linux only
     if score.exists():
         score.write_text(str(OOM_SCORE))
+
+
+def die_with_parent() -> None:
+    """Where the kernel can see to it (Linux): a thread of ours gets no turn while torch is deep in a long
+    call.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def end_with_parent(descriptor: int) -> None:

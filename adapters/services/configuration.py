@@ -81,8 +81,13 @@ def render(settings: Settings) -> str:
 
 
 def expansions() -> Mapping[str, str]:
-    """The variables that the configuration refers to, for the supervisor's environment."""
-    return {"LAUNCH_PYTHON": sys.executable, "LAUNCH_DIRECTORY": str(PROJECT_ROOT)}
+    """The variables that the configuration refers to, for the supervisor's environment, and one for speed."""
+    return {
+        "LAUNCH_PYTHON": sys.executable,
+        "LAUNCH_DIRECTORY": str(PROJECT_ROOT),
+        # Without cached bytecode every start, and every training process, compiles torch and all the rest anew.
+        "PYTHONDONTWRITEBYTECODE": "",
+    }
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:

@@ -16,7 +16,7 @@ from typing import IO
 import pytest
 
 from adapters.bootstrap import Container, build
-from adapters.services.configuration import settings_environment
+from adapters.services.configuration import expansions, settings_environment
 from adapters.settings import Settings
 from loop.records import Round, RoundState
 from tests.services.homes import make_settings
@@ -43,7 +43,7 @@ class Workers:
         process = subprocess.Popen(
             [sys.executable, "-m", "worker", role],
             cwd=ROOT,
-            env={**os.environ, **settings_environment(self.settings)},
+            env={**os.environ, **settings_environment(self.settings), **expansions()},
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=self.log,
@@ -74,9 +74,10 @@ class Stage:
     def wait_for(self, round_id: int, is_so: Callable[[Round], bool], seconds: float = 150.0) -> Round:
         until = time.monotonic() + seconds
         while not is_so(row := self.round(round_id)):
-            log = Path(self.workers.log.name).read_text()[-4000:]
-            assert time.monotonic() < until, f"the round stayed at {row}\n{log}"
-            time.sleep(0.05)
+            if time.monotonic() > until:
+                log = Path(self.workers.log.name).read_text()[-4000:]
+                pytest.fail(f"the round stayed at {row}\n{log}")
+            time.sleep(0.2)
         return row
 
     def wait_for_end(self, round_id: int, seconds: float = 150.0) -> Round:
