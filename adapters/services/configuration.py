@@ -85,7 +85,7 @@ def expansions() -> Mapping[str, str]:
     return {
         "LAUNCH_PYTHON": sys.executable,
         "LAUNCH_DIRECTORY": str(PROJECT_ROOT),
-        # Without cached bytecode every start, and every training process, compiles torch and all the rest anew.
+        # Without cached bytecode every start and every training process compiles torch and the rest anew.
         "PYTHONDONTWRITEBYTECODE": "",
     }
 
