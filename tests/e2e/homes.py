@@ -4,14 +4,13 @@ afterwards.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +20,12 @@ from PIL import Image
 from adapters.bootstrap import Container, build
 from adapters.services.control import stop
 from adapters.settings import SECRETS_FILE, Settings, load_settings
-from loop.records import Decision, Frame, MaskVersion, Prediction, Project
+from loop.records import Decision, Frame, MaskVersion, ModelVersion, Prediction, Project, Round
 from tests.services.label_studio import ADMIN_PASSWORD, TOKEN, copy_empty_database, free_port
 from trainer.phantoms import draw_clip
 
 ROOT = Path(__file__).resolve().parents[2]
-SIZE = 256
 TITLE, CLASS = "Sonoloop", "Vein"
-WEIGHTS = os.environ.get("E2E_WEIGHTS", "base")
 UP_SECONDS = 300.0
 FIXED_SECRETS = f"""\
 SONOLOOP_ADMIN_PASSWORD={ADMIN_PASSWORD}
@@ -75,6 +72,23 @@ class Mirror:
         with self.container.database.read() as uow:
             return uow.projects.get(self.project_id)
 
+    @property
+    def frames(self) -> list[Frame]:
+        with self.container.database.read() as uow:
+            return uow.frames.list(self.project_id)
+
+    def tasks(self) -> set[int]:
+        """Every task that belongs to a frame."""
+        return {frame.task_id for frame in self.frames if frame.task_id is not None}
+
+    def champion(self) -> ModelVersion:
+        with self.container.database.read() as uow:
+            return uow.models.get(uow.projects.get(self.project_id).champion_id or 0)
+
+    def rounds(self) -> list[Round]:
+        with self.container.database.read() as uow:
+            return uow.rounds.list(self.project_id)
+
     def queue(self) -> list[int]:
         """The tasks in the order of the champion's places."""
         with self.container.database.read() as uow:
@@ -83,6 +97,9 @@ class Mirror:
             frames = {frame.id: frame for frame in uow.frames.list(project.id)}
         placed = sorted((row for row in rows if row.remote_id), key=lambda row: row.place or 0.0)
         return [task for row in placed if (task := frames[row.frame_id].task_id) is not None]
+
+    def label_studio_id(self) -> int:
+        return self.project.label_studio_id or 0
 
     def frame(self, task: int) -> Frame:
         with self.container.database.read() as uow:
@@ -100,10 +117,20 @@ class Mirror:
 
     def masks(self) -> dict[int, MaskVersion]:
         """The newest mask version of every task that has one."""
+        task_of = {frame.id: frame.task_id for frame in self.frames}
         with self.container.database.read() as uow:
-            task_of = {frame.id: frame.task_id for frame in uow.frames.list(self.project_id)}
             latest = uow.masks.latest_of_all(self.project_id)
         return {task: mask for mask in latest if (task := task_of[mask.frame_id]) is not None}
+
+    def unread(self) -> list[int]:
+        """The tasks of the queue that still want a reader."""
+        read = self.masks().keys()
+        return [task for task in self.queue() if task not in read]
+
+    def latest(self, annotation: int) -> Decision | None:
+        with self.container.database.read() as uow:
+            found = uow.masks.latest(annotation)
+        return found.decision if found else None
 
     def decisions(self) -> dict[int, Decision]:
         """What was done with every task that has an annotation."""
@@ -129,12 +156,12 @@ def running_home(frames: Path) -> Iterator[Home]:
         shutil.rmtree(settings.socket_dir, ignore_errors=True)
 
 
-def draw_clips(folder: Path, seeds: Sequence[int], frames_per_clip: int) -> Path:
-    """Phantoms as a scanner would have left them: a sub-folder a recording."""
+def draw_clips(folder: Path, seeds: Iterable[int], frames_per_clip: int, size: int = 256) -> Path:
+    """Phantoms as a scanner would have left them: a sub-folder a recording; sides in px."""
     for seed in seeds:
         clip = folder / f"clip{seed:03d}"
         clip.mkdir(parents=True)
-        for number, image in enumerate(draw_clip(seed, frames_per_clip, SIZE).images):
+        for number, image in enumerate(draw_clip(seed, frames_per_clip, size).images):
             Image.fromarray(image).save(clip / f"{number:03d}.png")
     return folder
 
@@ -149,7 +176,7 @@ def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 60.0) -> f
 
 
 def _up(home: Path, ports: dict[str, int], frames: Path) -> str:
-    words = ["up", "--home", str(home), "--frames", str(frames), "--classes", CLASS, "--weights", WEIGHTS]
+    words = ["up", "--home", str(home), "--frames", str(frames), "--classes", CLASS]
     for name, number in ports.items():
         words += [f"--{name.replace('_', '-')}", str(number)]
     done = subprocess.run(

@@ -24,7 +24,7 @@ FLAGS = (
     "--disable-sync",
 )
 VIEW = {"width": 1500, "height": 950}
-PATIENCE_MS = 60_000
+PATIENCE_MS = 120_000
 REDDER = 40
 """How much redder than green a pixel of the first class is; frames are grey."""
 
