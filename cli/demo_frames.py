@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 from PIL import Image
 
 from loop.errors import Unavailable
+from trainer.processes import map_in_processes
 
 
 @dataclass(frozen=True)
@@ -44,10 +42,9 @@ def draw_demo_frames(
     done = plan.clips - len(missing)
     on_clip(done, plan.clips)
     try:
-        with _pool() as pool:
-            for _ in pool.map(partial(_draw_clip, plan, frames, truth), missing):
-                done += 1
-                on_clip(done, plan.clips)
+        for _ in map_in_processes(partial(_draw_clip, plan, frames, truth), missing, os.cpu_count() or 1):
+            done += 1
+            on_clip(done, plan.clips)
     except BrokenProcessPool as exc:
         raise Unavailable(
             "a drawing process that was killed",
@@ -55,16 +52,6 @@ def draw_demo_frames(
             "close other programs and start the same command again; what is drawn is kept",
         ) from exc
     return frames, truth
-
-
-def _pool() -> ProcessPoolExecutor:
-    """One process a core; Ctrl-C ends them without a word, and this program says what happened."""
-    return ProcessPoolExecutor(
-        os.cpu_count() or 1,
-        mp_context=get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_DFL),
-    )
 
 
 def _clip_name(index: int) -> str:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +12,7 @@ from numpy.typing import NDArray
 
 from trainer.phantoms import blend_scanners, draw_clip, vessel_mask
 from trainer.preprocess import letterbox, mask_to_box
+from trainer.processes import map_in_processes
 
 _SHARD = 50
 _DRAWN = 2
@@ -46,11 +44,8 @@ def draw_set(
 
 def _mapped(draw: Callable[[int], None], starts: Sequence[int], workers: int) -> Iterator[None]:
     if workers == 1:
-        yield from map(draw, starts)
-        return
-    spawn, quiet = get_context("spawn"), (signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends them without a word
-    with ProcessPoolExecutor(workers, spawn, signal.signal, quiet) as pool:
-        yield from pool.map(draw, starts)
+        return map(draw, starts)
+    return map_in_processes(draw, starts, workers)
 
 
 def _shard_path(folder: Path, size: int, seed: int, start: int, stop: int) -> Path:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,7 +13,6 @@ from trainer.phantoms import (
     DEMO_SCANNER,
     PRETRAINING_SCANNERS,
     Scanner,
-    blend_scanners,
     draw_clip,
     draw_frame,
     draw_mask,
@@ -23,8 +20,6 @@ from trainer.phantoms import (
 )
 from trainer.phantoms.outline import draw_outline, specular
 from trainer.phantoms.speckle import compress, draw_scatterers, spread
-
-SECONDS_PER_FRAME = 0.7
 
 
 def test_a_seed_gives_the_same_bytes_and_another_seed_others() -> None:
@@ -99,11 +94,14 @@ def test_a_scanner_of_impossible_values_is_refused() -> None:
 
 
 def test_the_demo_scanner_lies_outside_all_that_pretraining_blends() -> None:
-    blends = [blend_scanners(np.random.default_rng(seed)) for seed in range(50)]
-    assert DEMO_SCANNER not in PRETRAINING_SCANNERS
-    assert DEMO_SCANNER.gamma < min(s.gamma for s in blends)
-    assert DEMO_SCANNER.lateral_fwhm > max(s.lateral_fwhm for s in blends)
-    assert DEMO_SCANNER.dynamic_range_db < min(s.dynamic_range_db for s in blends)
+    """A blend is a convex mixture: what lies outside its parts lies outside every blend."""
+
+    def is_outside(name: str) -> bool:
+        values = [getattr(scanner, name) for scanner in PRETRAINING_SCANNERS]
+        return not min(values) <= getattr(DEMO_SCANNER, name) <= max(values)
+
+    parts = ("axial_fwhm", "lateral_fwhm", "gamma", "residual_db", "noise_db", "clutter_db", "side_border")
+    assert [name for name in parts if not is_outside(name)] == []
 
 
 def test_speckle_before_compression_is_rayleigh_and_keeps_its_power() -> None:
@@ -142,15 +140,6 @@ def test_an_outline_has_the_area_of_its_equivalent_diameter(
     x, y = draw_outline(np.random.default_rng(seed), 300, 300, diameter, ratio, tilt, 0.05).points()
     area = 0.5 * abs(float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))))
     assert area == pytest.approx(np.pi * diameter**2 / 4, rel=0.01)
-
-
-def test_a_frame_of_512_px_takes_at_most_seven_tenths_of_a_second_of_one_core() -> None:
-    def seconds(seed: int) -> float:
-        start = time.process_time()
-        draw_frame(seed)
-        return time.process_time() - start
-
-    assert np.median([seconds(seed) for seed in range(5)]) <= SECONDS_PER_FRAME
 
 
 def _ring(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
