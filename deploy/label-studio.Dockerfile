@@ -9,8 +9,11 @@ COPY requirements/label-studio.lock /tmp/label-studio.lock
 RUN uv venv --quiet /venv && uv pip sync --quiet --no-cache --python /venv/bin/python /tmp/label-studio.lock
 ENV PATH=/venv/bin:$PATH
 
+COPY adapters/label_studio/inside /sonoloop
+ENV PYTHONPATH=/sonoloop DJANGO_SETTINGS_MODULE=sonoloop_settings OMP_NUM_THREADS=1
+
 RUN useradd --create-home --uid 10001 sonoloop && mkdir /label-studio /frames && chown sonoloop /label-studio /frames
 USER sonoloop
 ENV LABEL_STUDIO_BASE_DATA_DIR=/label-studio
 VOLUME /label-studio
-CMD ["label-studio", "start", "--no-browser", "--internal-host", "0.0.0.0", "--port", "8080"]
+CMD ["python", "-P", "-m", "label_studio.server", "start", "--no-browser", "--enable-legacy-api-token", "--internal-host", "0.0.0.0", "--port", "8080"]

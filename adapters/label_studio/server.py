@@ -101,6 +101,7 @@ def _accounts(settings: Settings) -> dict[str, str]:
         "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
         "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
         "CORS_ALLOW_ALL_ORIGINS": "false",
+        "LOG_LEVEL": "WARNING",  # a request's line holds the token of an invitation
         "LABEL_STUDIO_DEBUG": "false",  # a DEBUG of the person's own would switch on Django's
         **key,
     }
