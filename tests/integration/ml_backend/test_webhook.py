@@ -1,10 +1,7 @@
-"""The webhook: who may send it, what it leaves behind, and how long a reader's Submit waits for it."""
+"""The webhook: who may send it, and what it leaves behind."""
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -75,18 +72,10 @@ def test_an_event_that_the_mirror_does_not_follow_is_passed_over(backend: Backen
     assert len(inbox(backend)) == before
 
 
-def test_submit_waits_milliseconds_although_redis_is_away(
-    backend: Backend, record_property: Callable[[str, object], None]
-) -> None:
-    times = []
-    for number in range(40):
-        body = created(20_000 + number, padding=20_000)
-        began = time.perf_counter()
-        assert backend.client.post("/webhook", json=body, headers=backend.secret).status_code == 201
-        times.append(1000 * (time.perf_counter() - began))
-    record_property("webhook_ms_median", round(statistics.median(times), 1))
-    record_property("webhook_ms_worst", round(max(times), 1))
-    assert statistics.median(times) < 50
+def test_a_large_event_is_kept_although_redis_is_away(backend: Backend) -> None:
+    body = created(20_000, padding=20_000)
+    assert backend.client.post("/webhook", json=body, headers=backend.secret).status_code == 201
+    assert (20_000,) in [event.annotation_ids for event in inbox(backend)]
 
 
 def test_start_training_plans_one_round(backend: Backend) -> None:
