@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from adapters.bootstrap import Container
-from cli.demo_report import RoundRow, Truth, evaluate
+from cli.demo_report import RoundRow, Truth, evaluate, gate_dice
 from cli.shell import console
 from cli.simulated import SimulatedReader
 from cli.status import describe_round
@@ -54,10 +54,11 @@ class Demo:
                 row = self._play_round(progress)
                 if row is None:
                     console.print("the queue is empty: no further round")
-                    return
+                    break
                 self.rows.append(self._row(row))
                 console.print(_describe(self.rows[-1]))
                 self._wait_for_predictions(progress)
+            self.rows = [replace(row, accepted=self._accepted(row.version)) for row in self.rows]
 
     def held_out(self) -> list[Frame]:
         """Every held-out frame, labelled or not."""
@@ -140,31 +141,33 @@ class Demo:
         with self.container.database.read() as uow:
             base = next(each for each in uow.models.list(self.project_id) if each.number == 0)
         return RoundRow(
-            0,
-            base.name,
-            0,
-            None,
-            self._measure(base),
-            "served",
-            f"base weights: {base.origin}",
-            self._accepted(base),
-            0.0,
+            number=0,
+            version=base.name,
+            labels=0,
+            gate=None,
+            gate_frames=0,
+            all_truth=self._measure(base),
+            outcome="served",
+            reason=f"base weights: {base.origin}",
+            accepted=None,
+            seconds=0.0,
         )
 
     def _row(self, row: Round) -> RoundRow:
         with self.container.database.read() as uow:
             model = None if row.candidate_id is None else uow.models.get(row.candidate_id)
-        gate = row.verdict.figures.get("candidate") if row.verdict else None
+        figures = row.verdict.figures if row.verdict else {}
         seconds = (row.finished_at - row.created_at).total_seconds() if row.finished_at else 0.0
         return RoundRow(
             number=row.number,
             version=model.name if model else "none",
             labels=row.label_count,
-            gate=gate,
+            gate=figures.get("candidate"),
+            gate_frames=figures.get("frames", 0),
             all_truth=self._measure(model),
             outcome=row.state.value,
             reason=describe_round(row),
-            accepted=self._accepted(model) if model else None,
+            accepted=None,
             seconds=seconds,
         )
 
@@ -175,9 +178,12 @@ class Demo:
             self.container.segmenters.load(model), self.held_out(), self.container.images, self.truth
         )
 
-    def _accepted(self, model: ModelVersion) -> float | None:
+    def _accepted(self, version: str) -> float | None:
+        """The share of a version's proposals that were accepted, of those that were read until now."""
         with self.container.database.read() as uow:
-            proposals = {each.id for each in uow.predictions.for_version(self.project_id, model.id)}
+            models = [each for each in uow.models.list(self.project_id) if each.name == version]
+            drawn = [row for each in models for row in uow.predictions.for_version(self.project_id, each.id)]
+            proposals = {row.id for row in drawn}
             read = [mask for mask in uow.masks.current(self.project_id) if mask.proposal_id in proposals]
         accepted = sum(mask.decision is Decision.ACCEPTED for mask in read)
         return accepted / len(read) if read else None
@@ -189,7 +195,7 @@ def draw_pictures(demo: Demo, folder: Path) -> None:
         CurvePoint(
             row.number,
             row.labels,
-            row.gate.get("dice") if row.gate else None,
+            gate_dice(row),
             row.all_truth.dice_mean,
             row.outcome in ("served", RoundState.PROMOTED.value),
         )

@@ -20,6 +20,9 @@ from loop.errors import BadRequest
 BUSY_SECONDS = 5
 """How long a statement waits for somebody else's lock before it gives up as Unavailable."""
 
+MIGRATE_SECONDS = 60
+"""How long a migration waits for one in another process."""
+
 
 class Access(StrEnum):
     """What a transaction is for; the engine option `access` chooses how it begins."""
@@ -35,7 +38,7 @@ BEGIN: dict[tuple[str, Access], tuple[str, ...]] = {
     ("sqlite", Access.WRITE): ("PRAGMA query_only = OFF", "BEGIN IMMEDIATE"),
     # A migration may rebuild a table that others name, and waits for a migration in another process.
     ("sqlite", Access.MIGRATE): (
-        "PRAGMA busy_timeout = 60000",
+        f"PRAGMA busy_timeout = {MIGRATE_SECONDS * 1000}",
         "PRAGMA journal_mode = WAL",  # kept in the file: readers and the writer never wait for each other
         "PRAGMA foreign_keys = OFF",
         "BEGIN IMMEDIATE",
@@ -44,7 +47,7 @@ BEGIN: dict[tuple[str, Access], tuple[str, ...]] = {
     ("postgresql", Access.READ): ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",),
     ("postgresql", Access.WRITE): (),
     ("postgresql", Access.MIGRATE): (
-        "SET LOCAL lock_timeout = '60s'",
+        f"SET LOCAL lock_timeout = '{MIGRATE_SECONDS}s'",
         "SELECT pg_advisory_xact_lock(7366601)",  # any number, as long as every migration takes the same
     ),
 }

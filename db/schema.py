@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
-from db.engine import Access, make_engine, sqlite_path
-from loop.errors import BadRequest
+from db.engine import MIGRATE_SECONDS, Access, make_engine, sqlite_path
+from loop.errors import BadRequest, Unavailable
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -58,11 +60,32 @@ def migrating(url: str) -> Iterator[Connection]:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with engine.connect() as connection, connection.begin():
+        with _begun(engine) as connection:
             yield connection
             _check_references(connection)
+            connection.commit()
     finally:
         engine.dispose()
+
+
+def _begun(engine: Engine) -> Connection:
+    """A connection whose transaction has begun.
+
+    Two processes that open a new SQLite file at once can meet while one of them switches its journal; SQLite
+    refuses the other at once then, without waiting. So it asks again.
+    """
+    until = time.monotonic() + MIGRATE_SECONDS
+    while True:
+        connection = engine.connect()
+        try:
+            connection.begin()
+        except Unavailable:
+            connection.close()
+            if time.monotonic() > until:
+                raise
+            time.sleep(random.uniform(0.01, 0.1))
+        else:
+            return connection
 
 
 def _check_references(connection: Connection) -> None:

@@ -14,12 +14,13 @@ from trainer.metrics import count, score
 TRUTH = np.zeros((1, 8, 8), np.bool_)
 TRUTH[0, 2:6, 2:6] = True
 SHIFTED = np.roll(TRUTH, 2, axis=2)
-BASE = RoundRow(0, "p1-v0", 0, None, score([]), "served", "base weights: phantoms", None, 0.0)
+BASE = RoundRow(0, "p1-v0", 0, None, 0, score([]), "served", "base weights: phantoms", None, 0.0)
 FIRST = RoundRow(
     number=1,
     version="p1-v1",
     labels=20,
-    gate={"dice": 0.75, "miou": 0.6, "acc": None},
+    gate={"dice": 0.8, "dice_by_class": [0.75, None], "miou": 0.6, "acc": None},
+    gate_frames=6,
     all_truth=score([count(SHIFTED, TRUTH)]),
     outcome="promoted",
     reason="P = 0.93",
@@ -29,19 +30,19 @@ FIRST = RoundRow(
 
 
 def shown(*rows: RoundRow) -> list[str]:
-    console = Console(width=200, color_system=None)
+    console = Console(width=80, color_system=None)
     with console.capture() as capture:
         console.print(render_table(rows))
     return capture.get().splitlines()
 
 
-def test_a_row_shows_the_gate_beside_all_truth_and_a_dash_for_what_is_unknown() -> None:
-    base, first = shown(BASE, FIRST)[-3:-1]
-    assert "– | –" in base
-    assert "0.750 | 0.500" in first
-    assert "promoted: P = 0.93" in first
-    assert "25%" in first
-    assert "1.5" in first
+def test_a_round_shows_its_gate_above_all_truth_and_a_dash_for_what_is_unknown() -> None:
+    lines = shown(BASE, FIRST)
+    base, gate, everything = ([*filter(None, line.split())] for line in lines[4:7])
+    assert base == ["0", "p1-v0", "0", "all", "0", "–", "–", "–", "served", "–", "0.0"]
+    assert gate == ["1", "p1-v1", "20", "gate", "6", "0.750", "0.600", "–", "promoted", "25%", "1.5"]
+    assert everything[:3] == ["all", "1", "0.500"]
+    assert "round 1, p1-v1: P = 0.93" in lines
 
 
 def test_without_a_model_nothing_is_measured() -> None:
