@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from loop.errors import BadInput, BadRequest
@@ -29,7 +29,7 @@ from trainer.metrics import Scoreboard, count
 from trainer.networks import build_network
 from trainer.optimisation import build_optimizer, learning_rate, set_learning_rate
 from trainer.precision import autocast, find_device, resolve_precision
-from trainer.weights import adapt, describe, load_weights, save_weights
+from trainer.weights import HEAD, adapt, describe, load_weights, save_weights
 
 MODEL = "model.safetensors"
 
@@ -172,7 +172,7 @@ def judge(training: Training, between: Callable[[], None] = lambda: None) -> flo
 def finish(training: Training) -> tuple[Path, str, dict[str, Any]]:
     """Write the best epoch's weights as the model: its path, digest and description. Raises OutOfSpace."""
     job, progress = training.job, training.progress
-    training.network.load_state_dict(load_best(job.out))
+    training.network.load_state_dict(_with_base(job, load_best(job.out)))
     config = describe(
         job.recipe.network,
         job.classes,
@@ -188,6 +188,24 @@ def finish(training: Training) -> tuple[Path, str, dict[str, Any]]:
     )
     path = job.out / MODEL
     return path, save_weights(path, training.network, config), config
+
+
+def _with_base(job: JobSpec, tuned: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The trained weights with the recipe's share of those that they began as. With several classes the head
+    is left out, because the base knows one of them only.
+    """
+    share = job.recipe.base_share
+    if not share or job.base in (None, IMAGENET):
+        return tuned
+    base = first_network(job).state_dict()
+    is_shared = {
+        name: tensor.is_floating_point() and (len(job.classes) == 1 or not name.startswith(HEAD))
+        for name, tensor in tuned.items()
+    }
+    return {
+        name: torch.lerp(tensor, base[name].to(tensor), share) if is_shared[name] else tensor
+        for name, tensor in tuned.items()
+    }
 
 
 def _restored(job: JobSpec, network: nn.Module, optimizer: Optimizer) -> Progress | None:

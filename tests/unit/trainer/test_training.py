@@ -12,7 +12,7 @@ from loop.errors import BadInput, BadRequest, NotFound, OutOfMemory, OutOfSpace
 from loop.masks import pack
 from loop.records import Split
 from tests.discs import TINY, disc_job, draw_disc
-from trainer.checkpoint import BEST, CHECKPOINT, load_checkpoint
+from trainer.checkpoint import BEST, CHECKPOINT, load_best, load_checkpoint
 from trainer.endings import NonFiniteLoss, Stopped, own_errors, reason_of
 from trainer.job import JobSpec
 from trainer.training import EpochReport, Step, Training, begin, finish, train
@@ -130,6 +130,26 @@ def test_base_weights_are_where_training_begins(tmp_path: Path) -> None:
         begin(replace(job, base=str(tmp_path / "nowhere")))
     with pytest.raises(BadRequest, match="another recipe"):
         begin(replace(job, recipe=replace(TINY, network="resnet34-unet")))
+
+
+@pytest.mark.parametrize("classes", [("Vein",), ("Nerve", "Vein")])
+def test_the_model_keeps_a_share_of_its_base_but_for_a_head_of_several_classes(
+    tmp_path: Path, classes: tuple[str, ...]
+) -> None:
+    begun = begin(disc_job(tmp_path, seed=5))
+    save_weights(tmp_path / "base", begun.network, describe(TINY.network, ["Vein"], 64))
+    job = disc_job(tmp_path, replace(TINY, base_share=0.25), base=str(tmp_path / "base"), classes=classes)
+    base = begin(job).network.state_dict()
+    training = begin(job)
+    list(train(training))
+    tuned = load_best(job.out)
+    model = load_weights(finish(training)[0])[0].state_dict()
+    for name, tensor in model.items():
+        share = 0.25 if tensor.is_floating_point() else 0.0
+        if name.startswith("segmentation_head") and len(classes) > 1:
+            share = 0.0
+        expected = (1 - share) * tuned[name] + share * base[name]
+        torch.testing.assert_close(tensor, expected.to(tensor.dtype), msg=name)
 
 
 def test_unusable_samples_are_named_and_the_others_are_trained_on(tmp_path: Path) -> None:
