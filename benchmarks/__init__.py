@@ -1,0 +1,1 @@
+"""Measurements, each with a table: `.venv/bin/python -m benchmarks.NAME`."""
