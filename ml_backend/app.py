@@ -69,6 +69,7 @@ class Views:
         self._champions = champions
         self._access = access
         self._waiting = threading.BoundedSemaphore(PREDICTIONS_AT_ONCE)
+        self._noting = threading.Lock()
 
     def health(self) -> Response:
         """Answers once the models are loaded: the port is not opened before."""
@@ -101,7 +102,8 @@ class Views:
         body = body_of(request)
         if body.get("action") == START_TRAINING:
             return self._start_training(self._project(project_key(body)))
-        with self._container.database.write() as uow:
+        # In line for SQLite's one writer: its own way of waiting sleeps, and lets others overtake.
+        with self._noting, self._container.database.write() as uow:
             is_new = receive_event(uow, body, self._container.clock())
             if is_new:
                 uow.after_commit(lambda: self._container.background_queue.enqueue(Job.INGEST))
