@@ -52,12 +52,12 @@ class Checkpoint:
         for name, tensor in _under("optimizer.", self.tensors).items():
             index, key = name.split(".", 1)
             state.setdefault(int(index), {})[key] = tensor
-        for parameter, moments in zip(network.parameters(), state.values(), strict=True):
+        parameters = list(network.parameters())
+        for index, moments in state.items():
             for key, tensor in moments.items():
-                if (
-                    tensor.shape == parameter.shape
-                ):  # files know no memory layout: a step's last bits depend on it
-                    moments[key] = torch.empty_like(parameter, requires_grad=False).copy_(tensor)
+                if tensor.shape == parameters[index].shape:
+                    # Files know no memory layout, and a step's last bits depend on it.
+                    moments[key] = torch.empty_like(parameters[index], requires_grad=False).copy_(tensor)
         optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
 
 

@@ -18,8 +18,9 @@ class Recipe:
     or several on few frames, so that it has at least `epoch_steps`: what is done once an epoch (judging,
     saving) stays cheap beside it. `precision` is "float32", "bfloat16", "float16" or "auto" (a timed probe
     decides). Of `looks` epochs, the last always among them, the one that is best on the inner split becomes
-    the model; where it began from a weight file, `base_share` of those weights is mixed into it (Wortsman et
-    al., "Robust fine-tuning of zero-shot models", 2022: it keeps what a few frames would make it forget).
+    the model, or the last where that split is small. Where training began from a weight file, `base_share`
+    of those weights is mixed into the model: it keeps what a few frames would make it forget (Wortsman et
+    al., "Robust fine-tuning of zero-shot models", 2022).
     """
 
     name: str

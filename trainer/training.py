@@ -32,6 +32,8 @@ from trainer.precision import autocast, find_device, resolve_precision
 from trainer.weights import HEAD, adapt, describe, load_weights, save_weights
 
 MODEL = "model.safetensors"
+CHOOSING_FRAMES = 20
+"""So many frames must the inner split have before it chooses among epochs."""
 
 
 @dataclass(frozen=True)
@@ -219,9 +221,12 @@ def _restored(job: JobSpec, network: nn.Module, optimizer: Optimizer) -> Progres
 
 
 def _keep_if_best(training: Training, epoch: int, dice: float | None) -> None:
-    """Of equal epochs the later is kept, and without an inner split the last."""
+    """Of equal epochs the later is kept; the last where the inner split is too small to choose by: on a
+    handful of frames chance would choose, and mostly against the end of the schedule.
+    """
     progress = training.progress
-    if dice is None or progress.best_dice is None or dice >= progress.best_dice:
+    is_too_small = len(training.inner) < CHOOSING_FRAMES
+    if is_too_small or dice is None or progress.best_dice is None or dice >= progress.best_dice:
         save_best(training.job.out, training.network.state_dict())
         progress.best_epoch, progress.best_dice = epoch, dice
 

@@ -15,7 +15,7 @@ from tests.discs import TINY, disc_job, draw_disc
 from trainer.checkpoint import BEST, CHECKPOINT, load_best, load_checkpoint
 from trainer.endings import NonFiniteLoss, Stopped, own_errors, reason_of
 from trainer.job import JobSpec
-from trainer.training import EpochReport, Step, Training, begin, finish, train
+from trainer.training import CHOOSING_FRAMES, EpochReport, Step, Training, begin, finish, train
 from trainer.weights import describe, load_weights, save_weights
 
 
@@ -74,10 +74,19 @@ def test_held_out_frames_have_no_say_in_the_weights(tmp_path: Path, reference: R
     assert run(begin(job)).digest == reference.digest
 
 
-def test_the_epoch_that_is_best_on_the_inner_split_becomes_the_model(reference: Run) -> None:
-    dice = [report.dice for report in reference.reports if report.dice is not None]
+def test_the_epoch_that_is_best_on_the_inner_split_becomes_the_model(tmp_path: Path) -> None:
+    splits = {Split.TRAIN: 8, Split.INNER: CHOOSING_FRAMES}
+    found = run(begin(disc_job(tmp_path, splits=splits)))
+    dice = [report.dice for report in found.reports if report.dice is not None]
     assert len(dice) == 3
-    assert reference.config["epoch"] == len(dice) - dice[::-1].index(max(dice))
+    assert max(dice) > dice[-1]
+    assert found.config["epoch"] == len(dice) - dice[::-1].index(max(dice))
+
+
+def test_of_an_inner_split_too_small_to_choose_by_the_last_epoch_becomes_the_model(reference: Run) -> None:
+    dice = [report.dice for report in reference.reports if report.dice is not None]
+    assert max(dice) > dice[-1]
+    assert reference.config["epoch"] == 3
 
 
 def test_without_an_inner_split_the_last_epoch_becomes_the_model(tmp_path: Path) -> None:
