@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -12,6 +13,14 @@ from pathlib import Path
 from cli.system_parts import CHROMIUM, POSTGRES, bring, explain_missing, is_ci
 
 ROOT = Path(__file__).resolve().parents[1]
+IN_PARALLEL = (
+    "-n",
+    str(min(4, max(2, os.cpu_count() or 1))),
+    "--dist",
+    "loadgroup",
+    "--no-loadscope-reorder",
+)
+"""Many tests wait for a service; beside them others compute."""
 NO_TESTS = 5  # pytest's exit code when nothing was collected
 
 
@@ -34,7 +43,7 @@ def run_tests(full: bool, extra: Sequence[str] = ()) -> int:
     outcomes = [_bring_parts()]
     if not extra:
         outcomes += [_run_check(name, command) for name, command in _checks(Path(sys.executable).parent)]
-    tests, closing = _run_pytest([*(["--full"] if full else []), *extra])
+    tests, closing = _run_pytest([*(["--full"] if full else []), *(extra or IN_PARALLEL)])
     outcomes.append(tests)
     _say("")
     for outcome in outcomes:

@@ -68,7 +68,6 @@ def start() -> Iterator[Start]:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            preexec_fn=hear_ctrl_c,
         )
         processes.append(process)
         return process
@@ -78,11 +77,6 @@ def start() -> Iterator[Start]:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-
-
-def hear_ctrl_c() -> None:
-    """A shell that puts the tests into the background lets all its children ignore Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -32,6 +33,7 @@ from loop.records import Decision, ModelVersion, Purpose
 from loop.regions import mask_to_result
 from tests.e2e.homes import CLASS, Home, Mirror, draw_clips, wait_until
 from tests.services.label_studio import READER_PASSWORD
+from trainer.recipes import RECIPES
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -39,13 +41,15 @@ SIDE = 128
 FIRST_CLIPS, LATER_CLIPS = range(20, 33), range(40, 44)
 LABELS = 30
 ROLLBACK_SECONDS = 5.0
+BRIEF = replace(RECIPES["fast"], name="brief", size=64, steps=12, epoch_steps=4, min_epochs=3, looks=1)
 Say = Callable[[str], None]
 
 
 @pytest.fixture(scope="module")
 def mirror(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Mirror:
-    """A second project in the home, of small frames; its models see 64 px, to be quick."""
-    request = WorkPlan(classes=CLASS, title="Loop", size=64).to_request()
+    """A second project in the home, of small frames; its models train for a few steps, to be quick."""
+    request = WorkPlan(classes=CLASS, title="Loop").to_request()
+    request = replace(request, settings={**request.settings, "recipe": BRIEF.to_dict()})
     project = connect_project(home.container, make_project(home.container, request))
     take_in(home.container, project, draw_clips(tmp_path_factory.mktemp("first"), FIRST_CLIPS, 3, SIDE))
     mirror = Mirror(home.container, project.id)

@@ -78,6 +78,7 @@ def test_a_killed_worker_takes_its_training_with_it_and_another_one_goes_on(stag
     assert (resumed.attempt, resumed.state) == (2, RoundState.TRAINING)
 
 
+@pytest.mark.full
 def test_a_worker_that_is_asked_to_end_hands_its_round_back_at_once(stage: Stage) -> None:
     make_home(stage.settings, frames=10, held_out=2, recipe=LONG.to_dict())
     first = stage.workers.start("train")

@@ -56,6 +56,7 @@ def test_pretraining_reports_every_phantom_and_every_step(made: tuple[Path, list
     assert all(np.isfinite(report.loss or 0.0) for report in made[1])
 
 
+@pytest.mark.full
 def test_pretraining_stopped_after_an_epoch_goes_on_to_the_same_weights(
     made: tuple[Path, list[Progress]], tmp_path: Path
 ) -> None:

@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from loop.masks import pack
 from loop.records import Split
 from tests.discs import TINY, disc_job, draw_disc
@@ -61,6 +63,7 @@ def named(events: list[Event], name: str) -> list[Event]:
     return [event for event in events if event["event"] == name]
 
 
+@pytest.mark.full
 def test_a_training_that_is_terminated_and_resumed_ends_with_a_judged_model(tmp_path: Path) -> None:
     job = disc_job(
         tmp_path, replace(TINY, epochs=6, steps=12), {Split.TRAIN: 8, Split.INNER: 2, Split.HELD_OUT: 3}
