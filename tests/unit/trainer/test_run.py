@@ -78,7 +78,7 @@ def test_a_training_that_is_terminated_and_resumed_ends_with_a_judged_model(tmp_
     asked = time.monotonic()
     first.send_signal(signal.SIGTERM)
     assert first.wait(30) == 143
-    assert time.monotonic() - asked < 15, "seconds even on a machine with much else to do"
+    assert time.monotonic() - asked < 60, "it waited for the end of the training"
     assert (job.out / CHECKPOINT).exists()
 
     resumed = replace(job, out=tmp_path / "second", resume_from=job.out)

@@ -69,7 +69,7 @@ def test_what_the_watcher_raises_ends_the_process(tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         see_through(tmp_path / "job.json", look)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 45, "it waited for the process"
 
 
 def test_a_process_whose_parent_is_gone_ends_by_itself() -> None:
