@@ -38,12 +38,16 @@ def take_in(
     project: Project,
     folder: Path,
     on_frame: Callable[[FrameFile], None] = lambda _: None,
+    salt: bytes = b"",
 ) -> Added:
     """Read, check, store and import a folder, and say what came of it; the same folder again adds nothing.
 
-    Raises BadRequest for a folder that is none or an unusable index.csv, Unavailable without Label Studio.
+    Without a `salt` the home's secret hides what clips are called; where they have the same pseudonyms, the
+    same are held out. Raises BadRequest for a folder that is none or an unusable index.csv, Unavailable
+    without Label Studio.
     """
-    read = _read_folder(container, folder, on_frame)
+    secret = container.settings.salt.get_secret_value().encode()
+    read = _read_folder(container, folder, on_frame, salt or secret)
     _set_aside(container, read.rejected)
     ports = IntakePorts(container.database, container.label_studio, container.queue, container.clock)
     rule = SplitRule(
@@ -54,9 +58,10 @@ def take_in(
     return added
 
 
-def _read_folder(container: Container, folder: Path, on_frame: Callable[[FrameFile], None]) -> FolderRead:
+def _read_folder(
+    container: Container, folder: Path, on_frame: Callable[[FrameFile], None], salt: bytes
+) -> FolderRead:
     read = FolderRead()
-    salt = container.settings.salt.get_secret_value().encode()
     columns = (TextColumn("reading frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("frames", total=None)
