@@ -122,10 +122,10 @@ class Container:
 
     @cached_property
     def preannotate_ports(self) -> PreannotatePorts:
-        """For `loop.preannotate`; without labels the first choice covers the pool, later the least sure come
-        first.
+        """For `loop.preannotate`: without labels the first choice covers the pool; later the least sure come
+        first, with noise that falls from model to model.
         """
-        from trainer.sampling import spread, top
+        from trainer.sampling import beta_of_round, noisy_top, spread
 
         return PreannotatePorts(
             self.database,
@@ -135,7 +135,7 @@ class Container:
             self.clock,
             self.images,
             self.segmenters,
-            sampler=top,
+            sampler_of=lambda number: noisy_top(beta_of_round(number)),
             first_sampler=spread,
         )
 

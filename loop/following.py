@@ -14,7 +14,11 @@ from loop.records import Frame, ModelVersion, Project
 
 @dataclass(frozen=True)
 class PreannotatePorts:
-    """What drawing and pushing predictions needs; `first_sampler` orders a pool with no label yet."""
+    """What drawing and pushing predictions needs.
+
+    `first_sampler` orders a pool with no label yet, later `sampler_of(version)` does, by the number of the
+    version that serves: what it does not know well at first must not choose all that it learns from.
+    """
 
     database: Database
     storage: Storage
@@ -23,7 +27,7 @@ class PreannotatePorts:
     clock: Clock
     images: Images
     segmenters: Segmenters
-    sampler: Sampler
+    sampler_of: Callable[[int], Sampler]
     first_sampler: Sampler
 
 

@@ -163,7 +163,7 @@ def _order(run: Run, pool: Pool, frames: Sequence[Frame], generator: np.random.G
 
 
 def _sample(run: Run, pool: Pool, scored: Sequence[Scored], generator: np.random.Generator) -> list[int]:
-    sampler = run.ports.sampler if pool.label_count else run.ports.first_sampler
+    sampler = run.ports.sampler_of(run.version.number) if pool.label_count else run.ports.first_sampler
     order = sampler(
         np.array([item.uncertainty for item in scored], dtype=np.float64),
         np.stack([item.embedding for item in scored]),

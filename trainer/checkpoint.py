@@ -53,11 +53,12 @@ class Checkpoint:
             index, key = name.split(".", 1)
             state.setdefault(int(index), {})[key] = tensor
         parameters = list(network.parameters())
-        for index, moments in state.items():
+        for number, moments in state.items():
+            like = parameters[number]
             for key, tensor in moments.items():
-                if tensor.shape == parameters[index].shape:
+                if tensor.shape == like.shape:
                     # Files know no memory layout, and a step's last bits depend on it.
-                    moments[key] = torch.empty_like(parameters[index], requires_grad=False).copy_(tensor)
+                    moments[key] = torch.empty_like(like, requires_grad=False).copy_(tensor)
         optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
 
 

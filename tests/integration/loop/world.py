@@ -91,7 +91,7 @@ class World:
             clock=self.clock,
             images=self.images,
             segmenters=self.segmenters,
-            sampler=top,
+            sampler_of=lambda _: top,
             first_sampler=spread,
         )
 
