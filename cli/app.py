@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -247,6 +248,7 @@ def test(
 
 def main() -> None:
     """Run the command; what its parts would log is said to the person instead, unless it is an error."""
+    os.umask(0o077)  # frames, masks and exports of patients are for their owner alone
     configure_logging("error", "cli")
     app(prog_name="sonoloop")
 

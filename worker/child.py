@@ -15,8 +15,8 @@ import threading
 import time
 from pathlib import Path
 
-STOP_SECONDS = 8.0
-"""Between the request to end and the end by force: enough for the step or frame under way."""
+STOP_SECONDS = 5.0
+"""Between the request to end and the end by force: enough for most steps, and a cancel takes 10 s at most."""
 NICENESS = 5
 OOM_SCORE = 500
 PR_SET_PDEATHSIG = 1

@@ -62,13 +62,13 @@ class TrainingProcess:
         return found
 
     def stop(self) -> int:
-        """Ask it to end, end it by force after 8 s, and return its exit code."""
+        """Ask it to end, end it by force after 5 s, and return its exit code."""
         if self._process.poll() is None:
             self._process.terminate()
         return self.wait()
 
     def wait(self) -> int:
-        """Give it 8 s to end by itself, then end it by force; its exit code, negative: the signal that ended
+        """Give it 5 s to end by itself, then end it by force; its exit code, negative: the signal that ended
         it.
         """
         try:

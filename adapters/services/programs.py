@@ -18,7 +18,7 @@ REDIS, LABEL_STUDIO, BACKEND = "redis", "label-studio", "backend"
 WORKER_LIGHT, WORKER_TRAIN, BEAT = "worker-light", "worker-train", "beat"
 
 STOP_SECONDS = {REDIS: 10, LABEL_STUDIO: 10, BACKEND: 10, WORKER_LIGHT: 15, WORKER_TRAIN: 20, BEAT: 5}
-"""In the order of starting; the train worker needs its 8 s for a training process to keep a checkpoint."""
+"""In the order of starting; the train worker needs its 5 s for a training process to keep a checkpoint."""
 
 OWN_ENVIRONMENT = {
     "NO_ALBUMENTATIONS_UPDATE": "1",  # else it asks a package index at import

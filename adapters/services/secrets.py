@@ -29,7 +29,7 @@ def ensure_secrets(home: Path) -> Path:
     Two callers at once end with one set. Raises Denied where the file belongs to somebody else.
     """
     path = home / SECRETS_FILE
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     known = read_env_file(path) if path.exists() else {}
     missing = {name: draw() for name, draw in DRAW.items() if not known.get(name)}
     if missing:

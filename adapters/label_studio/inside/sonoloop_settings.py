@@ -5,9 +5,22 @@
 # Twice, because the second looks at what is already set while it is being read.
 from core.settings.base import *
 from label_studio.core.settings.label_studio import *
-from label_studio.core.settings.label_studio import DATABASES, DJANGO_DB, DJANGO_DB_SQLITE, MIDDLEWARE
+from label_studio.core.settings.label_studio import (
+    DATABASES,
+    DJANGO_DB,
+    DJANGO_DB_SQLITE,
+    LOGGING,
+    MIDDLEWARE,
+)
 
 MIDDLEWARE = [*MIDDLEWARE, "sonoloop_stream.without_empty_wishes", "sonoloop_turns.one_at_a_time"]
+
+# Requests that went well say nothing; those that did not say their path alone.
+LOGGING["filters"] = {
+    **LOGGING.get("filters", {}),
+    "without_queries": {"()": "sonoloop_logging.WithoutQueries"},
+}
+LOGGING["loggers"]["django.server"] = {"level": "WARNING", "filters": ["without_queries"]}
 
 if DJANGO_DB == DJANGO_DB_SQLITE:
     # Readers and writers side by side; a writer waits for its turn instead of failing half-way.
