@@ -19,8 +19,10 @@ from cli.intake import require_folder, take_in
 from cli.project import ProjectRequest, connect_project, label_studio_id, make_project
 from cli.services import Ports, require_label_studio, started_home, wait_until_ready
 from cli.shell import console, say
-from loop.errors import BadRequest
+from loop.errors import BadRequest, SonoloopError
 from loop.export import gather_export
+from loop.ingest import reconcile
+from loop.mirror import BAD_ANNOTATION
 from loop.records import Project
 
 
@@ -112,7 +114,22 @@ def export_dataset(home: Path | None, folder: Path, project_id: int) -> None:
     with open_home(home) as container:
         with container.database.read() as uow:
             project = choose_project(uow, project_id)
+        _catch_up(container, project)
         write_export(container, project, folder)
+
+
+def _catch_up(container: Container, project: Project) -> None:
+    """Mirror what was submitted a moment ago, or say that this cannot be done, and what cannot be read."""
+    try:
+        with console.status("looking at Label Studio for the newest labels"):
+            reconcile(container.ingest_ports, project.id)
+    except SonoloopError as exc:
+        say(console, f"[yellow]labels as they were copied last[/], because of {escape(exc.message)}")
+    with container.database.read() as uow:
+        unread = [item for item in uow.marks.list_set_aside() if item.kind == BAD_ANNOTATION]
+    if unread:
+        what = f"{len(unread)} annotations cannot be read; an older state of them may be exported"
+        say(console, f"[yellow]{what}[/]: ./sonoloop review names them")
 
 
 def write_export(container: Container, project: Project, folder: Path) -> None:
@@ -131,6 +148,8 @@ def write_export(container: Container, project: Project, folder: Path) -> None:
 def print_address(container: Container, project: Project) -> None:
     """Where a reader works and how to log in; the password stands in the home's secrets file as well."""
     settings, public_url = container.settings, container.settings.effective_public_url
-    say(console, f"\n[bold]{escape(project.title)}[/]  {stream_link(public_url, label_studio_id(project))}")
-    say(console, f"  login       {settings.admin_email}  {settings.admin_password.get_secret_value()}")
-    say(console, f"  new reader  {invitation_link(container.label_studio_api, public_url)}")
+    address = stream_link(public_url, label_studio_id(project))
+    login = f"{settings.admin_email}  {settings.admin_password.get_secret_value()}"
+    say(console, f"\n[bold]{escape(project.title)}[/]  {escape(address)}")
+    say(console, f"  login       {escape(login)}")
+    say(console, f"  new reader  {escape(invitation_link(container.label_studio_api, public_url))}")

@@ -44,8 +44,8 @@ Tally = Counter[Ingested]
 def ingest_annotation(ports: IngestPorts, frame: Frame | None, annotation: RemoteAnnotation) -> Ingested:
     """Mirror one annotation as the API gave it; the same state twice changes nothing.
 
-    One that cannot be read is set aside with its reason and gets no mask version; `frame` None: its task is
-    not ours.
+    One that cannot be read is set aside with its reason, until it can, and gets no mask version; `frame`
+    None: its task is not ours.
     """
     with ports.database.read() as uow:
         latest = uow.masks.latest(annotation.id)
@@ -65,6 +65,7 @@ def bury_annotation(ports: IngestPorts, annotation_id: int) -> Ingested:
     """Append the tombstone of an annotation that Label Studio lost; one never mirrored needs none."""
     with ports.database.write() as uow:
         is_new = append_tombstone(uow, annotation_id, ports.clock())
+        uow.marks.resolve(BAD_ANNOTATION, str(annotation_id))
         uow.commit()
     return Ingested.BURIED if is_new else Ingested.KNOWN
 
@@ -127,6 +128,7 @@ def _append(
             is_simulated=reader.is_simulated if reader else False,
             now=ports.clock(),
         )
+        uow.marks.resolve(BAD_ANNOTATION, str(annotation.id))
         uow.commit()
     return appended is not None
 

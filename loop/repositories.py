@@ -245,9 +245,15 @@ class Marks(Protocol):
         """Take or prolong a named lease; False while another holder's is unexpired."""
 
     def release(self, name: str, holder: str) -> None: ...
+    def held_until(self, name: str) -> datetime | None:
+        """When a named lease runs out or ran out; None: it was never taken, or released."""
+
     def cursor(self, name: str) -> str | None: ...
     def set_cursor(self, name: str, value: str) -> None: ...
     def set_aside(self, kind: str, subject: str, message: str, now: datetime) -> None:
         """Keep a bad input with its reason; the same (kind, subject) is kept once, with the newest."""
+
+    def resolve(self, kind: str, subject: str) -> None:
+        """Strike it off the list of what was set aside; one that is not there is none."""
 
     def list_set_aside(self) -> list[SetAside]: ...

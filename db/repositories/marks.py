@@ -31,6 +31,11 @@ class SqlMarks(Repository[SetAside]):
         """Give the lease back; one that another holds stays."""
         self.connection.execute(delete(LeaseRow).where(LeaseRow.name == name, LeaseRow.holder == holder))
 
+    def held_until(self, name: str) -> datetime | None:
+        """When a named lease runs out or ran out; None: it was never taken, or released."""
+        query = select(LeaseRow.until).where(LeaseRow.name == name)
+        return self.connection.execute(query).scalar_one_or_none()
+
     def cursor(self, name: str) -> str | None:
         """The cursor's value; None before it was first set."""
         return self.connection.execute(
@@ -51,6 +56,11 @@ class SqlMarks(Repository[SetAside]):
         self.connection.execute(
             statement.on_conflict_do_update(index_elements=["kind", "subject"], set_=newest)
         )
+
+    def resolve(self, kind: str, subject: str) -> None:
+        """Strike it off the list of what was set aside; one that is not there is none."""
+        statement = delete(SetAsideRow).where(SetAsideRow.kind == kind, SetAsideRow.subject == subject)
+        self.connection.execute(statement)
 
     def list_set_aside(self) -> list[SetAside]:
         """All, in the order they were first seen."""

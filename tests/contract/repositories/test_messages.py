@@ -77,10 +77,13 @@ def test_a_named_lease_has_one_holder_until_it_expires(database: SqlDatabase) ->
 
 def test_only_its_holder_releases_a_lease(database: SqlDatabase) -> None:
     with database.write() as unit:
+        assert unit.marks.held_until("reconcile") is None
         unit.marks.acquire("reconcile", "a", now=NOON, until=after(10))
         unit.marks.release("reconcile", "b")
+        assert unit.marks.held_until("reconcile") == after(10)
         assert not unit.marks.acquire("reconcile", "b", now=after(1), until=after(10))
         unit.marks.release("reconcile", "a")
+        assert unit.marks.held_until("reconcile") is None
         assert unit.marks.acquire("reconcile", "b", now=after(1), until=after(10))
         unit.marks.release("unknown", "a")
 
@@ -99,6 +102,9 @@ def test_what_was_set_aside_is_kept_once_with_its_newest_reason(database: SqlDat
         unit.marks.set_aside("annotation", "7", "bad length", after(1))
         unit.marks.set_aside("frame", "7", "no image", after(2))
         unit.marks.set_aside("annotation", "7", "bad label", after(3))
+        unit.marks.set_aside("annotation", "8", "mended since", after(4))
+        unit.marks.resolve("annotation", "8")
+        unit.marks.resolve("annotation", "never seen")
         kept = [(item.kind, item.subject, item.message, item.at) for item in unit.marks.list_set_aside()]
     assert kept == [
         ("annotation", "7", "bad label", after(3)),

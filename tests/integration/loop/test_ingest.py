@@ -243,6 +243,19 @@ def test_an_unreadable_annotation_is_set_aside_with_its_reason_and_stops_no_othe
     served.studio.update(bad, result=[])
     reconcile(served.ingest, served.project.id)
     assert only(served.history(frame)).decision is Decision.NO_VEIN
+    assert served.set_aside() == {}
+
+
+def test_an_unreadable_annotation_that_is_deleted_is_no_longer_set_aside(served: World) -> None:
+    frame, _, _ = open_proposal(served)
+    bad = served.studio.annotate(frame.task_id, [{"type": "rectanglelabels"}])
+    hear_created(served, bad)
+    drain_inbox(served.ingest)
+    assert str(bad) in served.set_aside()
+    served.studio.delete_annotation(bad)
+    hear(served, "ANNOTATIONS_DELETED", annotations=[{"id": bad}])
+    drain_inbox(served.ingest)
+    assert served.set_aside() == {}
 
 
 def test_while_label_studio_is_down_events_wait_and_nothing_is_lost(served: World) -> None:
