@@ -19,7 +19,7 @@ from adapters.label_studio.provision import (
     ensure_frames,
     ensure_project,
 )
-from loop.errors import BadRequest
+from loop.errors import BadRequest, NotFound
 from loop.records import Project
 from loop.serving import put_into_service
 from trainer.recipes import find_recipe
@@ -79,12 +79,22 @@ def make_project(container: Container, request: ProjectRequest) -> Project:
 
 
 def connect_project(container: Container, project: Project) -> Project:
-    """Make or repair the project in Label Studio with frames, backend and webhook. Raises Unavailable."""
+    """Make or repair the project in Label Studio with frames, backend and webhook.
+
+    Raises Unavailable, NotFound when somebody deleted it there.
+    """
     settings = container.settings
     with container.database.read() as uow:
         version = uow.models.get(project.champion_id or 0)
     plan = ProjectPlan(f"project {project.id}", project.title, project.classes, version.name)
-    remote = ensure_project(container.label_studio_api, plan, project.label_studio_id)
+    try:
+        remote = ensure_project(container.label_studio_api, plan, project.label_studio_id)
+    except NotFound as exc:
+        raise NotFound(
+            f"project {project.id}, whose twin {project.label_studio_id} was deleted in Label Studio",
+            "the twin",
+            "every mask is still here: ./sonoloop export DIR takes them out; begin anew with another --home",
+        ) from exc
     if remote != project.label_studio_id:
         with container.database.write() as uow:
             uow.projects.set_label_studio_id(project.id, remote)

@@ -29,6 +29,7 @@ from cli.intake import take_in
 from cli.project import connect_project, make_project
 from cli.rounds import promote_version, roll_back
 from cli.work import WorkPlan, add_folder
+from loop.errors import NotFound
 from loop.records import Decision, ModelVersion, Purpose
 from loop.regions import mask_to_result
 from tests.e2e.homes import CLASS, Home, Mirror, draw_clips, wait_until
@@ -122,6 +123,14 @@ def test_a_deleted_task_and_forged_webhooks_change_nothing_else(
     assert {task: mirror.masks()[task] for task in kept} == {task: before[task] for task in kept}
     assert mirror.latest(one) is Decision.DELETED
     assert next_task(reader, mirror).id in mirror.tasks()
+
+
+def test_a_project_that_was_deleted_in_label_studio_is_told_with_the_way_out(
+    home: Home, mirror: Mirror
+) -> None:
+    home.container.label_studio_api.delete(f"/api/projects/{mirror.label_studio_id()}/")
+    with pytest.raises(NotFound, match="export DIR"):
+        connect_project(home.container, mirror.project)
 
 
 def next_task(reader: ReaderSession, mirror: Mirror) -> ServedTask:
