@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from loop.errors import Unavailable
 from loop.gate import GateRule
 from loop.policy import LabelCounts, Trigger, TriggerRule, should_retrain
 from loop.ports import Clock, Database, Job, Queue, UnitOfWork
-from loop.records import Project, Round
+from loop.records import MaskVersion, Project, Round, RoundState, Split, TrainingEntry
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,9 @@ class Planned:
     round: Round | None
     trigger: Trigger
 
+
+JUDGED = frozenset({RoundState.PROMOTED, RoundState.REJECTED})
+"""How a round ends that the gate has judged."""
 
 HANDED_BACK = "handed_back"
 """In a round's progress: how many attempts ended because their worker was asked to end."""
@@ -95,7 +98,30 @@ def decide_to_plan(
     if live is not None:
         return Trigger(False, f"round {live.number} is {live.state}")
     rule = trigger_rule(project, rules.trigger)
-    return should_retrain(count_labels(uow, project_id), rule, is_forced=is_forced)
+    trigger = should_retrain(count_labels(uow, project_id), rule, is_forced=is_forced)
+    if is_forced or not trigger.is_due:
+        return trigger
+    return _not_at_once_again(uow, project_id, rule, trigger)
+
+
+def _not_at_once_again(uow: UnitOfWork, project_id: int, rule: TriggerRule, due: Trigger) -> Trigger:
+    """Let a round that failed or was cancelled not begin again by itself with the same labels.
+
+    The next sweep would undo the cancel, and a failure would come again and again.
+    """
+    rounds = uow.rounds.list(project_id)
+    if not rounds or rounds[-1].state in JUDGED:
+        return due
+    last, counts = rounds[-1], count_labels(uow, project_id)
+    further = replace(counts, new=_count_new(uow, _trainable(uow, project_id), last))
+    trigger = should_retrain(further, rule)
+    if trigger.is_due:
+        return due
+    return Trigger(
+        False,
+        f"{trigger.reason} since round {last.number}, which ended {last.state}; {counts.new} new masks wait: "
+        "./sonoloop round starts one now",
+    )
 
 
 def trigger_rule(project: Project, default: TriggerRule) -> TriggerRule:
@@ -108,19 +134,29 @@ def trigger_rule(project: Project, default: TriggerRule) -> TriggerRule:
 
 
 def count_labels(uow: UnitOfWork, project_id: int) -> LabelCounts:
-    """Count what the trigger looks at: a mask is new when it came after the last round was planned and is not
-    in it.
+    """Count what the trigger looks at: masks that may teach, so none of held-out frames.
+
+    A mask is new when it came after the last round with a verdict was planned and is not in it; a round that
+    failed or was cancelled leaves its labels to the next one.
     """
-    masks = uow.masks.current(project_id)
+    masks = _trainable(uow, project_id)
+    judged = [row for row in uow.rounds.list(project_id) if row.state in JUDGED]
+    if not judged:
+        return LabelCounts(len(masks), 0, len(masks))
+    taught = sum(entry.split is not Split.HELD_OUT for entry in _entries(uow, judged[-1]))
+    return LabelCounts(_count_new(uow, masks, judged[-1]), taught, len(masks))
+
+
+def _trainable(uow: UnitOfWork, project_id: int) -> list[MaskVersion]:
     held_out = {frame.id for frame in uow.frames.list(project_id) if frame.is_held_out}
-    trainable = sum(mask.frame_id not in held_out for mask in masks)
-    rounds = uow.rounds.list(project_id)
-    if not rounds:
-        return LabelCounts(len(masks), 0, trainable)
-    last = rounds[-1]
-    digest = last.training_set_digest
-    learned = (
-        {entry.mask_version_id for entry in uow.rounds.training_set(digest).entries} if digest else set()
-    )
-    new = sum(mask.recorded_at > last.created_at and mask.id not in learned for mask in masks)
-    return LabelCounts(new, max(last.label_count, len(learned)), trainable)
+    return [mask for mask in uow.masks.current(project_id) if mask.frame_id not in held_out]
+
+
+def _count_new(uow: UnitOfWork, masks: list[MaskVersion], since: Round) -> int:
+    learned = {entry.mask_version_id for entry in _entries(uow, since)}
+    return sum(mask.recorded_at > since.created_at and mask.id not in learned for mask in masks)
+
+
+def _entries(uow: UnitOfWork, row: Round) -> tuple[TrainingEntry, ...]:
+    digest = row.training_set_digest
+    return uow.rounds.training_set(digest).entries if digest else ()

@@ -52,6 +52,19 @@ def planned(world: World, **options: Any) -> Round:
     return found
 
 
+def teaching(world: World) -> int:
+    """How many frames are labelled and not held out."""
+    held_out = {frame.id for frame in world.frames() if frame.is_held_out}
+    return sum(mask.frame_id not in held_out for mask in world.current())
+
+
+def label_until(world: World, count: int) -> None:
+    """Read on until so many labels may teach."""
+    while teaching(world) < count:
+        world.label(1)
+        reconcile(world.ingest, world.project.id)
+
+
 def at_gate(world: World, seen: Round | None = None) -> tuple[Round, ModelVersion]:
     claimed = claim(world.rounds, RULES, (seen or planned(world, is_forced=True)).id)
     row, _ = freeze(world.rounds, RULES, claimed, "phantoms")
@@ -89,7 +102,7 @@ def judged(world: World, row: Round, dice: float, champion: float | None = 0.8) 
 def test_a_round_is_planned_when_enough_new_labels_are_there_and_the_worker_is_woken(labelled: World) -> None:
     row = planned(labelled)
     assert (row.state, row.number, row.label_count) == (RoundState.PLANNED, 1, 12)
-    assert "12 new masks" in row.reason
+    assert f"{teaching(labelled)} new masks" in row.reason
     assert labelled.queue.take() == [(Job.TRAIN, {"round_id": row.id})]
 
 
@@ -104,8 +117,32 @@ def test_a_burst_of_triggers_gives_one_round(labelled: World) -> None:
 def test_too_few_new_labels_plan_nothing_unless_by_force(labelled: World) -> None:
     strict = RoundRules(trigger=TriggerRule(min_new=13))
     refused = plan(labelled.rounds, strict, labelled.project.id)
-    assert (refused.round, refused.trigger.reason) == (None, "12 of 13 new masks")
+    assert (refused.round, refused.trigger.reason) == (None, f"{teaching(labelled)} of 13 new masks")
     assert plan(labelled.rounds, strict, labelled.project.id, is_forced=True).round is not None
+
+
+def test_labels_of_held_out_frames_start_no_round(labelled: World) -> None:
+    read, few = len(labelled.current()), teaching(labelled)
+    assert few < read
+    rules = RoundRules(trigger=TriggerRule(min_new=few + 1))
+    assert plan(labelled.rounds, rules, labelled.project.id).round is None
+    label_until(labelled, few + 1)
+    assert plan(labelled.rounds, rules, labelled.project.id).round is not None
+
+
+def test_growth_is_measured_on_the_labels_that_taught(labelled: World) -> None:
+    row, _ = at_gate(labelled)
+    judged(labelled, row, 0.9)
+    taught = teaching(labelled)
+    labelled.follow()
+    label_until(labelled, 2 * taught - 1)
+    doubled = RoundRules(trigger=TriggerRule(min_new=1, growth=1.0))
+    refused = plan(labelled.rounds, doubled, labelled.project.id)
+    assert refused.trigger.reason == f"{taught - 1} of {taught} new masks"
+    label_until(labelled, 2 * taught)
+    begun = plan(labelled.rounds, doubled, labelled.project.id).round
+    assert begun is not None
+    assert begun.reason == f"{taught} new masks since {taught} at the last round, {taught} needed"
 
 
 def test_what_a_round_has_learned_from_is_not_new_to_the_next(labelled: World) -> None:
@@ -113,18 +150,46 @@ def test_what_a_round_has_learned_from_is_not_new_to_the_next(labelled: World) -
     judged(labelled, row, 0.9)
     assert plan(labelled.rounds, RULES, labelled.project.id).trigger.reason == "0 of 8 new masks"
     labelled.follow()
-    labelled.label(8)
-    reconcile(labelled.ingest, labelled.project.id)
+    label_until(labelled, teaching(labelled) + 8)
     assert planned(labelled).number == 2
 
 
 def test_labels_that_come_while_a_round_trains_count_for_the_next(labelled: World) -> None:
     claimed = claim(labelled.rounds, RULES, planned(labelled).id)
     freeze(labelled.rounds, RULES, claimed, "phantoms")
-    labelled.label(8)
-    reconcile(labelled.ingest, labelled.project.id)
+    label_until(labelled, teaching(labelled) + 8)
     mark_cancelled(labelled.rounds, claimed)
     assert planned(labelled).number == 2
+
+
+@pytest.mark.parametrize("end", [RoundState.CANCELLED, RoundState.FAILED])
+def test_the_labels_of_a_round_without_a_verdict_stay_new_but_do_not_start_it_again(
+    labelled: World, end: RoundState
+) -> None:
+    claimed = claim(labelled.rounds, RULES, planned(labelled).id)
+    freeze(labelled.rounds, RULES, claimed, "phantoms")
+    if end is RoundState.CANCELLED:
+        mark_cancelled(labelled.rounds, claimed)
+    else:
+        fail(labelled.rounds, RULES, claimed, "the disk is full", is_final=True)
+    count = teaching(labelled)
+    for _ in range(2):
+        assert sweep(labelled.rounds, RULES).planned == ()
+    reason = plan(labelled.rounds, RULES, labelled.project.id).trigger.reason
+    assert reason.startswith(f"0 of 8 new masks since round 1, which ended {end}; {count} new masks wait")
+    again = plan(labelled.rounds, RULES, labelled.project.id, is_forced=True)
+    assert again.trigger.reason == f"asked for by hand, with {count} new masks"
+
+
+def test_after_a_failure_further_labels_start_a_round_that_counts_them_all(labelled: World) -> None:
+    claimed = claim(labelled.rounds, RULES, planned(labelled).id)
+    fail(labelled.rounds, RULES, claimed, "the disk is full", is_final=True)
+    count = teaching(labelled)
+    label_until(labelled, count + 7)
+    assert sweep(labelled.rounds, RULES).planned == ()
+    label_until(labelled, count + 8)
+    (row,) = sweep(labelled.rounds, RULES).planned
+    assert row.reason == f"{count + 8} new masks since 0 at the last round, 8 needed"
 
 
 def test_freezing_twice_gives_the_same_set_although_labels_came_in_between(labelled: World) -> None:
