@@ -10,10 +10,13 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from loop.errors import BadRequest
@@ -21,6 +24,15 @@ from loop.errors import BadRequest
 PREFIX = "SONOLOOP_"
 SETTINGS_FILE, SECRETS_FILE = "sonoloop.env", "secrets.env"
 FOR_TESTS = frozenset({"SONOLOOP_DATA"})
+ALIKE = 0.75
+"""How like a setting a name must be, of 1, to be taken for a slip of the pen."""
+
+# The names that the trainer knows, which may not be imported here; a test compares them.
+Strategy = Literal["boundary-entropy", "flip-disagreement", "random"]
+RecipeName = Literal["auto", "fast", "paper", "thorough"]
+
+KINDS: Mapping[object, str] = {int: "a whole number", float: "a number"}
+BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below", "multiple_of": "a multiple of"}
 
 
 class Settings(BaseSettings):
@@ -48,9 +60,19 @@ class Settings(BaseSettings):
     lock_minutes: int = Field(30, ge=1, description="How long a served task stays with its reader.")
     min_new_labels: int = Field(20, ge=1, description="New trainable masks that start a round.")
     min_growth: float = Field(0.10, ge=0, description="Or this growth since the last round, if larger.")
-    recipe: str = Field("auto", description="Training recipe; auto: fast on a CPU, paper on a GPU.")
-    image_size: int = Field(0, ge=0, description="Side the network sees, px; 0: the recipe's own.")
-    strategy: str = Field("boundary-entropy", description="Uncertainty that ranks the queue.")
+    recipe: RecipeName = Field(
+        "auto", description="auto, fast, thorough or paper; auto: fast on a CPU, paper on a GPU."
+    )
+    image_size: int = Field(
+        0,
+        ge=0,
+        multiple_of=32,
+        description="Side the network sees, px, a multiple of 32; 0: the recipe's own.",
+    )
+    strategy: Strategy = Field(
+        "boundary-entropy",
+        description="Uncertainty that ranks the queue: boundary-entropy, flip-disagreement or random.",
+    )
     random_share: float = Field(0.10, ge=0, le=1, description="Share of random frames in the queue.")
     blind_share: float = Field(0.05, ge=0, le=1, description="Share of frames served with nothing drawn.")
     held_out_fraction: float = Field(0.20, gt=0, lt=1, description="Share of clips held out for the gate.")
@@ -65,6 +87,13 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="debug, info, warning or error."
     )
+
+    @field_validator("storage_url")
+    @classmethod
+    def _is_within_reach(cls, url: str) -> str:
+        if url:
+            _check_store(url)
+        return url
 
     @property
     def root(self) -> Path:
@@ -139,9 +168,41 @@ def _checked(**values: Any) -> Settings:
     try:
         return Settings(**values)
     except ValidationError as exc:
-        faults = [f"{variable_name(str(each['loc'][0]))} ({each['msg']})" for each in exc.errors()]
-        todo = f"mend the environment, or {SETTINGS_FILE} in the home"
-        raise BadRequest(f"a setting that does not fit: {', '.join(faults)}", todo=todo) from exc
+        faults = {variable_name(str(each["loc"][0])): _need(each) for each in exc.errors()}
+        raise BadRequest(  # without the values: a password may stand in the wrong line
+            f"a value that does not fit for {' and '.join(faults)}",
+            "; ".join(f"{name}: {need}" for name, need in faults.items()),
+            f"mend the variable in the environment, or its line in {SETTINGS_FILE} of the home",
+        ) from exc
+
+
+def _need(fault: ErrorDetails) -> str:
+    """What the setting takes, in our words."""
+    if fault["type"] == "value_error":  # raised by a check of our own
+        return str(fault["ctx"]["error"])
+    field = Settings.model_fields[str(fault["loc"][0])]
+    if choices := get_args(field.annotation):
+        return f"one of {', '.join(choices)}"
+    limits = [
+        f"{words} {getattr(bound, name):g}"
+        for bound in field.metadata
+        for name, words in BOUNDS.items()
+        if hasattr(bound, name)
+    ]
+    return ", ".join([KINDS.get(field.annotation, "text"), *limits])
+
+
+def _check_store(url: str) -> None:
+    """Raises ValueError with what is needed where fsspec does not know the store or lacks its package."""
+    from fsspec.registry import known_implementations, registry
+
+    protocols = [part.split("://")[0] for part in url.split("::")] if "://" in url else []
+    for protocol in protocols:
+        if protocol not in known_implementations and protocol not in registry:
+            raise ValueError("an address of a kind that fsspec knows, such as s3://bucket/folder")
+        package = known_implementations.get(protocol, {"class": "fsspec"})["class"].split(".")[0]
+        if find_spec(package) is None:  # found, not imported: only who opens the store needs it
+            raise ValueError(f"the Python package {package} for a {protocol}:// address, or another store")
 
 
 def variable_name(setting: str) -> str:
@@ -154,6 +215,14 @@ def unknown_variables(root: Path) -> list[str]:
     names = {*os.environ, *read_env_file(root / SETTINGS_FILE)}
     known = {variable_name(name) for name in Settings.model_fields} | FOR_TESTS
     return sorted(name for name in names if name.startswith(PREFIX) and name not in known)
+
+
+def nearest_setting(variable: str) -> str | None:
+    """The variable that was probably meant; a secret is never named, since it is not set by hand."""
+    fields = Settings.model_fields.items()
+    names = [name for name, field in fields if field.annotation is not SecretStr]
+    near = get_close_matches(variable.removeprefix(PREFIX).lower(), names, 1, ALIKE)
+    return variable_name(near[0]) if near else None
 
 
 def remember_settings(root: Path, values: Mapping[str, object]) -> None:

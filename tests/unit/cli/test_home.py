@@ -3,14 +3,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from adapters.services.secrets import ensure_secrets
-from adapters.settings import load_settings, remember_settings, unknown_variables
+from adapters.settings import (
+    RecipeName,
+    Strategy,
+    load_settings,
+    nearest_setting,
+    remember_settings,
+    unknown_variables,
+)
 from cli.home import choose_project, find_home, open_home
 from db import SqlDatabase, open_database
 from loop.errors import BadRequest, NotFound
+from trainer.recipes import RECIPES
+from trainer.uncertainty import MEASURES
 
 
 @pytest.fixture
@@ -87,6 +97,61 @@ def test_a_setting_that_does_not_fit_is_named_and_its_value_kept_quiet(tmp_path:
     with pytest.raises(BadRequest, match=r"SONOLOOP_BACKEND_PORT.*sonoloop\.env") as caught:
         load_settings(tmp_path)
     assert "no number" not in caught.value.message
+
+
+def test_the_settings_know_every_recipe_and_strategy_of_the_trainer() -> None:
+    assert set(get_args(RecipeName)) == {"auto", *RECIPES}
+    assert set(get_args(Strategy)) == set(MEASURES)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "need"),
+    [
+        ("strategy", "foo", "one of boundary-entropy, flip-disagreement, random"),
+        ("recipe", "quick", "one of auto, fast, paper, thorough"),
+        ("image_size", "100", "a whole number, at least 0, a multiple of 32"),
+        ("image_size", "-32", "a whole number, at least 0, a multiple of 32"),
+        ("backend_port", "0", "a whole number, at least 1, at most 65535"),
+        ("min_growth", "much", "a number, at least 0"),
+        ("storage_url", "tape://reel", "an address of a kind that fsspec knows, such as s3://bucket/folder"),
+        ("storage_url", "gs://bucket", "the Python package gcsfs for a gs:// address, or another store"),
+    ],
+)
+def test_an_impossible_setting_is_refused_with_what_is_needed(
+    tmp_path: Path, name: str, value: str, need: str
+) -> None:
+    with pytest.raises(BadRequest) as caught:
+        load_settings(tmp_path, **{name: value})
+    variable = f"SONOLOOP_{name.upper()}"
+    assert caught.value.got == f"a value that does not fit for {variable}"
+    assert caught.value.need == f"{variable}: {need}"
+    assert "sonoloop.env" in caught.value.todo
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("strategy", "random"), ("recipe", "auto"), ("image_size", 0), ("image_size", 32)),
+        *(("storage_url", ""), ("storage_url", "s3://bucket/x"), ("storage_url", "/mnt/store")),
+    ],
+)
+def test_a_possible_setting_is_taken(tmp_path: Path, name: str, value: object) -> None:
+    assert getattr(load_settings(tmp_path, **{name: value}), name) == value
+
+
+def test_several_impossible_settings_are_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="SONOLOOP_RECIPE and SONOLOOP_STRATEGY"):
+        load_settings(tmp_path, strategy="foo", recipe="quick")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("BAKEND_PORT", "BACKEND_PORT"), ("THREAD", "THREADS"), ("TYPO", None), ("SALTT", None)],
+)
+def test_only_a_name_that_is_nearly_a_setting_is_taken_for_it_and_never_a_secret(
+    written: str, meant: str | None
+) -> None:
+    assert nearest_setting(f"SONOLOOP_{written}") == (meant and f"SONOLOOP_{meant}")
 
 
 def test_a_slip_of_the_pen_in_a_setting_is_seen(
