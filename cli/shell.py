@@ -11,8 +11,9 @@ from rich.markup import escape
 
 from loop.errors import SonoloopError
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+# Without emoji: a path or a password with ":x:" in it must be printed as it is.
+console = Console(highlight=False, emoji=False)
+errors = Console(stderr=True, highlight=False, emoji=False)
 
 FAILED, INTERRUPTED = 1, 130
 RESUMES = "nothing is lost: the same command goes on where it was"

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 from adapters.services.control import ServiceStatus, status
 from adapters.settings import SECRETS_FILE, Settings
@@ -22,17 +21,22 @@ from cli.home import choose_project, find_home, open_home
 from cli.shell import console, say
 from db import SqlDatabase
 from loop.errors import Unavailable
+from loop.planning import tries
 from loop.ports import UnitOfWork
-from loop.records import Decision, Project, Round
+from loop.records import Decision, Project, Round, RoundState
 
 LOOK_SECONDS = 2.0
 ROUNDS_SHOWN = 5
+Part = str | Table
+"""A line of markup or a table."""
 COLOURS = {"running": "green", "starting": "yellow", "stopping": "yellow", "stopped": "dim", "failed": "red"}
 
 
 @dataclass(frozen=True)
 class ProjectStatus:
-    """One project in figures: `decisions` counts the newest state of every annotation."""
+    """One project in figures: `decisions` counts the labelled frames by what gave the current mask of each,
+    `skipped` those that were skipped and have none.
+    """
 
     project: Project
     champion: str
@@ -41,6 +45,7 @@ class ProjectStatus:
     decisions: Mapping[str, int]
     for_review: int
     rounds: tuple[Round, ...]
+    skipped: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,14 +61,23 @@ class HomeStatus:
 def show_status(home: Path | None, watch: bool) -> None:
     """Print the state of a home, once or again and again until Ctrl-C. Raises NotFound."""
     settings = find_home(home)
-    block = render(settings, read_home(settings))
+    parts = render(settings, read_home(settings))
     if not watch:
-        console.print(block)
+        show(console, parts)
         return
-    with suppress(KeyboardInterrupt), Live(block, console=console, refresh_per_second=2) as live:
+    with suppress(KeyboardInterrupt), Live(Group(*parts), console=console, refresh_per_second=2) as live:
         while True:
             time.sleep(LOOK_SECONDS)
-            live.update(render(settings, read_home(settings)))
+            live.update(Group(*render(settings, read_home(settings))))
+
+
+def show(to: Console, parts: Sequence[Part]) -> None:
+    """Print lines unbroken and tables in columns."""
+    for part in parts:
+        if isinstance(part, str):
+            say(to, part)
+        else:
+            to.print(part)
 
 
 def show_review(home: Path | None, project_id: int) -> None:
@@ -94,22 +108,24 @@ def read_home(settings: Settings) -> HomeStatus:
 
 def read_project(uow: UnitOfWork, project: Project) -> ProjectStatus:
     """Gather one project's figures."""
+    current = {mask.frame_id: mask.decision.value for mask in uow.masks.current(project.id)}
     latest = uow.masks.latest_of_all(project.id)
-    decisions = Counter(mask.decision.value for mask in latest if mask.decision is not Decision.DELETED)
+    skipped = {mask.frame_id for mask in latest if mask.decision is Decision.SKIPPED} - current.keys()
     champion = uow.models.get(project.champion_id).name if project.champion_id is not None else "none"
     return ProjectStatus(
         project=project,
         champion=champion,
         frames=uow.frames.count(project.id),
-        labelled=uow.masks.count_trainable(project.id),
-        decisions=dict(sorted(decisions.items())),
+        labelled=len(current),
+        decisions=dict(sorted(Counter(current.values()).items())),
         for_review=len(uow.frames.for_review(project.id)),
         rounds=tuple(uow.rounds.list(project.id)[-ROUNDS_SHOWN:]),
+        skipped=len(skipped),
     )
 
 
-def render(settings: Settings, home: HomeStatus) -> Group:
-    """Everything as one block for the terminal."""
+def render(settings: Settings, home: HomeStatus) -> list[Part]:
+    """Everything for the terminal, from top to bottom: lines of markup, and tables."""
     lines = _render_services(settings, home.services)
     if home.problem:
         lines.append(f"[red]the database cannot be read:[/] {escape(home.problem)}")
@@ -117,10 +133,10 @@ def render(settings: Settings, home: HomeStatus) -> Group:
         lines.append("no project yet: ./sonoloop up --frames DIR makes one")
     if home.set_aside:
         lines.append(f"[yellow]inputs set aside: {home.set_aside}[/]  (./sonoloop review lists them)")
-    parts: list[RenderableType] = [Text.from_markup(line) for line in lines]
+    parts: list[Part] = [*lines]
     for each in home.projects:
-        parts += [Text(""), *_render_project(each)]
-    return Group(*parts)
+        parts += ["", *_render_project(each)]
+    return parts
 
 
 def _render_services(settings: Settings, services: Sequence[ServiceStatus]) -> list[str]:
@@ -130,20 +146,21 @@ def _render_services(settings: Settings, services: Sequence[ServiceStatus]) -> l
     if not any(each.state == "running" for each in services):
         return [*lines, "./sonoloop up starts them"]
     login = f"log in as {settings.admin_email}, password in {settings.root / SECRETS_FILE}"
-    return [*lines, f"[bold]address[/]   {settings.effective_public_url}  ({escape(login)})"]
+    return [*lines, f"[bold]address[/]   {escape(f'{settings.effective_public_url}  ({login})')}"]
 
 
-def _render_project(each: ProjectStatus) -> list[RenderableType]:
-    what = ", ".join(f"{count} {name}" for name, count in each.decisions.items()) or "nothing read yet"
+def _render_project(each: ProjectStatus) -> list[Part]:
+    read = ", ".join(f"{count} {name}" for name, count in each.decisions.items())
+    skipped = f"{each.skipped} skipped" if each.skipped else ""
+    what = "; ".join(part for part in (read, skipped) if part) or "nothing read yet"
     title, classes = escape(each.project.title), escape(", ".join(each.project.classes))
-    lines = [
+    lines: list[Part] = [
         f"[bold]project {each.project.id}[/]  {title} ({classes}), served by {each.champion}",
         f"  {each.labelled} of {each.frames} frames labelled ({what})",
     ]
     if each.for_review:
         lines.append(f"  [yellow]{each.for_review} frames skipped by two readers[/]: ./sonoloop review")
-    rows: list[RenderableType] = [Text.from_markup(line) for line in lines]
-    return [*rows, _rounds_table(each.rounds)] if each.rounds else rows
+    return [*lines, _rounds_table(each.rounds)] if each.rounds else lines
 
 
 def _rounds_table(rounds: tuple[Round, ...]) -> Table:
@@ -156,14 +173,26 @@ def _rounds_table(rounds: tuple[Round, ...]) -> Table:
 
 
 def describe_round(row: Round) -> str:
-    """One line on a round: its progress while it lives, then the verdict or the error."""
+    """One line on a round: its attempt and progress while it lives, then the verdict or the error."""
+    if row.state.is_live:
+        return _describe_live(row)
+    if row.state is RoundState.CANCELLED:
+        return "cancelled by hand"  # an error in its record is that of an attempt before
     if row.verdict is not None:
         return row.verdict.reason
-    if row.error and not row.state.is_live:
-        return row.error
-    if row.is_cancel_requested and row.state.is_live:
+    return row.error or "the reason was not recorded; ./sonoloop logs worker-train may say it"
+
+
+def _describe_live(row: Round) -> str:
+    if row.is_cancel_requested:
         return "is being cancelled"
-    return describe_progress(row.progress) or row.reason
+    is_waiting = row.attempt > 0 and row.lease_until is None
+    doing = "waiting for a worker" if is_waiting else describe_progress(row.progress) or row.reason
+    attempt = tries(row) + is_waiting
+    if attempt < 2:
+        return doing
+    before = f" (before it: {row.error})" if row.error else ""
+    return f"attempt {attempt}{before}, {doing}"
 
 
 def describe_progress(progress: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from cli.shell import guarded
+from cli.shell import console, guarded, say
 from loop.errors import BadRequest
 
 
@@ -33,6 +33,11 @@ def test_ctrl_c_ends_with_130_and_says_what_becomes_of_the_work(capsys: pytest.C
         raise KeyboardInterrupt
     assert ended.value.code == 130
     assert "stopped; the round goes on" in capsys.readouterr().err
+
+
+def test_a_line_is_printed_unbroken_and_without_emoji(capsys: pytest.CaptureFixture[str]) -> None:
+    say(console, "/a/long place:x:/" * 20)
+    assert capsys.readouterr().out == "/a/long place:x:/" * 20 + "\n"
 
 
 def test_a_mistake_in_the_program_is_not_hidden() -> None:

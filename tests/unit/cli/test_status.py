@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,18 @@ import pytest
 from rich.console import Console
 
 from adapters.services.control import ServiceStatus
-from cli.status import HomeStatus, ProjectStatus, describe_progress, describe_round, render
-from loop.records import Project, Round, RoundState, Verdict
+from cli.status import (
+    HomeStatus,
+    ProjectStatus,
+    describe_progress,
+    describe_round,
+    read_project,
+    render,
+    show,
+)
+from db import SqlDatabase, open_database
+from loop.planning import HANDED_BACK
+from loop.records import Decision, NewFrame, Project, Round, RoundState, Verdict
 from tests.services.homes import make_settings
 
 UP = (ServiceStatus("redis", "running", 1, 5.0), ServiceStatus("backend", "starting"))
@@ -23,7 +35,7 @@ ROUND = Round(
     reason="20 new masks",
     seed=1,
     attempt=1,
-    lease_until=None,
+    lease_until=datetime(2026, 1, 1, tzinfo=UTC),
     label_count=20,
     training_set_digest=None,
     candidate_id=None,
@@ -37,10 +49,14 @@ ROUND = Round(
 )
 
 
-def shown(home: HomeStatus) -> str:
-    console = Console(width=140, highlight=False, color_system=None)
+EPOCH = {"phase": "training", "epoch": 1, "epochs": 7, "loss": 0.674, "eta_seconds": 480.0}
+AGAIN = replace(ROUND, attempt=2, progress=EPOCH)
+
+
+def shown(home: HomeStatus, width: int = 140, folder: str = "somewhere") -> str:
+    console = Console(width=width, highlight=False, color_system=None)
     with console.capture() as capture:
-        console.print(render(make_settings(Path("somewhere")), home))
+        show(console, render(make_settings(Path(folder)), home))
     return capture.get()
 
 
@@ -84,6 +100,58 @@ def test_labels_are_counted_by_decision_and_brackets_in_a_title_stay() -> None:
     assert "21 of 30 frames labelled (15 accepted, 6 fixed)" in text
 
 
+def test_skipped_frames_stand_apart_from_the_labelled_ones() -> None:
+    assert "(15 accepted, 6 fixed; 2 skipped)" in shown(HomeStatus(UP, [project(skipped=2)]))
+    assert "(2 skipped)" in shown(HomeStatus(UP, [project(decisions={}, skipped=2)]))
+    assert "(nothing read yet)" in shown(HomeStatus(UP, [project(decisions={})]))
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[SqlDatabase]:
+    with closing(open_database(f"sqlite:///{tmp_path / 'x.sqlite3'}")) as opened:
+        yield opened
+
+
+def test_each_frame_is_counted_once_whatever_its_readers_did(database: SqlDatabase) -> None:
+    read = {
+        0: (Decision.ACCEPTED, Decision.FIXED),
+        1: (Decision.SKIPPED, Decision.NO_VEIN),
+        2: (Decision.SKIPPED, Decision.SKIPPED),
+        3: (Decision.DELETED,),
+    }
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    with database.write() as uow:
+        made = uow.projects.add("Arm", ["vein"], {})
+        new = [NewFrame(f"{number:064x}", 8, 8, f"clip{number}", None, False) for number in range(5)]
+        frames = uow.frames.add(made.id, new, when)
+        marks = [(frames[number], each) for number, decisions in read.items() for each in decisions]
+        for number, (frame, decision) in enumerate(marks):
+            uow.masks.append(
+                frame_id=frame.id,
+                annotation_id=number,
+                updated_at=when + timedelta(seconds=number),
+                reader_id=None,
+                decision=decision,
+                mask_digest="0" * 64 if decision.is_trainable else None,
+                seconds=None,
+                proposal_id=None,
+                dice_to_proposal=None,
+                is_simulated=True,
+                now=when,
+            )
+        uow.commit()
+    with database.read() as uow:
+        counted = read_project(uow, made)
+    assert (counted.frames, counted.labelled, counted.skipped) == (5, 2, 1)
+    assert counted.decisions == {"fixed": 1, "no vein": 1}
+
+
+def test_addresses_and_paths_are_not_broken_in_a_narrow_terminal() -> None:
+    folder = "a place with a name/that is longer than any line of such a terminal can be"
+    text = shown(HomeStatus(UP, [project()]), width=40, folder=folder)
+    assert str(make_settings(Path(folder)).root / "secrets.env") in text
+
+
 def test_what_needs_a_person_is_counted() -> None:
     text = shown(HomeStatus(UP, [project(for_review=2)], set_aside=3))
     assert "2 frames skipped by two readers" in text
@@ -115,6 +183,35 @@ def test_an_ended_round_shows_its_verdict_or_its_error() -> None:
     verdict = Verdict(True, False, "P = 0.93", {})
     assert describe_round(replace(ROUND, state=RoundState.PROMOTED, verdict=verdict)) == "P = 0.93"
     assert describe_round(replace(ROUND, state=RoundState.FAILED, error="out of memory")) == "out of memory"
+
+
+def test_a_cancelled_round_shows_neither_its_progress_nor_an_older_error() -> None:
+    ended = replace(AGAIN, state=RoundState.CANCELLED, is_cancel_requested=True, lease_until=None)
+    assert describe_round(ended) == "cancelled by hand"
+    assert describe_round(replace(ended, error="a crash")) == "cancelled by hand"
+
+
+def test_a_failed_round_without_an_error_says_where_to_look() -> None:
+    assert "logs worker-train" in describe_round(replace(AGAIN, state=RoundState.FAILED))
+
+
+def test_a_later_attempt_shows_its_number_and_why_there_was_one_before() -> None:
+    doing = "training, epoch 1/7, loss 0.674, 480 s to go"
+    assert describe_round(replace(AGAIN, attempt=1)) == doing
+    assert describe_round(AGAIN) == f"attempt 2, {doing}"
+    assert describe_round(replace(AGAIN, error="no memory")) == f"attempt 2 (before it: no memory), {doing}"
+
+
+def test_between_two_attempts_a_round_waits() -> None:
+    waiting = replace(AGAIN, attempt=1, lease_until=None, error="no memory")
+    assert describe_round(waiting) == "attempt 2 (before it: no memory), waiting for a worker"
+
+
+def test_an_attempt_that_was_handed_back_is_not_counted() -> None:
+    back = {**EPOCH, HANDED_BACK: 1}
+    assert describe_round(replace(AGAIN, progress=back)).startswith("training, epoch 1/7")
+    waiting = replace(AGAIN, attempt=1, lease_until=None, progress=back)
+    assert describe_round(waiting) == "waiting for a worker"
 
 
 @pytest.mark.parametrize(
