@@ -22,7 +22,8 @@ def check_ports(ports: list[Port]) -> None:
     """Raises BadRequest naming every busy port and the setting to change; nothing was started then."""
     busy = [port for port in ports if not is_free(port.host, port.number)]
     if busy:
-        options = " ".join(f"--{port.setting.replace('_', '-')} {_free_number(port)}" for port in busy)
+        free = _free_numbers(busy, {port.number for port in ports})
+        options = " ".join(f"--{name.replace('_', '-')} {number}" for name, number in free.items())
         raise BadRequest(
             "; ".join(f"port {port.number} (for {port.service}) in use by another program" for port in busy),
             "a free port for each service",
@@ -48,10 +49,14 @@ def is_free(host: str, number: int) -> bool:
     return True
 
 
-def _free_number(port: Port) -> int:
-    return next(
-        (n for n in range(port.number + 1, port.number + 200) if n < 65536 and is_free(port.host, n)), 0
-    )
+def _free_numbers(busy: list[Port], ours: set[int]) -> dict[str, int]:
+    """A free number by the setting of each busy port: none that a service of ours will want, none twice."""
+    free: dict[str, int] = {}
+    for port in busy:
+        others = ours.union(free.values())
+        near = (number for number in range(port.number + 1, 65536) if number not in others)
+        free[port.setting] = next((number for number in near if is_free(port.host, number)), 0)
+    return free
 
 
 def _family(host: str) -> socket.AddressFamily:

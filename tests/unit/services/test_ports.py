@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 
@@ -27,6 +28,28 @@ def test_a_busy_port_is_refused_with_the_setting_to_change(listener: socket.sock
 def test_a_listener_on_all_addresses_is_seen() -> None:
     with socket.create_server(("0.0.0.0", 0)) as server:  # noqa: S104, what is to be seen
         assert not is_free("127.0.0.1", server.getsockname()[1])
+
+
+def test_a_suggested_port_is_none_that_another_service_of_ours_will_want(listener: socket.socket) -> None:
+    number = listener.getsockname()[1]
+    ports = [
+        Port("label-studio", "127.0.0.1", number, "label_studio_port"),
+        Port("backend", "127.0.0.1", number + 1, "backend_port"),
+    ]
+    with pytest.raises(BadRequest) as caught:
+        check_ports(ports)
+    suggested = re.findall(r"-port (\d+)", caught.value.todo)
+    assert suggested
+    assert not {str(port.number) for port in ports} & set(suggested)
+
+
+def test_two_busy_ports_get_two_suggestions(listener: socket.socket) -> None:
+    number = listener.getsockname()[1]
+    ports = [Port(name, "127.0.0.1", number, f"{name}_port") for name in ("backend", "label_studio")]
+    with pytest.raises(BadRequest) as caught:
+        check_ports(ports)
+    suggested = re.findall(r"-port (\d+)", caught.value.todo)
+    assert len(set(suggested)) == 2
 
 
 def test_free_ports_pass_unless_two_services_want_the_same(listener: socket.socket) -> None:
