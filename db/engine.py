@@ -83,12 +83,13 @@ def parse_url(url: str) -> URL:
     try:
         address = make_url(url)
     except ArgumentError as exc:
-        raise BadRequest("a database address that cannot be read", _ADDRESS_NEED) from exc
+        raise BadRequest("a database address that cannot be read", _ADDRESS_NEED, _ADDRESS_TODO) from exc
     if address.drivername in ("postgres", "postgresql"):
         address = address.set(drivername="postgresql+pg8000")
     is_file = address.drivername == "sqlite" and address.database not in (None, "", ":memory:")
     if not is_file and address.drivername != "postgresql+pg8000":
-        raise BadRequest(f"a database of the kind {address.drivername!r} without a file", _ADDRESS_NEED)
+        got = f"a database of the kind {address.drivername!r} without a file"
+        raise BadRequest(got, _ADDRESS_NEED, _ADDRESS_TODO)
     return address
 
 
@@ -98,6 +99,7 @@ def sqlite_path(address: URL) -> Path | None:
 
 
 _ADDRESS_NEED = "sqlite:///path/to/file or postgresql://user:password@host/database"
+_ADDRESS_TODO = "mend SONOLOOP_DATABASE_URL; left out, it means a file in the home"
 
 
 def _sqlite_arguments() -> dict[str, Any]:

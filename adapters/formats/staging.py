@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from adapters.disk import PART_PREFIX, mapped_disk_errors
-from loop.errors import BadRequest
+from loop.errors import BadRequest, Denied
 
 
 @contextmanager
@@ -23,13 +23,24 @@ def staged_folder(target: Path) -> Iterator[Path]:
     target = target.expanduser().resolve()
     with mapped_disk_errors():
         _check_is_free(target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=PART_PREFIX, dir=target.parent) as holder:
+        with _make_holder(target.parent) as holder:
             stage = Path(holder) / "content"
             stage.mkdir()
             yield stage
             os.sync()  # the name must not outlive the content when the power fails
             _rename(stage, target)
+
+
+def _make_holder(parent: Path) -> tempfile.TemporaryDirectory[str]:
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=PART_PREFIX, dir=parent)
+    except (FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise _unwritable() from error
+    except OSError as error:
+        if error.errno == errno.EROFS:
+            raise _unwritable() from error
+        raise
 
 
 def _check_is_free(target: Path) -> None:
@@ -46,6 +57,11 @@ def _rename(stage: Path, target: Path) -> None:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             raise _taken() from error
         raise
+
+
+def _unwritable() -> Denied:
+    todo = "name a folder elsewhere, or mend its permissions; nothing was written"
+    return Denied("a target where no folder can be made", "a place that this user may write to", todo)
 
 
 def _taken() -> BadRequest:

@@ -108,7 +108,8 @@ def log_path(settings: Settings, service: str) -> Path:
     """
     known = [*service_names(settings), "supervisord"]
     if service not in known:
-        raise NotFound(f"service {service!r}", f"one of {', '.join(known)}")
+        todo = "name one of them, or none for all"
+        raise NotFound(f"service {service!r}", f"one of {', '.join(known)}", todo)
     return Paths(settings).log(service)
 
 

@@ -153,6 +153,15 @@ def test_export_leaves_a_folder_alone_that_holds_something(home: Path, tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
 
 
+def test_export_to_a_place_that_cannot_be_written_says_so(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for target in (tmp_path / "file" / "dataset", tmp_path / "file" / "deeper" / "dataset", Path("/proc/x")):
+        output = run("export", target, "--home", home, code=1).output
+        assert "a target where no folder can be made" in output
+        assert "name a folder elsewhere" in output
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_review_counts_what_needs_a_person(home: Path) -> None:
     output = run("review", "--home", home).output
     assert "frames skipped by two readers: 0" in output
@@ -173,6 +182,7 @@ def test_a_round_that_nobody_hears_of_waits_and_can_be_cancelled(home: Path) -> 
     assert "./sonoloop up starts them" in output
     assert "round 1 is planned" in run("round", "--home", home, code=1).output
     assert "round 1 cancelled" in run("cancel", "--home", home).output
+    assert "cancelled by hand" in run("status", "--home", home).output
     assert "no round is in progress" in run("cancel", "--home", home).output
 
 
@@ -211,11 +221,20 @@ def test_a_setting_that_does_not_fit_is_named_without_a_traceback(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SONOLOOP_LEASE_SECONDS", "soon")
-    assert "SONOLOOP_LEASE_SECONDS" in run("status", "--home", home, code=1).output
+    assert "SONOLOOP_LEASE_SECONDS: a whole number" in run("status", "--home", home, code=1).output
+
+
+def test_an_unreadable_database_address_comes_with_what_to_do(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SONOLOOP_DATABASE_URL", "junk")
+    assert "what to do: mend SONOLOOP_DATABASE_URL" in run("review", "--home", home, code=1).output
 
 
 def test_an_unknown_service_lists_those_that_are_there(home: Path) -> None:
-    assert "worker-train" in run("logs", "label-studo", "--home", home, code=1).output
+    output = run("logs", "label-studo", "--home", home, code=1).output
+    assert "worker-train" in output
+    assert "what to do: name one of them" in output
 
 
 def test_a_followed_log_shows_new_lines_through_a_rotation_until_ctrl_c(
