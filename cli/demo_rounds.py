@@ -81,20 +81,25 @@ class Demo:
         return live
 
     def _read_until_planned(self, progress: Progress) -> Round | None:
-        """Read as many frames as start a round, then wait for it; read one more when none comes."""
+        """Read as many frames as start a round, then wait for it; read one more when none comes.
+
+        Held-out frames are among those served, and start none.
+        """
         moves: Counter[str] = Counter()
-        wanted = int(self.project.settings["min_new_labels"])
+        missing = int(self.project.settings["min_new_labels"])
+        held_out = {frame.digest for frame in self.held_out()}
         task = progress.add_task("reading", total=None)
         try:
             while True:
-                move = self.reader.read_next()
-                if move is not None:
-                    moves[move.value] += 1
+                read = self.reader.read_next()
+                if read is not None:
+                    moves[read.move.value] += 1
+                    missing -= read.digest not in held_out
                     counts = ", ".join(f"{count} {name}" for name, count in sorted(moves.items()))
                     progress.update(task, description=f"the simulated reader read {moves.total()}: {counts}")
-                if move is None or moves.total() >= wanted:
+                if read is None or missing <= 0:
                     live = self._wait_for_round()
-                    if live is not None or move is None:
+                    if live is not None or read is None:
                         return live
         finally:
             progress.remove_task(task)

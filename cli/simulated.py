@@ -57,6 +57,14 @@ class KnownTruth(Mapping[str, Mask]):
 
 
 @dataclass(frozen=True)
+class FrameRead:
+    """The digest of a frame that was read, and what the reader did with it."""
+
+    digest: str
+    move: ReaderMove
+
+
+@dataclass(frozen=True)
 class SimulatedReader:
     """Reads one project for one session; `truth` is what it takes for right."""
 
@@ -66,7 +74,7 @@ class SimulatedReader:
     truth: Mapping[str, Mask]
     codec: BrushCodec
 
-    def read_next(self) -> ReaderMove | None:
+    def read_next(self) -> FrameRead | None:
         """Take the next task and submit what `loop.reader` decides; None: the queue is empty.
 
         A frame without truth is skipped. The seconds sent along are this program's and stand in no report.
@@ -78,8 +86,9 @@ class SimulatedReader:
             task = self.session.next_task(self.label_studio_project)
         return self._read(task, started) if task is not None else None
 
-    def _read(self, task: ServedTask, started: float) -> ReaderMove:
-        truth = self.truth[str(task.data["frame"])]
+    def _read(self, task: ServedTask, started: float) -> FrameRead:
+        digest = str(task.data["frame"])
+        truth = self.truth[digest]
         shown = task.shown if task.shown is not None and task.shown.result else None
         proposal = None
         if shown is not None:
@@ -92,4 +101,4 @@ class SimulatedReader:
             result = mask_to_result(action.mask, self.classes, self.codec, f"reader {task.id}")
         parent = task.shown.id if task.shown else None
         self.session.submit(task.id, result, time.monotonic() - started, parent)
-        return action.decision
+        return FrameRead(digest, action.decision)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -168,8 +168,9 @@ def disc(mirror: Mirror, turn: int) -> Result:
 
 def trained_version(mirror: Mirror, reader: ReaderSession, say: Say) -> ModelVersion:
     """What came of the first round, which nobody has asked for."""
-    missing = mirror.container.settings.min_new_labels - len(mirror.masks())
-    label(mirror, reader, max(0, missing))
+    missing = mirror.container.settings.min_new_labels - teaching(mirror, mirror.masks())
+    while missing > 0:
+        missing -= teaching(mirror, label(mirror, reader, missing))
     wait_until(lambda: bool(mirror.rounds()), "a planned round", 60)
     wait_until(lambda: not mirror.rounds()[0].state.is_live, "the end of the round", 200)
     (ended,) = mirror.rounds()
@@ -179,6 +180,11 @@ def trained_version(mirror: Mirror, reader: ReaderSession, say: Say) -> ModelVer
     say(f"a round on {ended.label_count} labels: {ended.state.value} after {seconds:.0f} s ({ended.reason})")
     with mirror.container.database.read() as uow:
         return uow.models.get(ended.candidate_id)
+
+
+def teaching(mirror: Mirror, tasks: Iterable[int]) -> int:
+    """How many of the tasks are of frames that are not held out."""
+    return sum(not mirror.frame(task).is_held_out for task in tasks)
 
 
 def deletion_of(*annotations: int) -> dict[str, object]:

@@ -1,0 +1,68 @@
+"""The demo reads until a round must begin, and waits no earlier."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.progress import Progress
+
+from adapters.bootstrap import Container, build
+from cli.demo_rounds import Demo
+from cli.simulated import FrameRead
+from loop.reader import ReaderMove
+from loop.records import NewFrame
+from tests.services.homes import make_settings
+
+NOW = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
+SERVED = "HTHTT"
+"""Held-out frames and frames that teach, in the order they are served."""
+
+
+@dataclass
+class PlanningReader:
+    """Reads what is served; with the second frame that teaches, a round is planned as by the sweeper."""
+
+    container: Container
+    project_id: int
+    read: int = 0
+
+    def read_next(self) -> FrameRead:
+        self.read += 1
+        if SERVED[: self.read].count("T") == 2 and SERVED[self.read - 1] == "T":
+            with self.container.database.write() as uow:
+                uow.rounds.add(self.project_id, reason="2 new", seed=1, label_count=self.read, now=NOW)
+                uow.commit()
+        return FrameRead(f"{self.read - 1:064x}", ReaderMove.DRAW)
+
+
+@pytest.fixture
+def container(tmp_path: Path) -> Iterator[Container]:
+    with closing(build(make_settings(tmp_path))) as container:
+        yield container
+
+
+def test_frames_that_start_no_round_are_read_without_waiting_for_one(
+    container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(_: float) -> None:
+        pytest.fail("waits for a round that cannot be due yet")
+
+    with container.database.write() as uow:
+        project = uow.projects.add("Demo", ["vein"], {"min_new_labels": 2})
+        frames = [
+            NewFrame(f"{number:064x}", 100, 80, f"clip{number}", None, is_held_out=kind == "H")
+            for number, kind in enumerate(SERVED)
+        ]
+        uow.frames.add(project.id, frames, NOW)
+        uow.commit()
+    monkeypatch.setattr("cli.demo_rounds.time.sleep", wait)
+    reader: Any = PlanningReader(container, project.id)
+    live = Demo(container, project.id, reader, {})._read_until_planned(Progress())
+    assert live is not None
+    assert reader.read == 4
