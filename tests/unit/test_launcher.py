@@ -77,7 +77,7 @@ def checkout(tmp_path: Path) -> Checkout:
     root, wheels, programs = tmp_path / "checkout", tmp_path / "wheels", tmp_path / "bin"
     for folder in (root / "requirements", root / "cli", wheels, programs):
         folder.mkdir(parents=True)
-    for name, version in (("leaf", "1.0"), ("leaf", "2.0"), ("twig", "1.0"), ("studio", "1.0")):
+    for name, version in (("leaf", "1.0"), ("leaf", "10.0"), ("twig", "1.0"), ("studio", "1.0")):
         write_wheel(wheels, name, version)
     shutil.copy(ROOT / "sonoloop", root)
     (root / "cli" / "__init__.py").touch()
@@ -160,9 +160,9 @@ def test_the_test_command_brings_the_developers_packages_and_the_app_keeps_them(
 
 def test_a_changed_lock_brings_the_environment_up_to_date(checkout: Checkout) -> None:
     checkout.run("status")
-    checkout.lock("app", "leaf==2.0")
+    checkout.lock("app", "leaf==10.0")  # not as long as 1.0: bytecode is known by time (1 s) and size
     _, out, err = checkout.run("status")
-    assert out.startswith("ran 2.0")
+    assert out.startswith("ran 10.0")
     assert "up to date" in err
 
 
@@ -211,6 +211,20 @@ def test_a_failed_installation_says_what_to_do_and_leaves_nothing_that_looks_who
     assert "what to do:" in err
     checkout.lock("app", "leaf==1.0")
     assert checkout.run("status")[0] == 0
+
+
+def test_a_checkout_that_cannot_be_written_is_named_in_our_words(checkout: Checkout) -> None:
+    tools = checkout.root / ".tools"
+    tools.write_text("in the way")
+    first = checkout.run("status")
+    tools.unlink()
+    (tools / "lock").mkdir(parents=True)  # root too is refused here, unlike by permissions
+    for code, out, err in (first, checkout.run("status")):
+        assert (code, out) == (1, "")
+        assert [line.split(":")[0].strip() for line in err.splitlines()] == [
+            *("sonoloop", "got", "need", "what to do")
+        ]
+        assert "a checkout that this user may not write to" in err
 
 
 def test_a_machine_without_python_3_11_is_told_what_it_needs(checkout: Checkout, tmp_path: Path) -> None:
