@@ -5,7 +5,8 @@ A task carries the digest of its frame and nothing else, so that one whose answe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import uuid4
@@ -18,8 +19,14 @@ from loop.records import Frame, NewFrame, Project
 from loop.serving import ServingPorts
 from loop.splits import choose_held_out
 
-CHUNK = 500
-LEASE = timedelta(minutes=5)
+LEASE = timedelta(seconds=30)
+"""How long an intake that was killed keeps others out; a living one renews it with every chunk."""
+
+CHUNK = 100
+"""Tasks an import: few enough for a slow Label Studio to take them in well within a lease."""
+
+Wait = Callable[[float], None]
+"""Lets a moment pass; hears for how many more seconds another intake may keep this one out."""
 
 
 @dataclass(frozen=True)
@@ -42,21 +49,31 @@ class SplitRule:
 
 @dataclass(frozen=True)
 class Added:
-    """How many frames were new, how many known already, and how many tasks Label Studio got."""
+    """How many frames were new, how many known already, how many tasks Label Studio got, and how many of
+    these are for frames whose task had been deleted there.
+    """
 
     new: int
     known: int
     tasks: int
+    brought_back: int
 
 
-def add_frames(ports: IntakePorts, rule: SplitRule, project_id: int, frames: Sequence[NewFrame]) -> Added:
+def add_frames(
+    ports: IntakePorts,
+    rule: SplitRule,
+    project_id: int,
+    frames: Sequence[NewFrame],
+    wait: Wait | None = None,
+) -> Added:
     """Store frames whose digest is new, pin what is held out, give every frame a task, and wake the
     preannotation.
 
-    A frame whose task was deleted in Label Studio gets a new one when it is given again. Raises BadRequest
-    for a project that Label Studio does not have, Conflict while another intake runs, Unavailable (call
-    again: nothing doubles).
+    A frame whose task was deleted in Label Studio gets a new one when it is given again. With `wait`
+    another intake is borne for as long as a lease lasts. Raises BadRequest for a project that Label Studio
+    does not have, Conflict while another intake runs, Unavailable (call again: nothing doubles).
     """
+    given = {frame.digest for frame in frames}
     with ports.database.write() as uow:
         project = uow.projects.get(project_id)
         held_out = held_out_groups(uow, project_id, frames, rule)
@@ -70,11 +87,12 @@ def add_frames(ports: IntakePorts, rule: SplitRule, project_id: int, frames: Seq
             if frame.group in held_out and not frame.is_held_out
         ]
         uow.frames.pin_held_out(late)
+        brought_back = len(_wanting(uow, project_id, given)) - len(_wanting(uow, project_id, ()))
         uow.commit()
     remote = ServingPorts(ports.database, ports.label_studio, ports.clock)
-    tasks = import_missing(remote, project, again={frame.digest for frame in frames})
+    tasks = import_missing(remote, project, again=given, wait=wait)
     wake(ports.queue, Job.PREANNOTATE, project_id=project_id)
-    return Added(new=len(new), known=len(frames) - len(new), tasks=tasks)
+    return Added(new=len(new), known=len(frames) - len(new), tasks=tasks, brought_back=brought_back)
 
 
 def held_out_groups(
@@ -97,7 +115,9 @@ def group_of(frame: NewFrame) -> str:
     return frame.patient or frame.clip
 
 
-def import_missing(ports: ServingPorts, project: Project, *, again: Collection[str] = ()) -> int:
+def import_missing(
+    ports: ServingPorts, project: Project, *, again: Collection[str] = (), wait: Wait | None = None
+) -> int:
     """Give every frame without a task its task; tasks that Label Studio has already are joined, not made
     twice.
 
@@ -114,8 +134,8 @@ def import_missing(ports: ServingPorts, project: Project, *, again: Collection[s
             "a project without its Label Studio project", todo="run `sonoloop up`", project=project.id
         )
     name, holder = f"intake-{project.id}", uuid4().hex
-    _hold(ports, name, holder)
     try:
+        _hold(ports, name, holder, wait)
         return _import(ports, project, remote_id, again, (name, holder))
     finally:
         with ports.database.write() as uow:
@@ -134,6 +154,7 @@ def _import(
     ports: ServingPorts, project: Project, remote_id: int, again: Collection[str], lease: tuple[str, str]
 ) -> int:
     orphans = _orphan_tasks(ports, project.id, remote_id)
+    _hold(ports, *lease)  # a long list may have taken longer than the lease
     with ports.database.read() as uow:
         missing = _wanting(uow, project.id, again)
     joined = {frame.id: orphans[frame.digest] for frame in missing if frame.digest in orphans}
@@ -169,9 +190,26 @@ def _set_tasks(ports: ServingPorts, task_of_frame: dict[int, int]) -> None:
         uow.commit()
 
 
-def _hold(ports: ServingPorts, name: str, holder: str) -> None:
+def _hold(ports: ServingPorts, name: str, holder: str, wait: Wait | None = None) -> None:
+    """Take or renew the lease; with `wait` one that nobody renews is outlived. Raises Conflict."""
+    patience = ports.clock() + LEASE
+    while (seconds := _seconds_kept_out(ports, name, holder)) is not None:
+        if wait is None or ports.clock() > patience:
+            raise Conflict(
+                "a second intake at the same time; the first keeps others out for "
+                f"{math.ceil(seconds)} s more at the latest, unless it goes on",
+                "one",
+                "wait until it is done and call again",
+            )
+        wait(seconds)
+
+
+def _seconds_kept_out(ports: ServingPorts, name: str, holder: str) -> float | None:
+    """Take the lease, or say for how long another's may still hold; None: it is ours."""
     with ports.database.write() as uow:
         now = ports.clock()
-        if not uow.marks.acquire(name, holder, now=now, until=now + LEASE):
-            raise Conflict("a second intake at the same time", "one", "wait until it is done and call again")
-        uow.commit()
+        if uow.marks.acquire(name, holder, now=now, until=now + LEASE):
+            uow.commit()
+            return None
+        until = uow.marks.held_until(name)
+    return (until - now).total_seconds() if until else 0.0

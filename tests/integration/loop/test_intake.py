@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from db.repositories.marks import SqlMarks
+from loop import intake
 from loop.errors import BadRequest, Conflict, Unavailable
 from loop.ingest import reconcile
 from loop.intake import SplitRule, add_frames
@@ -79,16 +83,89 @@ def test_an_import_whose_answer_was_lost_is_found_again(make_world: Callable[...
     assert all(frame.task_id for frame in world.frames())
 
 
-def test_a_second_intake_at_the_same_time_is_refused(make_world: Callable[..., World]) -> None:
-    world = make_world(clips=0)
+def other_intake(world: World, seconds: float) -> None:
+    """Hold the project as an intake of another process does."""
     with world.database.write() as uow:
-        now = world.clock()
-        world.clock.advance(60)
-        uow.marks.acquire(f"intake-{world.project.id}", "somebody", now=now, until=world.clock())
+        until = world.clock() + timedelta(seconds=seconds)
+        uow.marks.acquire(f"intake-{world.project.id}", "somebody", now=world.clock(), until=until)
         uow.commit()
-    world.clock.advance(-30)
-    with pytest.raises(Conflict, match="second intake"):
+
+
+def test_a_second_intake_at_the_same_time_is_refused_and_told_for_how_long(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(clips=0)
+    other_intake(world, 12)
+    with pytest.raises(Conflict, match=r"second intake .* 12 s more"):
         world.add(1, 2)
+    assert len(world.frames()) == 2  # their rows stay, and the next intake gives them tasks
+
+
+def test_an_intake_that_was_killed_is_outlived_within_half_a_minute(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(clips=0)
+    world.studio.is_down = True
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SqlMarks, "release", lambda *_: None)  # one that is killed gives nothing back
+        with pytest.raises(Unavailable):
+            world.add(1, 2)
+    world.studio.is_down = False
+    began = world.clock()
+    frames = world.new_frames(1, 2, prefix="next")
+    added = add_frames(world.intake, SplitRule(), world.project.id, frames, lambda _: world.clock.advance(1))
+    assert added.tasks == 4
+    assert world.clock() - began < timedelta(seconds=32)
+
+
+def test_a_living_intake_is_not_waited_for_longer_than_a_lease(make_world: Callable[..., World]) -> None:
+    world = make_world(clips=0)
+    other_intake(world, 30)
+    began = world.clock()
+
+    def go_on(_: float) -> None:
+        world.clock.advance(1)
+        other_intake(world, 30)
+
+    with pytest.raises(Conflict, match="second intake"):
+        add_frames(world.intake, SplitRule(), world.project.id, world.new_frames(1, 2), go_on)
+    assert world.clock() - began < timedelta(seconds=35)
+
+
+def test_an_interruption_right_after_the_lease_was_taken_gives_it_back(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(clips=0)
+    hold = intake._hold
+
+    def interrupted(*arguments: Any) -> None:
+        hold(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(intake, "_hold", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        world.add(1, 2)
+    monkeypatch.undo()
+    assert world.add(1, 2, prefix="next").tasks == 4
+
+
+def test_the_lease_is_renewed_with_every_chunk(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(clips=0)
+    monkeypatch.setattr(intake, "CHUNK", 1)
+    import_tasks, left = world.studio.import_tasks, []
+
+    def slow(*arguments: Any) -> list[int]:
+        world.clock.advance(20)
+        with world.database.read() as uow:
+            until = uow.marks.held_until(f"intake-{world.project.id}")
+        left.append(until is not None and until > world.clock())
+        return import_tasks(*arguments)
+
+    monkeypatch.setattr(world.studio, "import_tasks", slow)
+    world.add(2, 2)
+    assert left == [True] * 4
 
 
 def test_a_frame_whose_task_was_deleted_comes_back_only_when_it_is_given_again(world: World) -> None:
@@ -96,11 +173,14 @@ def test_a_frame_whose_task_was_deleted_comes_back_only_when_it_is_given_again(w
     world.studio.delete_task(gone.task_id or 0)
     reconcile(world.ingest, world.project.id, full=True)
     world.pictures = 50
-    world.add(1, 2, prefix="other")
+    assert world.add(1, 2, prefix="other").brought_back == 0
     assert world.frames()[0].task_id is None
     world.pictures = 0
-    world.add(1, 4)
+    added = world.add(1, 4)
+    assert (added.known, added.tasks, added.brought_back) == (4, 1, 1)
     assert world.frames()[0].task_id is not None
+    world.pictures = 0
+    assert world.add(1, 4).brought_back == 0
 
 
 def test_without_a_label_studio_project_there_is_nowhere_to_put_tasks(
