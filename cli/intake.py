@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,26 +12,31 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from adapters.bootstrap import Container
-from adapters.formats.frames import FrameFile, RejectedFile, walk_frames
+from adapters.formats.frames import FrameFile, RejectedFile, list_files, walk_frames
 from cli.shell import console, say
 from loop.errors import BadRequest
 from loop.intake import Added, IntakePorts, SplitRule, add_frames
 from loop.records import NewFrame, Project
 
+LOOK_SECONDS = 0.5
+
 
 @dataclass
 class FolderRead:
-    """What a folder held: usable frames, how clips were recognised, and what was refused."""
+    """What a folder held: usable frames, how each clip was recognised, and what was refused."""
 
     frames: list[NewFrame] = field(default_factory=list)
-    sources: Counter[str] = field(default_factory=Counter)
+    source_of_clip: dict[str, str] = field(default_factory=dict)
     rejected: list[RejectedFile] = field(default_factory=list)
 
 
 def require_folder(folder: Path) -> None:
-    """Raises BadRequest unless it is a folder: said before anything starts."""
+    """Raises BadRequest unless it is a folder with files in it: said before anything starts."""
     if not folder.is_dir():
         raise BadRequest(f"{folder}, which is no folder", "a folder of frames", "check the path")
+    if not list_files(folder):
+        got = f"{folder}, an empty folder (hidden files do not count)"
+        raise BadRequest(got, "image files in it or in its sub-folders", "check the path, or copy them there")
 
 
 def take_in(
@@ -43,8 +49,8 @@ def take_in(
     """Read, check, store and import a folder, and say what came of it; the same folder again adds nothing.
 
     Without a `salt` the home's secret hides what clips are called; where they have the same pseudonyms, the
-    same are held out. Raises BadRequest for a folder that is none or an unusable index.csv, Unavailable
-    without Label Studio.
+    same are held out. Raises BadRequest for a folder that is none or an unusable index.csv, Conflict
+    while another intake goes on, Unavailable without Label Studio.
     """
     secret = container.settings.salt.get_secret_value().encode()
     read = _read_folder(container, folder, on_frame, salt or secret)
@@ -53,7 +59,7 @@ def take_in(
     rule = SplitRule(
         container.settings.held_out_fraction, int(project.settings.get("seed", container.settings.seed))
     )
-    added = add_frames(ports, rule, project.id, read.frames)
+    added = add_frames(ports, rule, project.id, read.frames, _wait_for_other)
     _report(read, added)
     return added
 
@@ -73,7 +79,7 @@ def _read_folder(
                 continue
             container.storage.put("frames", item.digest, item.png)
             read.frames.append(item.to_new_frame())
-            read.sources[item.clip_source.value] += 1
+            read.source_of_clip.setdefault(item.clip, item.clip_source.value)
             on_frame(item)
     return read
 
@@ -85,9 +91,18 @@ def _set_aside(container: Container, rejected: list[RejectedFile]) -> None:
         uow.commit()
 
 
+def _wait_for_other(seconds: float) -> None:
+    """Look again in a moment; an intake that was killed keeps others out for so many seconds more."""
+    with console.status(f"another intake is at it: {seconds:.0f} s more, or until it is done"):
+        time.sleep(min(LOOK_SECONDS, seconds))
+
+
 def _report(read: FolderRead, added: Added) -> None:
-    clips = len({frame.clip for frame in read.frames})
-    how = ", ".join(f"{count} by {source}" for source, count in read.sources.items())
-    say(console, f"{added.new} new frames, {added.known} known already; {clips} clips ({how or 'no frames'})")
+    clips = Counter(read.source_of_clip.values())
+    how = ", ".join(f"{count} by {source}" for source, count in clips.items()) or "no frames"
+    say(console, f"{added.new} new frames, {added.known} known already; {clips.total()} clips ({how})")
+    if added.brought_back:
+        one_each = "of the known ones had been deleted in Label Studio and are there again"
+        say(console, f"  {added.brought_back} {one_each}: a folder that is added brings all its frames back")
     for item in read.rejected:
         say(console, f"  [yellow]set aside[/] {escape(str(item.relative))}: {escape(item.error.message)}")

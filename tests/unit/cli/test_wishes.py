@@ -63,6 +63,7 @@ def test_a_project_without_its_twin_says_how_to_connect_it() -> None:
 
 def test_a_demo_takes_frames_and_truth_together(tmp_path: Path) -> None:
     DEMO.check()
+    (tmp_path / "frame.png").write_bytes(b"")
     replace(DEMO, frames=tmp_path, truth=tmp_path).check()
     with pytest.raises(BadRequest, match="--truth"):
         replace(DEMO, frames=tmp_path).check()

@@ -1,0 +1,105 @@
+"""Taking a folder in: what is refused beforehand, what is waited for, and what is said afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from adapters.bootstrap import Container
+from cli.intake import require_folder, take_in
+from loop.errors import BadRequest
+from loop.ingest import DELETED_TASK
+from loop.records import Project
+from tests.fakes.clock import ManualClock
+from tests.fakes.label_studio import FakeLabelStudio
+from tests.services.homes import make_settings
+
+SALT = b"of sixteen bytes"
+
+
+class HomeWithFake(Container):
+    """A home whose Label Studio lives in this process."""
+
+    @cached_property
+    def label_studio(self) -> FakeLabelStudio:  # type: ignore[override]
+        return FakeLabelStudio(self.clock)
+
+
+@pytest.fixture
+def container(tmp_path: Path) -> Iterator[HomeWithFake]:
+    settings = make_settings(tmp_path, redis_url=f"redis+socket://{tmp_path}/none.sock")
+    with closing(HomeWithFake(settings, ManualClock())) as container:
+        yield container
+
+
+@pytest.fixture
+def project(container: HomeWithFake) -> Project:
+    with container.database.write() as uow:
+        project = uow.projects.add("Veins", ["Vein"], {})
+        uow.projects.set_label_studio_id(project.id, container.label_studio.create_project())
+        uow.commit()
+    with container.database.read() as uow:
+        return uow.projects.get(project.id)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two frames without a clue, and a clip of three."""
+    folder = tmp_path / "frames"
+    generator = np.random.default_rng(0)
+    for name in ("a.png", "b.png", "clip/0.png", "clip/1.png", "clip/2.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 255, (12, 16)).astype(np.uint8)).save(folder / name)
+    return folder
+
+
+def test_clips_are_counted_by_what_told_them(
+    container: HomeWithFake, project: Project, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    take_in(container, project, folder, salt=SALT)
+    assert capsys.readouterr().out.splitlines()[-1:] == [
+        "5 new frames, 0 known already; 3 clips (2 by no clue: each frame is its own clip, 1 by sub-folder)"
+    ]
+
+
+def test_frames_that_come_back_after_their_task_was_deleted_are_told_of(
+    container: HomeWithFake, project: Project, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    take_in(container, project, folder, salt=SALT)
+    with container.database.write() as uow:
+        for frame in uow.frames.list(project.id)[:2]:
+            uow.frames.set_tasks({frame.id: None})
+            uow.marks.set_aside(DELETED_TASK, frame.digest, "deleted there", container.clock())
+        uow.commit()
+    capsys.readouterr()
+    take_in(container, project, folder, salt=SALT)
+    assert "  2 of the known ones had been deleted in Label Studio" in capsys.readouterr().out
+    take_in(container, project, folder, salt=SALT)
+    assert "deleted" not in capsys.readouterr().out
+
+
+def test_an_intake_that_was_killed_is_waited_for(
+    container: HomeWithFake, project: Project, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = container.clock
+    assert isinstance(clock, ManualClock)
+    monkeypatch.setattr("cli.intake.time.sleep", clock.advance)
+    with container.database.write() as uow:
+        until = clock() + timedelta(seconds=29)
+        uow.marks.acquire(f"intake-{project.id}", "one that was killed", now=clock(), until=until)
+        uow.commit()
+    assert take_in(container, project, folder, salt=SALT).tasks == 5
+    assert clock() > until
+
+
+def test_an_empty_folder_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / ".hidden.png").write_bytes(b"no frame")
+    with pytest.raises(BadRequest, match=r"an empty folder.* need image files"):
+        require_folder(tmp_path)
