@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapters.settings import SECRETS_FILE, Settings, load_settings, unknown_variables, variable_name
+from rich.markup import escape
+
+from adapters.settings import SECRETS_FILE, Settings, load_settings, nearest_setting, unknown_variables
 from cli.shell import errors, say
 from loop.errors import NotFound
 from loop.ports import UnitOfWork
@@ -35,11 +36,10 @@ def find_home(home: Path | None) -> Settings:
 
 def warn_of_unknown(settings: Settings) -> None:
     """Name every variable that looks like a setting and is none: a slip of the pen would go unseen."""
-    known = [variable_name(name) for name in Settings.model_fields]
     for name in unknown_variables(settings.root):
-        near = get_close_matches(name, known, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        say(errors, f"[yellow]{name} is no setting{hint}[/]")
+        near = nearest_setting(name)
+        hint = f"; did you mean {near}?" if near else ""
+        say(errors, f"[yellow]{escape(name)} is no setting{hint}[/]")
 
 
 @contextmanager

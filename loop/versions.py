@@ -19,7 +19,9 @@ def promote(ports: RoundPorts, project_id: int, name: str) -> ModelVersion:
         version = uow.models.find(project_id, name)
         if version is None:
             known = ", ".join(known.name for known in uow.models.list(project_id)) or "none yet"
-            raise NotFound(f"the version {name!r}", f"one of: {known}", project=project_id)
+            raise NotFound(
+                f"the version {name!r}", f"one of: {known}", "name one of them", project=project_id
+            )
         if version.id != project.champion_id:
             _serve(ports, uow, version)
     return version
@@ -34,7 +36,12 @@ def rollback(ports: RoundPorts, project_id: int) -> ModelVersion:
         uow.projects.get(project_id)
         before = predecessor(uow.models.service_history(project_id))
         if before is None:
-            raise BadRequest("no version that served before", todo="promote one by name", project=project_id)
+            raise BadRequest(
+                "no version that served before",
+                "a predecessor of the one in service",
+                "promote one by name",
+                project=project_id,
+            )
         version = uow.models.get(before)
         _serve(ports, uow, version)
     return version
