@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from adapters.bootstrap import Container
+from adapters.formats.clips import pseudonym
 from adapters.formats.frames import FrameFile, RejectedFile, list_files, walk_frames
 from cli.shell import console, say
 from loop.errors import BadRequest
@@ -23,11 +24,14 @@ LOOK_SECONDS = 0.5
 
 @dataclass
 class FolderRead:
-    """What a folder held: usable frames, how each clip was recognised, and what was refused."""
+    """What a folder held: usable frames, how each clip was recognised, what was refused, and the pseudonyms of
+    the files that were not.
+    """
 
     frames: list[NewFrame] = field(default_factory=list)
     source_of_clip: dict[str, str] = field(default_factory=dict)
     rejected: list[RejectedFile] = field(default_factory=list)
+    usable: set[str] = field(default_factory=set)
 
 
 def require_folder(folder: Path) -> None:
@@ -54,7 +58,7 @@ def take_in(
     """
     secret = container.settings.salt.get_secret_value().encode()
     read = _read_folder(container, folder, on_frame, salt or secret)
-    _set_aside(container, read.rejected)
+    _set_aside(container, read)
     ports = IntakePorts(container.database, container.label_studio, container.queue, container.clock)
     rule = SplitRule(
         container.settings.held_out_fraction, int(project.settings.get("seed", container.settings.seed))
@@ -80,14 +84,19 @@ def _read_folder(
             container.storage.put("frames", item.digest, item.png)
             read.frames.append(item.to_new_frame())
             read.source_of_clip.setdefault(item.clip, item.clip_source.value)
+            read.usable.add(pseudonym(salt, "file", str(item.relative)))
             on_frame(item)
     return read
 
 
-def _set_aside(container: Container, rejected: list[RejectedFile]) -> None:
+def _set_aside(container: Container, read: FolderRead) -> None:
+    """Keep what was refused on the list, and strike off it what has been mended since."""
     with container.database.write() as uow:
-        for item in rejected:
+        for item in read.rejected:
             uow.marks.set_aside("file", item.subject, item.error.message, container.clock())
+        listed = {each.subject for each in uow.marks.list_set_aside() if each.kind == "file"}
+        for subject in listed & read.usable:
+            uow.marks.resolve("file", subject)
         uow.commit()
 
 

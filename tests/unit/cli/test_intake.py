@@ -85,6 +85,25 @@ def test_frames_that_come_back_after_their_task_was_deleted_are_told_of(
     assert "deleted" not in capsys.readouterr().out
 
 
+def test_a_file_that_was_mended_is_no_longer_set_aside(
+    container: HomeWithFake, project: Project, folder: Path
+) -> None:
+    good = (folder / "a.png").read_bytes()
+    (folder / "a.png").write_bytes(b"")
+    (folder / "b.png").write_bytes(b"no picture")
+    take_in(container, project, folder, salt=SALT)
+    assert len(set_aside(container)) == 2
+    (folder / "a.png").write_bytes(good)
+    take_in(container, project, folder, salt=SALT)
+    (message,) = set_aside(container)
+    assert "empty" not in message
+
+
+def set_aside(container: HomeWithFake) -> list[str]:
+    with container.database.read() as uow:
+        return [each.message for each in uow.marks.list_set_aside()]
+
+
 def test_an_intake_that_was_killed_is_waited_for(
     container: HomeWithFake, project: Project, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
