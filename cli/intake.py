@@ -24,8 +24,8 @@ LOOK_SECONDS = 0.5
 
 @dataclass
 class FolderRead:
-    """What a folder held: usable frames, how each clip was recognised, what was refused, and the pseudonyms of
-    the files that were not.
+    """What a folder held: usable frames and the pseudonyms of their files, how each clip was recognised, and
+    what was refused.
     """
 
     frames: list[NewFrame] = field(default_factory=list)
