@@ -22,7 +22,7 @@ from adapters.label_studio.provision import (
 from loop.errors import BadRequest, NotFound
 from loop.records import Project
 from loop.serving import put_into_service
-from trainer.recipes import find_recipe
+from trainer.recipes import find_recipe, recipe_from_dict
 
 BASE_WEIGHTS = Path(__file__).resolve().parents[1] / "weights" / "base-v0.safetensors"
 WITHOUT_FILE = ("scratch", "imagenet")
@@ -53,7 +53,8 @@ class ProjectRequest:
             raise BadRequest(
                 "a weight file that does not exist", "a file, base, imagenet or scratch", "mend --weights"
             )
-        recipe = find_recipe(self.settings.get("recipe") or "fast")
+        wanted = self.settings.get("recipe") or "fast"
+        recipe = recipe_from_dict(wanted) if isinstance(wanted, Mapping) else find_recipe(wanted)
         if self.settings.get("size"):
             replace(recipe, size=self.settings["size"])
 

@@ -45,8 +45,8 @@ class TriggerRule:
 
 @dataclass(frozen=True)
 class LabelCounts:
-    """What the trigger looks at: `new` masks since the last round, of which `trainable` are not held out in
-    all.
+    """What the trigger looks at, held-out frames left out: `trainable` masks in all, `new` ones since the
+    last round with a verdict, and how many there were then.
     """
 
     new: int
