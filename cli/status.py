@@ -85,9 +85,10 @@ def show_review(home: Path | None, project_id: int) -> None:
     with open_home(home) as container, container.database.read() as uow:
         project = choose_project(uow, project_id)
         frames, aside = uow.frames.for_review(project.id), uow.marks.list_set_aside()
+    page = f"{container.settings.effective_public_url}/projects/{project.label_studio_id}/data/"
     say(console, f"frames skipped by two readers: {len(frames)}")
     for frame in frames:
-        say(console, f"  task {frame.task_id}, frame {frame.digest[:12]}, clip {frame.clip}")
+        say(console, f"  {page}?task={frame.task_id}  frame {frame.digest[:12]}, {frame.clip}")
     say(console, f"inputs set aside: {len(aside)}")
     for item in aside:
         say(console, f"  {item.kind} {item.subject[:16]}: {escape(item.message)}")
