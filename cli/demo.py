@@ -27,6 +27,8 @@ from loop.errors import BadRequest
 from loop.records import Project
 
 PHANTOM_SALT = b"sonoloop phantoms"
+PHANTOMS_HELD_OUT = 0.3
+"""More than of a department's frames: nobody's time is spent on these, and the figures shall be steady."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,9 @@ class DemoPlan:
         chosen = {
             key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()
         }
+        held_out = {} if self.frames else {"held_out_fraction": PHANTOMS_HELD_OUT}
         return {
+            **held_out,
             "kind": DEMO,
             "plan": chosen,
             "size": self.size,

@@ -60,9 +60,9 @@ def take_in(
     read = _read_folder(container, folder, on_frame, salt or secret)
     _set_aside(container, read)
     ports = IntakePorts(container.database, container.label_studio, container.queue, container.clock)
-    rule = SplitRule(
-        container.settings.held_out_fraction, int(project.settings.get("seed", container.settings.seed))
-    )
+    chosen = {"held_out_fraction": container.settings.held_out_fraction, "seed": container.settings.seed}
+    chosen |= project.settings
+    rule = SplitRule(float(chosen["held_out_fraction"]), int(chosen["seed"]))
     added = add_frames(ports, rule, project.id, read.frames, _wait_for_other)
     _report(read, added)
     return added

@@ -9,8 +9,8 @@ from scipy import ndimage
 from loop.masks import probs_to_mask
 
 THRESHOLD = 0.5
-SPECK = 50 / 512**2
-"""Share of the frame below which a blob is no vessel: 50 px of a 512 px frame, a tenth of the smallest
+SPECK = 200 / 512**2
+"""Share of the frame below which a blob is no vessel: 200 px of a 512 px frame, a third of the smallest
 drawn.
 """
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
+from pycocotools.coco import COCO
 
+from cli.work import export_dataset
 from loop.masks import unpack
 from loop.records import Decision, Purpose
 from tests.conftest import ROOT
@@ -109,8 +112,8 @@ class Reader:
         self.stream.submit()
 
 
-def test_what_a_reader_does_in_the_browser_is_in_the_mirror_within_a_minute(
-    stream: Stream, mirror: Mirror, say: Callable[[str], None]
+def test_what_a_reader_does_in_the_browser_is_in_the_mirror_and_in_the_export(
+    stream: Stream, mirror: Mirror, home: Home, tmp_path: Path, say: Callable[[str], None]
 ) -> None:
     shutil.rmtree(SCREENSHOTS, ignore_errors=True)
     reader = Reader(stream, mirror, Shots(SCREENSHOTS))
@@ -126,6 +129,8 @@ def test_what_a_reader_does_in_the_browser_is_in_the_mirror_within_a_minute(
     assert mirror.decisions() == reader.expected
     for task in reader.expected:
         check(mirror, task)
+    export_dataset(home.settings.root, tmp_path / "dataset", mirror.project_id)
+    check_export(tmp_path / "dataset", mirror, reader.expected)
 
 
 def check(mirror: Mirror, task: int) -> None:
@@ -151,6 +156,21 @@ def check(mirror: Mirror, task: int) -> None:
         case Decision.FROM_SCRATCH:
             assert similarity is None
             assert is_on_stroke(mask_of(mirror, task))
+
+
+def check_export(folder: Path, mirror: Mirror, decisions: Mapping[int, Decision]) -> None:
+    """COCO, read by its own library, and the mask pictures: pixel by pixel what the mirror has."""
+    coco = COCO(folder / "coco" / "annotations" / "instances_all.json")
+    image_of = {Path(image["file_name"]).stem: image["id"] for image in coco.loadImgs(coco.getImgIds())}
+    kept = [task for task, decision in decisions.items() if decision is not Decision.SKIPPED]
+    assert len(image_of) == len(kept)
+    for task in kept:
+        (truth,), name = mask_of(mirror, task), mirror.frame(task).digest[:16]
+        drawn = np.zeros_like(truth)
+        for annotation in coco.loadAnns(coco.getAnnIds(imgIds=[image_of[name]])):
+            drawn |= coco.annToMask(annotation).astype(bool)
+        assert np.array_equal(drawn, truth)
+        assert np.array_equal(np.asarray(Image.open(folder / "masks" / f"{name}.png")) > 0, truth)
 
 
 def mask_of(mirror: Mirror, task: int) -> NDArray[np.bool_]:
