@@ -52,7 +52,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("browser"):
         demand(CHROMIUM)
     if item.get_closest_marker("needs_data") and not real_frames().is_dir():
-        pytest.skip("real frames: not found; set SONOLOOP_DATA to their folder")
+        reason = "real frames: not found; set SONOLOOP_DATA to their folder"
+        (pytest.fail if is_ci() else pytest.skip)(reason)
 
 
 def demand(part: Part) -> Path:
