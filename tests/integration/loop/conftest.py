@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from db import open_database
+from loop.ingest import reconcile
 from tests.integration.loop.world import World
 
 
@@ -38,3 +39,14 @@ def make_world(empty_database: Path, tmp_path: Path) -> Callable[..., World]:
 def world(make_world: Callable[..., World]) -> World:
     """Eight clips of four frames, no model in service yet."""
     return make_world()
+
+
+@pytest.fixture
+def labelled(world: World) -> World:
+    """A champion, and twelve labels from its queue."""
+    world.model()
+    world.follow()
+    world.label(12)
+    reconcile(world.ingest, world.project.id)
+    world.queue.take()
+    return world

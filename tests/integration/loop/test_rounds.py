@@ -1,21 +1,14 @@
-"""The life of a round on a real database: trigger, lease, freezing, gate, promotion, and the way back."""
+"""The life of a round on a real database: freezing, lease, gate, promotion, and the way back."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
-
-import numpy as np
 import pytest
 
 from loop.errors import BadRequest, Conflict, IllegalMove, LeaseLost, NotFound
-from loop.gate import FrameOutcome
 from loop.ingest import reconcile
-from loop.policy import TriggerRule
 from loop.ports import Job
-from loop.records import ModelVersion, Round, RoundState, Split
+from loop.records import RoundState, Split
 from loop.rounds import (
-    RoundRules,
     cancel,
     claim,
     fail,
@@ -30,166 +23,8 @@ from loop.rounds import (
 )
 from loop.sweep import sweep
 from loop.versions import promote, rollback
+from tests.integration.loop.rounds import RULES, at_gate, judged, outcomes, planned
 from tests.integration.loop.world import World
-
-RULES = RoundRules(trigger=TriggerRule(min_new=8))
-
-
-@pytest.fixture
-def labelled(world: World) -> World:
-    """A champion, and twelve labels from its queue."""
-    world.model()
-    world.follow()
-    world.label(12)
-    reconcile(world.ingest, world.project.id)
-    world.queue.take()
-    return world
-
-
-def planned(world: World, **options: Any) -> Round:
-    found = plan(world.rounds, RULES, world.project.id, **options).round
-    assert found is not None
-    return found
-
-
-def teaching(world: World) -> int:
-    """How many frames are labelled and not held out."""
-    held_out = {frame.id for frame in world.frames() if frame.is_held_out}
-    return sum(mask.frame_id not in held_out for mask in world.current())
-
-
-def label_until(world: World, count: int) -> None:
-    """Read on until so many labels may teach."""
-    while teaching(world) < count:
-        world.label(1)
-        reconcile(world.ingest, world.project.id)
-
-
-def at_gate(world: World, seen: Round | None = None) -> tuple[Round, ModelVersion]:
-    claimed = claim(world.rounds, RULES, (seen or planned(world, is_forced=True)).id)
-    row, _ = freeze(world.rounds, RULES, claimed, "phantoms")
-    return record_candidate(
-        world.rounds,
-        row,
-        digest=f"{row.id:064x}",
-        origin="phantoms",
-        config={"size": 256},
-        metrics={"loss": 0.1},
-    )
-
-
-def outcomes(dice: float) -> list[FrameOutcome]:
-    wrong = round(100 * (1 - dice))
-    return [
-        FrameOutcome(
-            index, f"g{index % 3}", *(np.array([n]) for n in (100 - wrong, wrong, wrong, 500 - index))
-        )
-        for index in range(12)
-    ]
-
-
-def judged(world: World, row: Round, dice: float, champion: float | None = 0.8) -> Round:
-    return judge_and_promote(
-        world.rounds,
-        RULES,
-        row,
-        candidate=outcomes(dice),
-        champion=None if champion is None else outcomes(champion),
-        champion_id=world.now().champion_id if champion is not None else None,
-    )
-
-
-def test_a_round_is_planned_when_enough_new_labels_are_there_and_the_worker_is_woken(labelled: World) -> None:
-    row = planned(labelled)
-    assert (row.state, row.number, row.label_count) == (RoundState.PLANNED, 1, 12)
-    assert f"{teaching(labelled)} new masks" in row.reason
-    assert labelled.queue.take() == [(Job.TRAIN, {"round_id": row.id})]
-
-
-def test_a_burst_of_triggers_gives_one_round(labelled: World) -> None:
-    first = planned(labelled)
-    for is_forced in (False, True):
-        again = plan(labelled.rounds, RULES, labelled.project.id, is_forced=is_forced)
-        assert again.round is None
-        assert f"round {first.number} is planned" in again.trigger.reason
-
-
-def test_too_few_new_labels_plan_nothing_unless_by_force(labelled: World) -> None:
-    strict = RoundRules(trigger=TriggerRule(min_new=13))
-    refused = plan(labelled.rounds, strict, labelled.project.id)
-    assert (refused.round, refused.trigger.reason) == (None, f"{teaching(labelled)} of 13 new masks")
-    assert plan(labelled.rounds, strict, labelled.project.id, is_forced=True).round is not None
-
-
-def test_labels_of_held_out_frames_start_no_round(labelled: World) -> None:
-    read, few = len(labelled.current()), teaching(labelled)
-    assert few < read
-    rules = RoundRules(trigger=TriggerRule(min_new=few + 1))
-    assert plan(labelled.rounds, rules, labelled.project.id).round is None
-    label_until(labelled, few + 1)
-    assert plan(labelled.rounds, rules, labelled.project.id).round is not None
-
-
-def test_growth_is_measured_on_the_labels_that_taught(labelled: World) -> None:
-    row, _ = at_gate(labelled)
-    judged(labelled, row, 0.9)
-    taught = teaching(labelled)
-    labelled.follow()
-    label_until(labelled, 2 * taught - 1)
-    doubled = RoundRules(trigger=TriggerRule(min_new=1, growth=1.0))
-    refused = plan(labelled.rounds, doubled, labelled.project.id)
-    assert refused.trigger.reason == f"{taught - 1} of {taught} new masks"
-    label_until(labelled, 2 * taught)
-    begun = plan(labelled.rounds, doubled, labelled.project.id).round
-    assert begun is not None
-    assert begun.reason == f"{taught} new masks since {taught} at the last round, {taught} needed"
-
-
-def test_what_a_round_has_learned_from_is_not_new_to_the_next(labelled: World) -> None:
-    row, _ = at_gate(labelled)
-    judged(labelled, row, 0.9)
-    assert plan(labelled.rounds, RULES, labelled.project.id).trigger.reason == "0 of 8 new masks"
-    labelled.follow()
-    label_until(labelled, teaching(labelled) + 8)
-    assert planned(labelled).number == 2
-
-
-def test_labels_that_come_while_a_round_trains_count_for_the_next(labelled: World) -> None:
-    claimed = claim(labelled.rounds, RULES, planned(labelled).id)
-    freeze(labelled.rounds, RULES, claimed, "phantoms")
-    label_until(labelled, teaching(labelled) + 8)
-    mark_cancelled(labelled.rounds, claimed)
-    assert planned(labelled).number == 2
-
-
-@pytest.mark.parametrize("end", [RoundState.CANCELLED, RoundState.FAILED])
-def test_the_labels_of_a_round_without_a_verdict_stay_new_but_do_not_start_it_again(
-    labelled: World, end: RoundState
-) -> None:
-    claimed = claim(labelled.rounds, RULES, planned(labelled).id)
-    freeze(labelled.rounds, RULES, claimed, "phantoms")
-    if end is RoundState.CANCELLED:
-        mark_cancelled(labelled.rounds, claimed)
-    else:
-        fail(labelled.rounds, RULES, claimed, "the disk is full", is_final=True)
-    count = teaching(labelled)
-    for _ in range(2):
-        assert sweep(labelled.rounds, RULES).planned == ()
-    reason = plan(labelled.rounds, RULES, labelled.project.id).trigger.reason
-    assert reason.startswith(f"0 of 8 new masks since round 1, which ended {end}; {count} new masks wait")
-    again = plan(labelled.rounds, RULES, labelled.project.id, is_forced=True)
-    assert again.trigger.reason == f"asked for by hand, with {count} new masks"
-
-
-def test_after_a_failure_further_labels_start_a_round_that_counts_them_all(labelled: World) -> None:
-    claimed = claim(labelled.rounds, RULES, planned(labelled).id)
-    fail(labelled.rounds, RULES, claimed, "the disk is full", is_final=True)
-    count = teaching(labelled)
-    label_until(labelled, count + 7)
-    assert sweep(labelled.rounds, RULES).planned == ()
-    label_until(labelled, count + 8)
-    (row,) = sweep(labelled.rounds, RULES).planned
-    assert row.reason == f"{count + 8} new masks since 0 at the last round, 8 needed"
 
 
 def test_freezing_twice_gives_the_same_set_although_labels_came_in_between(labelled: World) -> None:
@@ -391,63 +226,3 @@ def test_rollback_goes_back_through_what_served_and_then_says_that_there_is_no_m
 def test_an_unknown_version_is_refused_with_the_names_that_exist(labelled: World) -> None:
     with pytest.raises(NotFound, match="p1-v0"):
         promote(labelled.rounds, labelled.project.id, "v9")
-
-
-def test_the_sweeper_wakes_the_worker_for_a_lost_round_but_not_with_every_sweep(labelled: World) -> None:
-    row = planned(labelled)
-    claim(labelled.rounds, RULES, row.id)
-    labelled.queue.take()
-    train = (Job.TRAIN, {"round_id": row.id})
-    assert train not in sweep(labelled.rounds, RULES).calls
-    labelled.clock.advance(RULES.lease_seconds + 1)
-    assert train in sweep(labelled.rounds, RULES).calls
-    assert train in labelled.queue.take()
-    assert train not in sweep(labelled.rounds, RULES).calls
-    labelled.clock.advance(31)
-    assert train in sweep(labelled.rounds, RULES).calls
-
-
-def test_the_sweeper_ends_what_was_cancelled_or_lost_three_workers(labelled: World) -> None:
-    row = planned(labelled)
-    for _ in range(3):
-        claim(labelled.rounds, RULES, row.id)
-        labelled.clock.advance(RULES.lease_seconds + 1)
-    (ended,) = sweep(labelled.rounds, RULES).ended
-    assert (ended.state, ended.error) == (RoundState.FAILED, "its workers were lost")
-    second = planned(labelled, is_forced=True)
-    claimed = claim(labelled.rounds, RULES, second.id)
-    cancel(labelled.rounds, labelled.project.id)
-    labelled.clock.advance(RULES.lease_seconds + 1)
-    assert [item.state for item in sweep(labelled.rounds, RULES).ended] == [RoundState.CANCELLED]
-    with pytest.raises(LeaseLost):
-        heartbeat(labelled.rounds, RULES, claimed.id, claimed.attempt)
-
-
-def test_the_sweeper_plans_what_is_due_and_sends_what_was_forgotten(labelled: World) -> None:
-    labelled.model()
-    labelled.queue.is_down = True
-    swept = sweep(labelled.rounds, RULES)
-    assert [row.number for row in swept.planned] == [1]
-    labelled.queue.is_down = False
-    labelled.clock.advance(31)
-    jobs = {job for job, _ in sweep(labelled.rounds, RULES).calls}
-    assert jobs == {Job.TRAIN, Job.RELAY, Job.PREANNOTATE}
-
-
-def test_after_everything_is_followed_the_sweeper_is_quiet(world: World) -> None:
-    world.model()
-    world.follow()
-    with world.database.write() as uow:
-        for message in uow.outbox.pending():
-            uow.outbox.mark_done(message.id, world.clock())
-        uow.commit()
-    assert sweep(world.rounds, RULES).calls == ()
-    world.add(1, 2, prefix="late")
-    assert [job for job, _ in sweep(world.rounds, RULES).calls] == [Job.PREANNOTATE]
-
-
-def test_leases_last_as_long_as_the_rules_say(labelled: World) -> None:
-    claimed = claim(labelled.rounds, RULES, planned(labelled).id)
-    assert claimed.lease_until is not None
-    left = claimed.lease_until - labelled.clock()
-    assert timedelta(seconds=RULES.lease_seconds - 1) < left < timedelta(seconds=RULES.lease_seconds)
