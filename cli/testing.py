@@ -17,10 +17,9 @@ IN_PARALLEL = (
     "-n",
     str(min(4, max(2, os.cpu_count() or 1))),
     "--dist",
-    "loadgroup",
-    "--no-loadscope-reorder",
+    "loadfile",
 )
-"""Many tests wait for a service; beside them others compute."""
+"""Many tests wait for a service; beside them others compute. Those of one file share its servers."""
 NO_TESTS = 5  # pytest's exit code when nothing was collected
 
 

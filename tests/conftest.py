@@ -30,22 +30,12 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
     if config.getoption("--full"):
         return
     drills = [item for item in items if item.get_closest_marker("full")]
     config.hook.pytest_deselected(items=drills)
     items[:] = [item for item in items if item not in drills]
-
-
-def _group(item: pytest.Item) -> str:
-    """Which tests stay together in one process: those that share a server, else those of one file."""
-    fixtures = getattr(item, "fixturenames", ())
-    shared = next((name for name in ("home", "label_studio_server") if name in fixtures), None)
-    return shared if shared and "e2e/test_commands" not in item.nodeid else item.nodeid.split("::")[0]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
