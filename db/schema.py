@@ -40,6 +40,27 @@ def upgrade(url: str, revision: str = "head") -> None:
             raise BadRequest("a database that a newer Sonoloop made", need, "update Sonoloop") from exc
 
 
+def downgrade(url: str, revision: str) -> None:
+    """Go back to an older schema in one transaction, for a program of that age; what it had no place for is
+    lost, labels never are.
+
+    Raises BadRequest for a revision that is not below the present one or that has no place for labels,
+    Unavailable.
+    """
+    from alembic import command
+    from alembic.util.exc import CommandError
+
+    with migrating(url) as connection:
+        try:
+            command.downgrade(_config(connection), revision)
+        except CommandError as exc:
+            raise BadRequest(
+                f"no way back to revision {revision} ({exc})",
+                "an older revision that has a place for every label",
+                "restore a backup instead",
+            ) from exc
+
+
 def current(url: str) -> str | None:
     """The revision that the database is at; None before the first upgrade."""
     from alembic.runtime.migration import MigrationContext

@@ -134,6 +134,9 @@ class LabelStudio(Protocol):
         created), Unavailable when fewer were created.
         """
 
+    def withdraw_predictions(self, project_id: int, model_version: str) -> None:
+        """Remove every prediction of this version; a version that has none is no error."""
+
     def set_score(self, prediction_id: int, score: float) -> None: ...
     def set_model_version(self, project_id: int, model_version: str) -> None: ...
 

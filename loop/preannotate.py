@@ -76,9 +76,12 @@ def _follow_latest(
 def _begin(
     ports: PreannotatePorts, rules: PreannotateRules, project_id: int, holder: str, on_progress: OnProgress
 ) -> Run:
-    with ports.database.read() as uow:
+    with ports.database.write() as uow:
         project = uow.projects.get(project_id)
         version = None if project.champion_id is None else uow.models.get(project.champion_id)
+        if version is not None and version.withdrawn_at is not None:
+            uow.models.set_withdrawn(version.id, None)  # it is about to be pushed again
+            uow.commit()
     if version is None or project.label_studio_id is None:
         raise BadRequest("a project without a champion or a Label Studio project", todo="run `sonoloop up`")
     return Run(ports, rules, project, project.label_studio_id, version, holder, on_progress)

@@ -132,6 +132,7 @@ class ModelVersion:
 
     `config` holds network, size, classes, normalisation and prior class; `metrics` what was measured;
     `origin` says where the base weights came from ("phantoms", "scratch", "file", "imagenet").
+    `withdrawn_at`: when its predictions were removed from Label Studio; None: they may be there.
     """
 
     id: int
@@ -144,6 +145,7 @@ class ModelVersion:
     config: Mapping[str, Any]
     metrics: Mapping[str, Any]
     created_at: datetime
+    withdrawn_at: datetime | None = None
 
 
 @dataclass(frozen=True)

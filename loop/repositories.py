@@ -95,6 +95,9 @@ class Models(Protocol):
     def service_history(self, project_id: int) -> list[tuple[int, datetime]]:
         """(model version id, since when) in order; the last is the champion."""
 
+    def set_withdrawn(self, model_version_id: int, at: datetime | None) -> None:
+        """Note when Label Studio let go of its predictions; None: it is to hold them again."""
+
     def list(self, project_id: int) -> list[ModelVersion]: ...
 
 

@@ -22,6 +22,7 @@ from loop.preannotate import Progress, follow_champion
 from loop.records import Project
 from loop.serving import relay_outbox
 from loop.sweep import sweep
+from loop.withdrawing import withdraw_outdated
 from worker.stopping import Interrupted, Stopping
 from worker.training import run_round
 
@@ -147,7 +148,19 @@ class Tasks:
             with self._container.database.write() as uow:
                 uow.marks.set_cursor(name, now.isoformat())
                 uow.commit()
+            self._withdraw(project)
         log.debug("reconciled", project=project.id, full=is_full, annotations=tally.total())
+
+    def _withdraw(self, project: Project) -> None:
+        container = self._container
+        gone = withdraw_outdated(
+            container.preannotate_ports,
+            container.preannotate_rules,
+            project.id,
+            timedelta(minutes=container.settings.lock_minutes),
+        )
+        for version in gone:
+            log.info("predictions_withdrawn", project=project.id, version=version.name)
 
     def _projects(self, project_id: int | None) -> list[Project]:
         with self._container.database.read() as uow:

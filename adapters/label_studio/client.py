@@ -131,6 +131,12 @@ class LabelStudioClient:
                 project=project_id,
             )
 
+    def withdraw_predictions(self, project_id: int, model_version: str) -> None:
+        """Remove every prediction of this version; what was drawn from one loses its key alone."""
+        self._api.send(
+            "DELETE", f"/api/projects/{project_id}/model-versions/", json={"model_version": model_version}
+        )
+
     def set_score(self, prediction_id: int, score: float) -> None:
         """Move a prediction in the queue; lowest is served first."""
         self._api.patch(f"/api/predictions/{prediction_id}/", {"score": _finite(score)})

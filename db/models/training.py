@@ -88,6 +88,7 @@ class ModelVersionRow(Base):
     config: Mapped[Mapping[str, Any]]
     metrics: Mapped[Mapping[str, Any]]
     created_at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]
 
 
 class ServiceRow(Base):

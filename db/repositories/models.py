@@ -77,6 +77,10 @@ class SqlModels(Repository[ModelVersion]):
         )
         return [(version, since) for version, since in rows]
 
+    def set_withdrawn(self, model_version_id: int, at: datetime | None) -> None:
+        """Note when its predictions left Label Studio; None: they may be there. Raises NotFound."""
+        self.change(model_version_id, withdrawn_at=at)
+
     def list(self, project_id: int) -> list[ModelVersion]:
         """All versions of the project, by number."""
         query = self.select(ModelVersionRow.project_id == project_id)

@@ -335,6 +335,22 @@ def test_pushing_nothing_is_allowed(stage: Stage, project: int) -> None:
     stage.studio.push_predictions(project, [])
 
 
+def test_a_withdrawn_version_leaves_other_versions_and_what_readers_drew(stage: Stage, project: int) -> None:
+    tasks = stage.studio.import_tasks(project, frames(2))
+    push(stage, project, tasks, "v1", [0.0, 0.5])
+    push(stage, project, tasks, "v10", [0.0, 0.5])
+    stage.studio.set_model_version(project, "v10")
+    shown = next(each for each in stage.studio.predictions(project, "v1") if each.task_id == tasks[0])
+    key = stage.submit(tasks[0], drawn("reader"), "ann", parent=shown.id)
+    for _ in range(2):
+        stage.studio.withdraw_predictions(project, "v1")
+    assert stage.studio.predictions(project, "v1") == []
+    assert len(stage.studio.predictions(project, "v10")) == 2
+    annotation = stage.studio.get_annotation(key)
+    assert (annotation.result, annotation.parent_prediction) == (drawn("reader"), None)
+    assert stage.next_task(project, "bob") == (tasks[1], VEIN)
+
+
 def test_a_moved_prediction_keeps_its_key(stage: Stage, project: int) -> None:
     tasks = stage.studio.import_tasks(project, frames(1))
     push(stage, project, tasks, "v1", [0.25])

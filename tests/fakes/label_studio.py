@@ -107,6 +107,19 @@ class FakeLabelStudio:
             )
         self._lose_answer()
 
+    def withdraw_predictions(self, project_id: int, model_version: str) -> None:
+        gone = {item.id for item in self.predictions(project_id, model_version)}
+        self.stored_predictions = {
+            key: item for key, item in self.stored_predictions.items() if key not in gone
+        }
+        for task in self._tasks_of(project_id):
+            task.annotations[:] = [
+                replace(each, parent_prediction=None) if each.parent_prediction in gone else each
+                for each in task.annotations
+            ]
+        if self.model_versions[project_id] == model_version:
+            self.model_versions[project_id] = ""
+
     def set_score(self, prediction_id: int, score: float) -> None:
         self._answer()
         if prediction_id not in self.stored_predictions:

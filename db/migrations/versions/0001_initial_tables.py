@@ -5,12 +5,18 @@ Revision 0001, follows nothing. It spells its tables out: the models go on chang
 
 import sqlalchemy as sa
 from alembic import op
+from alembic.util.exc import CommandError
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
+TABLES = (
+    "set_aside", "cursors", "leases", "outbox", "inbox", "selection_entries", "selections",
+    "training_entries", "training_sets", "mask_versions", "predictions", "service_history",
+    "model_versions", "rounds", "readers", "frames", "projects",
+)  # fmt: skip
 MOMENT = sa.DateTime(timezone=True)
 IS_LIVE = sa.text("state IN ('planned', 'training', 'gating')")
 IS_PENDING = sa.text("done_at IS NULL")
@@ -270,5 +276,12 @@ def reference(name: str, target: str, *, index: bool = False) -> sa.Column[int]:
 
 
 def downgrade() -> None:
-    """Refused: it would drop every label. Going back means restoring the backup made before the upgrade."""
-    raise NotImplementedError("restore the backup that was made before the upgrade")
+    """Drop every table, unless a reader's work is in them: that is removed by no migration."""
+    connection = op.get_bind()
+    if connection.execute(sa.text("SELECT 1 FROM mask_versions LIMIT 1")).first():
+        raise CommandError("mask versions are append-only; a database that holds some stays at 0001")
+    is_sqlite = connection.dialect.name == "sqlite"
+    for table in TABLES:  # they name each other in a ring; SQLite asks for no order while a migration runs
+        op.execute(f"DROP TABLE {table}" if is_sqlite else f"DROP TABLE {table} CASCADE")
+    if not is_sqlite:
+        op.execute("DROP FUNCTION refuse_change()")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from db import SqlDatabase, SqlUnitOfWork
 from loop import ports
 from loop.records import (
+    Arm,
     Decision,
     Frame,
     MaskVersion,
@@ -16,6 +17,11 @@ from loop.records import (
     Project,
     Purpose,
     Round,
+    RoundState,
+    SelectionEntry,
+    Split,
+    TrainingEntry,
+    TrainingSet,
 )
 
 NOON = datetime(2030, 6, 1, 12, tzinfo=UTC)
@@ -100,3 +106,44 @@ def put_prediction(unit: SqlUnitOfWork, frame: Frame, model: ModelVersion, place
         uncertainty=0.25,
         place=place,
     )
+
+
+def fill_every_table(database: SqlDatabase) -> None:
+    """At least one row in every table, as the loop would have made them."""
+    with database.write() as unit:
+        project = add_project(unit)
+        frames = add_frames(unit, project, 3)
+        reader = unit.readers.ensure(7)
+        base = add_model(unit, project, 0)
+        put_prediction(unit, frames[0], base)
+        mask = append_mask(unit, frames[0], 5001, reader_id=reader.id)
+        append_mask(unit, frames[1], 5002, Decision.DELETED)
+        assert mask is not None
+        round_ = add_round(unit, project)
+        entry = TrainingEntry(
+            frames[0].id, frames[0].digest, mask.id, mask.mask_digest or "", "clip 0", Split.TRAIN
+        )
+        unit.rounds.save_training_set(TrainingSet(digest(99), (entry,)))
+        claimed = unit.rounds.claim(round_.id, now=NOON, until=after(60))
+        unit.rounds.move(
+            round_.id, claimed.attempt, RoundState.TRAINING, now=NOON, training_set_digest=digest(99)
+        )
+        add_model(unit, project, 1, round_.id)
+        unit.models.record_service(project.id, base.id, NOON)
+        unit.projects.set_champion(project.id, base.id)
+        unit.selections.add(
+            project.id,
+            base.id,
+            strategy="random",
+            seed=1,
+            entries=[SelectionEntry(frames[1].id, 0, Arm.RANDOM, 0.5)],
+            now=NOON,
+        )
+        unit.inbox.add(
+            key="a", action="b", label_studio_project=1, annotation_ids=[1], task_ids=[2], now=NOON
+        )
+        unit.outbox.add("serve", {"project_id": project.id}, NOON)
+        unit.marks.acquire("lease", "holder", now=NOON, until=after(60))
+        unit.marks.set_cursor("cursor", "here")
+        unit.marks.set_aside("file", "subject", "message", NOON)
+        unit.commit()

@@ -15,8 +15,9 @@ from adapters.queue import celery_config
 from loop.errors import BadRequest, Unavailable
 from loop.ports import Job
 from loop.records import RemoteTask
+from loop.serving import note_served, put_into_service
 from tests.fakes.clock import ManualClock
-from tests.fakes.label_studio import FakeLabelStudio
+from tests.fakes.label_studio import FakeLabelStudio, StoredTask
 from tests.services.homes import make_home, make_settings
 from worker.app import make_app, schedule
 from worker.stopping import Stopping
@@ -80,6 +81,34 @@ def test_label_studio_is_looked_at_as_a_whole_once_a_day(container: HomeWithFake
     tasks.reconcile(project_id=1)
     asked = container.label_studio.asked
     assert [since is None for since in asked] == [True, False, True]
+
+
+def test_old_predictions_are_withdrawn_once_a_day(container: HomeWithFake) -> None:
+    clock, studio = container.clock, container.label_studio
+    assert isinstance(clock, ManualClock)
+    with container.database.write() as uow:
+        project_id = uow.projects.get(1).label_studio_id or 0
+        old = uow.models.get(uow.projects.get(1).champion_id or 0)
+        note_served(uow, 1, old.id, clock())
+        for number in (1, 2):
+            newer = uow.models.add(
+                1,
+                digest=f"{number:064x}",
+                round_id=None,
+                origin="file",
+                config={},
+                metrics={},
+                now=clock(),
+            )
+            put_into_service(uow, 1, newer.id, clock())
+            note_served(uow, 1, newer.id, clock())
+        uow.commit()
+    studio.model_versions[project_id] = newer.name
+    studio.tasks[101] = StoredTask(101, project_id, {}, clock())
+    studio.push_live(101, old.name)
+    clock.advance(timedelta(hours=26).total_seconds())
+    Tasks(container, Stopping()).reconcile()
+    assert not studio.stored_predictions
 
 
 def test_a_sweep_plans_the_round_that_is_due(container: HomeWithFake) -> None:
