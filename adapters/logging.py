@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+from types import TracebackType
 
 import structlog
 from structlog.typing import EventDict, Processor
@@ -60,8 +62,24 @@ def configure_logging(level: str, service: str = "") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(number)
+    logging.captureWarnings(True)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
+
+
+def log_uncaught() -> None:
+    """Let what ends this process or one of its threads be a line too, instead of a bare traceback."""
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda args: _log_uncaught(
+        args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback
+    )
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    structlog.get_logger().critical("failed_unforeseen", exc_info=(kind, error, trace))
 
 
 def _json_formatter(common: list[Processor], service: str) -> logging.Formatter:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from loop.errors import BadRequest, Denied, NotFound, SonoloopError, Unavailable
-from loop.events import parse_event
+from loop.events import Event, parse_event
 from loop.mirror import (
     Ingested,
     IngestPorts,
@@ -38,8 +38,11 @@ def receive_event(uow: UnitOfWork, payload: object, now: datetime) -> bool:
     The caller commits. Raises BadEvent for a body that is no event.
     """
     event = parse_event(payload)
-    if event is None:
-        return False
+    return event is not None and keep_event(uow, event, now)
+
+
+def keep_event(uow: UnitOfWork, event: Event, now: datetime) -> bool:
+    """The same for an event that was read already; False for a duplicate."""
     return uow.inbox.add(
         key=event.key,
         action=event.action,
@@ -236,6 +239,7 @@ __all__ = [
     "Tally",
     "drain_inbox",
     "ingest_annotation",
+    "keep_event",
     "receive_event",
     "reconcile",
     "refresh_annotation",

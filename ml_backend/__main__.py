@@ -8,7 +8,7 @@ from contextlib import closing
 import structlog
 
 from adapters.bootstrap import build
-from adapters.logging import configure_logging
+from adapters.logging import configure_logging, log_uncaught
 from adapters.settings import load_settings
 from loop.errors import SonoloopError
 
@@ -17,6 +17,8 @@ log = structlog.get_logger()
 
 def main() -> int:
     """Serve until SIGTERM or Ctrl-C; 1 for a setting that cannot work."""
+    configure_logging("info", "backend")  # for what the settings may be refused for
+    log_uncaught()
     try:
         settings = load_settings()
         configure_logging(settings.log_level, "backend")

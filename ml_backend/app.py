@@ -13,7 +13,8 @@ from werkzeug.exceptions import HTTPException
 
 from adapters.bootstrap import Container
 from loop.errors import BadInput, BadRequest, Conflict, Denied, NotFound, SonoloopError, Unavailable
-from loop.ingest import receive_event
+from loop.events import parse_event
+from loop.ingest import keep_event
 from loop.planning import plan
 from loop.ports import Job
 from loop.records import Project
@@ -24,6 +25,8 @@ from ml_backend.protocol import START_TRAINING, body_of, project_key, tasks_of
 MAX_BODY_BYTES = 64 << 20
 PREDICTIONS_AT_ONCE = 8
 """How many /predict may wait for their turn; more would leave no thread for webhooks."""
+KEY_SHOWN = 200
+"""Characters of an event's key that a log line holds."""
 
 STATUS: tuple[tuple[type[SonoloopError], int], ...] = (
     (Denied, 401),
@@ -102,12 +105,16 @@ class Views:
         body = body_of(request)
         if body.get("action") == START_TRAINING:
             return self._start_training(self._project(project_key(body)))
+        event = parse_event(body)
+        if event is None:
+            return jsonify(status="known")
         # In line for SQLite's one writer: its own way of waiting sleeps, and lets others overtake.
         with self._noting, self._container.database.write() as uow:
-            is_new = receive_event(uow, body, self._container.clock())
+            is_new = keep_event(uow, event, self._container.clock())
             if is_new:
                 uow.after_commit(lambda: self._container.background_queue.enqueue(Job.INGEST))
             uow.commit()
+        log.info("webhook_noted" if is_new else "webhook_known", event_key=event.key[:KEY_SHOWN])
         return jsonify(status="noted" if is_new else "known"), 201 if is_new else 200
 
     def versions(self) -> Response:

@@ -18,7 +18,7 @@ from celery.apps.beat import Beat
 from celery.platforms import SecurityWarning
 
 from adapters.bootstrap import build
-from adapters.logging import configure_logging
+from adapters.logging import configure_logging, log_uncaught
 from adapters.queue import LIGHT_QUEUE, TRAIN_QUEUE
 from adapters.settings import load_settings
 from loop.errors import SonoloopError
@@ -36,9 +36,12 @@ def main(arguments: list[str]) -> int:
     if role not in (*CONCURRENCY, "beat"):
         sys.stderr.write("got no known role; need train, light or beat: python -m worker train\n")
         return 2
+    service = role if role == "beat" else f"worker-{role}"
+    configure_logging("info", service)  # for what the settings may be refused for
+    log_uncaught()
     try:
         settings = load_settings()
-        configure_logging(settings.log_level, role if role == "beat" else f"worker-{role}")
+        configure_logging(settings.log_level, service)
         with closing(build(settings)) as container:
             app = make_app(container, Stopping())
             run_beat(app) if role == "beat" else run_worker(app, role)

@@ -1,12 +1,16 @@
-"""A training process seen from its worker: events as they come, and an end that always comes."""
+"""A training process seen from its worker: events as they come, and an end that always comes.
+
+What it writes to stderr is for people: each line becomes a log line of the worker, with the ids of the round.
+"""
 
 from __future__ import annotations
 
+import contextvars
 import json
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, Any
@@ -17,6 +21,8 @@ from worker.child import STOP_SECONDS
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 MAX_LINE = 1 << 20
+MAX_TEXT = 2000
+"""Characters of one line on stderr that are kept."""
 
 Event = Mapping[str, Any]
 
@@ -24,7 +30,7 @@ log = structlog.get_logger()
 
 
 class TrainingProcess:
-    """`python -m worker.child JOB.json`, started by the constructor; its stderr is the worker's."""
+    """`python -m worker.child JOB.json`, started by the constructor."""
 
     def __init__(self, job: Path) -> None:
         self._process = subprocess.Popen(
@@ -32,10 +38,13 @@ class TrainingProcess:
             cwd=PROJECT_ROOT,
             stdin=subprocess.PIPE,  # never written: its end tells the child that this process is gone
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         self._events: SimpleQueue[Event | None] = SimpleQueue()
-        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
-        self._reader.start()
+        self._readers = [
+            _in_background(self._read, self._process.stdout),
+            _in_background(_pass_on, self._process.stderr),
+        ]
         self._is_silent = False
 
     @property
@@ -76,8 +85,9 @@ class TrainingProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._reader.join()
-        for pipe in (self._process.stdin, self._process.stdout):
+        for reader in self._readers:
+            reader.join()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
         return self._process.returncode
@@ -91,3 +101,18 @@ class TrainingProcess:
             except ValueError:
                 log.warning("training_output_unreadable", length=len(line))
         self._events.put(None)
+
+
+def _in_background(read: Callable[[IO[bytes]], None], pipe: IO[bytes] | None) -> threading.Thread:
+    """A thread that logs under the ids of whoever started it."""
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(read, pipe), daemon=True)
+    thread.start()
+    return thread
+
+
+def _pass_on(lines: IO[bytes]) -> None:
+    while line := lines.readline(MAX_LINE):
+        text = line.decode(errors="replace").rstrip()
+        if text:
+            log.warning("training_said", text=text[:MAX_TEXT])

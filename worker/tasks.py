@@ -7,7 +7,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import structlog
@@ -56,7 +56,7 @@ def guarded(job: str, call: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(call)
     def run(**ids: object) -> None:
-        with structlog.contextvars.bound_contextvars(job=job):
+        with structlog.contextvars.bound_contextvars(job=job, **_log_names(ids)):
             try:
                 call(**ids)
             except Unavailable as exc:
@@ -65,6 +65,11 @@ def guarded(job: str, call: Callable[..., None]) -> Callable[..., None]:
                 log.error("task_failed", reason=exc.message)
 
     return run
+
+
+def _log_names(ids: Mapping[str, object]) -> dict[str, object]:
+    """The ids of a message as log lines name them: `round_id` is `round` there."""
+    return {name.removesuffix("_id"): value for name, value in ids.items() if name.endswith("_id")}
 
 
 class Tasks:
@@ -129,9 +134,10 @@ class Tasks:
         """Wake workers for what nobody holds, and plan rounds that are due."""
         swept = sweep(self._container.round_ports, self._container.round_rules)
         for round_ in swept.planned:
-            log.info("round_planned", round=round_.id, reason=round_.reason)
+            log.info("round_planned", project=round_.project_id, round=round_.id, reason=round_.reason)
         for round_ in swept.ended:
-            log.warning("round_ended_by_sweeper", round=round_.id, state=round_.state, error=round_.error)
+            ids = {"project": round_.project_id, "round": round_.id, "attempt": round_.attempt}
+            log.warning("round_ended_by_sweeper", **ids, state=round_.state, error=round_.error)
 
     def _go_on(self, _: Progress) -> None:
         """Raises Interrupted when the worker is asked to end: what was done is kept, and taken up again."""

@@ -51,7 +51,9 @@ def run_round(container: Container, round_id: int, stopping: Stopping) -> None:
     except (Conflict, NotFound) as exc:
         log.info("round_not_claimed", round=round_id, reason=exc.message)
         return
-    with structlog.contextvars.bound_contextvars(round=claimed.id, attempt=claimed.attempt):
+    with structlog.contextvars.bound_contextvars(
+        project=claimed.project_id, round=claimed.id, attempt=claimed.attempt
+    ):
         log.info("round_claimed", state=claimed.state)
         if claimed.state.is_live:
             Attempt(container, claimed, stopping).run()
@@ -153,6 +155,7 @@ class Attempt:
         self._watch.look(events)
 
     def _set_aside(self, frame_id: str, message: str) -> None:
+        log.warning("training_frame_set_aside", frame=int(frame_id), reason=message)
         with self._container.database.write() as uow:
             uow.marks.set_aside("training-frame", frame_id, message, self._container.clock())
             uow.commit()

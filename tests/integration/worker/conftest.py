@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from pydantic import SecretStr
 
 from adapters.bootstrap import Container, build
 from adapters.services.configuration import expansions, settings_environment
-from adapters.settings import Settings
+from adapters.settings import SECRETS_FILE, Settings, variable_name
 from loop.records import Round, RoundState
 from tests.services.homes import make_settings
 from tests.services.redis import RunningRedis, running_redis
@@ -39,11 +40,16 @@ class Workers:
     log: IO[bytes]
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def start(self, role: str) -> subprocess.Popen[bytes]:
+    def start(self, role: str, **settings: object) -> subprocess.Popen[bytes]:
+        return self.start_module("worker", role, **settings)
+
+    def start_module(self, *words: str, **settings: object) -> subprocess.Popen[bytes]:
+        """Run a room of ours; `settings` override the home's."""
+        own = {variable_name(name): str(value) for name, value in settings.items()}
         process = subprocess.Popen(
-            [sys.executable, "-m", "worker", role],
+            [sys.executable, "-m", *words],
             cwd=ROOT,
-            env={**os.environ, **settings_environment(self.settings), **expansions()},
+            env={**os.environ, **settings_environment(self.settings), **expansions(), **own},
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=self.log,
@@ -99,10 +105,19 @@ def has_a_checkpoint(row: Round) -> bool:
     return is_training(row) and row.progress.get("epoch", 0) >= 2
 
 
+def keep_secrets(settings: Settings) -> None:
+    """Let the processes find the secrets where they look for them."""
+    secrets = {name: value.get_secret_value() for name, value in settings if isinstance(value, SecretStr)}
+    lines = [f"{variable_name(name)}={value}" for name, value in secrets.items() if value]
+    settings.root.mkdir(parents=True, exist_ok=True)
+    (settings.root / SECRETS_FILE).write_text("\n".join(lines))
+
+
 @pytest.fixture
 def stage(tmp_path: Path, redis: RunningRedis) -> Iterator[Stage]:
     with ExitStack() as stack:
         settings = make_settings(tmp_path, redis_url=redis.url)
+        keep_secrets(settings)
         container = build(settings)
         stack.callback(container.close)
         log = stack.enter_context((tmp_path / "workers.log").open("wb"))

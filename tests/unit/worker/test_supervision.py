@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from loop.errors import OutOfMemory, TrainingFailed
 from worker.folder import RoundFolder, drop_weights_of_others
@@ -46,6 +48,24 @@ def test_an_exit_code_says_whether_another_attempt_is_worth_it(
     error = failure(code, last, is_oom=is_oom)
     assert type(error) is kind
     assert kind is not TrainingFailed or "got a loss of nan" in error.message
+
+
+def test_what_a_training_process_writes_to_stderr_becomes_lines_of_its_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # Python itself writes a line an import then
+    job = tmp_path / "job.json"
+    job.write_text("{}")
+    merge = [structlog.contextvars.merge_contextvars]
+    with (
+        structlog.contextvars.bound_contextvars(round=7, attempt=2),
+        capture_logs(processors=merge) as lines,
+        pytest.raises(TrainingFailed),
+    ):
+        see_through(job, lambda _: None)
+    said = [line for line in lines if line["event"] == "training_said"]
+    assert any("trainer.job" in line["text"] for line in said)
+    assert {(line["round"], line["attempt"]) for line in lines} == {(7, 2)}
 
 
 def test_a_job_that_cannot_be_read_fails_for_good_with_its_reason(tmp_path: Path) -> None:
