@@ -20,6 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+users = typer.Typer(help="Readers' accounts.", no_args_is_help=True)
+app.add_typer(users, name="user")
+
 Home = Annotated[
     Path | None, typer.Option("--home", help="Folder that holds all data.", show_default=".sonoloop")
 ]
@@ -213,6 +216,31 @@ def export(
     from cli.work import export_dataset
 
     export_dataset(home, folder, project)
+
+
+@users.command(name="add")
+@guarded("if the account was made, `user list` shows it")
+def add_user(
+    email: Annotated[str, typer.Argument(help="With which the reader will log in.")],
+    password_from_stdin: Annotated[
+        bool,
+        typer.Option("--password-from-stdin", help="Its first line is the password."),
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Make a reader's account, and print its password once."""
+    from cli.users import add_user
+
+    add_user(home, email, password_from_stdin)
+
+
+@users.command(name="list")
+@guarded()
+def list_users(home: Home = None) -> None:
+    """List the accounts, and when each was last seen."""
+    from cli.users import list_users
+
+    list_users(home)
 
 
 @app.command()

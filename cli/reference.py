@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic import SecretStr
@@ -17,8 +17,7 @@ EVERYWHERE = ("--home", "--help")
 
 def commands_table() -> str:
     """Every command with its arguments, its one-line help and its own options."""
-    commands = get_group(app).commands.items()
-    rows = [(_usage(name, each), each.help or "", _options(each)) for name, each in commands]
+    rows = [(_usage(name, each), each.help or "", _options(each)) for name, each in _commands(get_group(app))]
     return _table(("command", "what it does", "options"), rows)
 
 
@@ -29,6 +28,13 @@ def settings_table() -> str:
         for name, field in Settings.model_fields.items()
     ]
     return _table(("variable", "default", "meaning"), rows)
+
+
+def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Each command by all its words; a group stands for those in it."""
+    for name, each in group.commands.items():
+        words = f"{before}{name}"
+        yield from _commands(each, f"{words} ") if hasattr(each, "commands") else [(words, each)]
 
 
 def _usage(name: str, command: Any) -> str:

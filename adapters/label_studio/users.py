@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import quote
 
 from adapters.label_studio.api import Api
 from adapters.label_studio.session import ReaderSession, post_form
-from loop.errors import BadRequest, Denied
+from loop.errors import BadRequest, Conflict, Denied
 
 SIGN_UP = "/user/signup/"
+
+
+@dataclass(frozen=True)
+class Account:
+    """Someone who may log in; `seen` is the last time they did anything, None: never."""
+
+    id: int
+    email: str
+    seen: datetime | None
 
 
 def invitation_link(api: Api, public_url: str) -> str:
@@ -25,13 +36,46 @@ def ensure_reader(api: Api, email: str, password: str) -> ReaderSession:
     """The session of the reader with this email, signed up by invitation when new; `api` speaks as an admin.
 
     Raises Denied when the account is there with another password, BadRequest when Label Studio refuses the
-    email or the password (at least 8 characters, not too common).
+    email or a password below 8 characters.
     """
     try:
         return ReaderSession.log_in(api.url, email, password)
     except Denied:
         _sign_up(api.url, _invitation(api), email, password)
     return ReaderSession.log_in(api.url, email, password)
+
+
+def add_reader(api: Api, email: str, password: str) -> None:
+    """Make an account by invitation and prove that its holder can log in; `api` speaks as an admin.
+
+    Raises Conflict where the account is there already, BadRequest when Label Studio refuses the email or a
+    password below 8 characters, which is all that it asks of one: then nothing was made.
+    """
+    if any(account.email == email.lower() for account in list_accounts(api)):
+        raise Conflict(
+            "an email that has an account already",
+            "a new one",
+            "the person logs in with the password they were given",
+        )
+    _sign_up(api.url, _invitation(api), email, password)
+    ReaderSession.log_in(api.url, email, password).close()
+
+
+def list_accounts(api: Api) -> list[Account]:
+    """Every account, in the order in which they were made."""
+    found = [
+        Account(each["id"], each["email"], _seen(each["last_activity"])) for each in api.get("/api/users/")
+    ]
+    return sorted(found, key=lambda account: account.id)
+
+
+def remove_account(api: Api, user_id: int) -> None:
+    """Delete an account with its locks; what it submitted would go too."""
+    api.delete(f"/api/users/{user_id}/")
+
+
+def _seen(stamp: str | None) -> datetime | None:
+    return datetime.fromisoformat(stamp) if stamp else None
 
 
 def _invitation(api: Api) -> str:
@@ -44,6 +88,6 @@ def _sign_up(url: str, invitation: str, email: str, password: str) -> None:
         if not post_form(visitor, SIGN_UP, fields, {"token": invitation}):
             raise BadRequest(
                 "a refused sign-up",
-                "a valid new email and a password of 8 characters or more that is not common",
+                "a valid new email and a password of 8 characters or more",
                 "choose others, or log in with the password of this account",
             )

@@ -1,0 +1,99 @@
+"""`sonoloop user`: accounts with which readers log in to Label Studio."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
+
+from adapters.bootstrap import Container
+from adapters.label_studio.users import add_reader, list_accounts, stream_link
+from cli.home import choose_project, open_home
+from cli.services import require_label_studio
+from cli.shell import console, say
+from loop.errors import BadRequest, NotFound
+
+EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+LONGEST_EMAIL = 255
+SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 128
+"""Label Studio would take 8 characters, and any common word."""
+DRAWN_BYTES = 12
+"""Of a drawn password, which has 16 characters then."""
+
+
+def add_user(home: Path | None, email: str, is_password_given: bool) -> None:
+    """Make an account and print how its holder logs in, the password for the only time.
+
+    Raises BadRequest for an unusable email or password, Conflict for an email that has an account.
+    """
+    check_email(email)
+    password = read_password() if is_password_given else secrets.token_urlsafe(DRAWN_BYTES)
+    with _label_studio(home) as container:
+        add_reader(container.label_studio_api, email, password)
+        address = _address(container)
+    say(console, f"[bold]{escape(email)}[/] can log in now")
+    say(console, f"  address   {escape(address)}")
+    if is_password_given:
+        say(console, "  password  the one that was given")
+    else:
+        say(console, f"  password  {escape(password)}   (shown this once and kept nowhere)")
+
+
+def list_users(home: Path | None) -> None:
+    """Print every account."""
+    with _label_studio(home) as container:
+        accounts = list_accounts(container.label_studio_api)
+    table = Table(box=None, padding=(0, 2))
+    for heading in ("id", "email", "last seen"):
+        table.add_column(heading)
+    for each in accounts:
+        table.add_row(
+            str(each.id), escape(each.email), f"{each.seen:%Y-%m-%d %H:%M %Z}" if each.seen else "never"
+        )
+    console.print(table)
+
+
+def check_email(email: str) -> None:
+    """Raises BadRequest for text that is no email address; Label Studio would refuse it without a reason."""
+    if not EMAIL.fullmatch(email) or len(email) > LONGEST_EMAIL:
+        raise BadRequest(
+            "an email that cannot be one",
+            f"name@domain with a dot in the domain, of {LONGEST_EMAIL} characters at most",
+            "mend it",
+        )
+
+
+def read_password() -> str:
+    """The first line of standard input, without its end. Raises BadRequest for one that cannot serve."""
+    password = sys.stdin.readline().rstrip("\r\n")
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        raise BadRequest(
+            f"a password of {len(password)} characters",
+            f"{SHORTEST_PASSWORD} to {LONGEST_PASSWORD}",
+            "give another, or leave the option out to have one drawn",
+        )
+    return password
+
+
+@contextmanager
+def _label_studio(home: Path | None) -> Iterator[Container]:
+    with open_home(home) as container:
+        require_label_studio(container.settings)
+        yield container
+
+
+def _address(container: Container) -> str:
+    """Where a reader works; before there is a project, Label Studio's front page."""
+    url = container.settings.effective_public_url
+    try:
+        with container.database.read() as uow:
+            project = choose_project(uow, 0)
+    except NotFound:
+        return url
+    return stream_link(url, project.label_studio_id) if project.label_studio_id else url

@@ -1,0 +1,87 @@
+"""Readers' accounts as an administrator makes them, and as their holders use them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from adapters.label_studio.session import ReaderSession
+from adapters.services.secrets import ensure_secrets
+from adapters.settings import remember_settings
+from cli.app import app
+from tests.e2e.homes import Home
+
+pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(400)]
+
+EMAIL = "anna@clinic.org"
+
+
+def user(home: Path, *words: str, code: int = 0, given: str | None = None) -> Result:
+    result = CliRunner().invoke(app, ["user", *words, "--home", str(home)], input=given)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+    assert result.exit_code == code, result.output
+    return result
+
+
+def printed(output: str, name: str) -> str:
+    found = re.search(rf"^  {name} +(\S+)", output, re.MULTILINE)
+    assert found, output
+    return found.group(1)
+
+
+def test_a_new_reader_logs_in_with_what_was_printed_and_is_served_a_frame(home: Home) -> None:
+    output = user(home.settings.root, "add", EMAIL).output
+    assert printed(output, "address") == home.link
+    password = printed(output, "password")
+    assert len(password) >= 12
+    project = int(re.findall(r"/projects/(\d+)/", home.link)[0])
+    with ReaderSession.log_in(home.settings.effective_label_studio_url, EMAIL, password) as session:
+        task = session.next_task(project)
+        assert task is not None
+        assert session.fetch(str(task.data["image"])).startswith(b"\x89PNG")
+    assert EMAIL in user(home.settings.root, "list").output
+
+
+def test_a_second_account_of_the_same_email_is_refused_and_the_first_one_keeps_its_password(
+    home: Home,
+) -> None:
+    user(home.settings.root, "add", "boris@clinic.org", "--password-from-stdin", given="First-pass-12\n")
+    again = user(home.settings.root, "add", "Boris@clinic.org", code=1).output
+    assert "has an account already" in again
+    url = home.settings.effective_label_studio_url
+    ReaderSession.log_in(url, "boris@clinic.org", "First-pass-12").close()
+
+
+def test_a_given_password_is_never_printed(home: Home) -> None:
+    added = user(
+        home.settings.root, "add", "clara@clinic.org", "--password-from-stdin", given="Secret-12345\n"
+    )
+    assert "Secret-12345" not in added.output
+
+
+def test_an_email_that_only_label_studio_refuses_makes_no_account(home: Home) -> None:
+    assert "a refused sign-up" in user(home.settings.root, "add", "dora@clinic.o_g", code=1).output
+    assert "dora" not in user(home.settings.root, "list").output
+
+
+BAD_EMAILS = ("", "anna", "anna@", "anna@clinic", "a b@clinic.org", "a@b@c.org", "a@b..c")
+
+
+@pytest.mark.parametrize("email", BAD_EMAILS)
+def test_what_is_no_email_is_refused_before_anything_is_asked(tmp_path: Path, email: str) -> None:
+    assert "cannot be one" in user(tmp_path / "nowhere", "add", email, code=1).output
+
+
+def test_a_short_password_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    output = user(tmp_path, "add", EMAIL, "--password-from-stdin", code=1, given="short\n").output
+    assert "a password of 5 characters" in output
+
+
+def test_without_label_studio_no_account_is_made_and_it_is_said_what_to_start(tmp_path: Path) -> None:
+    ensure_secrets(tmp_path)
+    assert "./sonoloop up" in user(tmp_path, "add", EMAIL, code=1).output
+    remember_settings(tmp_path, {"label_studio_url": "http://127.0.0.1:9"})
+    assert "no answer from Label Studio" in user(tmp_path, "add", EMAIL, code=1).output
