@@ -13,6 +13,10 @@ TASKS_DELETED = "TASKS_DELETED"
 ANNOTATIONS_DELETED = "ANNOTATIONS_DELETED"
 ANNOTATION_WRITES = frozenset({"ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED"})
 MIRRORED_ACTIONS = ANNOTATION_WRITES | {ANNOTATIONS_DELETED, TASKS_DELETED}
+LARGEST_ID = 1 << 63
+"""No id that a database holds reaches it; one that did would be asked for again and again, in vain."""
+LONGEST_STAMP = 64
+"""Characters of a moment in time that stand in a key as they are; of anything longer only its digest does."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ def parse_event(payload: object) -> Event | None:
     ids = tuple(_id_of(subject, action) for subject in subjects)
     is_about_tasks = action == TASKS_DELETED
     return Event(
-        key=_key(action, [f"{_id_of(item, action)}@{item.get('updated_at', '')}" for item in subjects]),
+        key=_key(action, [f"{_id_of(item, action)}@{_stamp_of(item)}" for item in subjects]),
         action=action,
         label_studio_project=_project_of(payload),
         annotation_ids=() if is_about_tasks else ids,
@@ -61,15 +65,30 @@ def _subjects(payload: Mapping[str, Any], action: str) -> list[Mapping[str, Any]
 
 def _id_of(subject: Mapping[str, Any], action: str) -> int:
     value = subject.get("id")
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise BadEvent(f"{action} with the id {value!r}", "a positive whole number")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < LARGEST_ID:
+        raise BadEvent(f"{action} with the id {_shown(value)}", "a positive whole number")
     return value
 
 
 def _project_of(payload: Mapping[str, Any]) -> int | None:
     project = payload.get("project")
     value = project.get("id") if isinstance(project, Mapping) else project
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    is_id = isinstance(value, int) and not isinstance(value, bool) and 0 < value < LARGEST_ID
+    return value if is_id else None
+
+
+def _stamp_of(subject: Mapping[str, Any]) -> str:
+    """When the subject was changed, as it was sent; what no clock writes is replaced by its digest."""
+    stamp = str(subject.get("updated_at", ""))
+    if len(stamp) <= LONGEST_STAMP and stamp.isascii() and (stamp.isprintable() or not stamp):
+        return stamp
+    return hashlib.sha256(stamp.encode(errors="surrogatepass")).hexdigest()
+
+
+def _shown(value: object) -> str:
+    """A wrong id as a message may show it: it can be of any kind and length."""
+    is_short = isinstance(value, int) and abs(value) <= LARGEST_ID
+    return repr(value) if is_short else f"of the kind {type(value).__name__}, or too large"
 
 
 def _key(action: str, parts: list[str]) -> str:

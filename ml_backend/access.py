@@ -1,17 +1,21 @@
 """Who may call: Label Studio by basic auth, its webhook by a header with our secret (it sends no basic auth
-there).
+there). Whatever is not named as open here is closed, endpoints to come and unknown paths included.
 """
 
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import Request
 
 from loop.errors import Denied
+from ml_backend.throttle import Throttle
 
 SECRET_HEADER = "X-Sonoloop-Secret"  # noqa: S105, the name of a header
+OPEN = frozenset({"health"})
+"""Endpoints that tell nothing and ask nobody who they are."""
+WEBHOOK = "webhook"
 
 
 @dataclass(frozen=True)
@@ -19,22 +23,34 @@ class Access:
     """The secrets that open the server; an empty one opens nothing."""
 
     user: str
-    password: str
-    webhook_secret: str
+    password: str = field(repr=False)
+    webhook_secret: str = field(repr=False)
+    throttle: Throttle = field(default_factory=Throttle, repr=False)
 
-    def check_caller(self, request: Request) -> None:
-        """Raises Denied unless the request carries the user's name and password."""
-        if not self._is_user(request):
-            raise Denied("a call without the right name and password", "Label Studio's basic auth")
-
-    def check_webhook(self, request: Request) -> None:
-        """Raises Denied unless the request carries the webhook's secret, or name and password."""
-        given = request.headers.get(SECRET_HEADER, "")
-        if not (_is_same(given, self.webhook_secret) or self._is_user(request)):
+    def check(self, request: Request) -> None:
+        """Raises Denied unless the request may be answered, TooMany after too many wrong ones from its
+        address.
+        """
+        if request.endpoint in OPEN:
+            return
+        address = request.remote_addr or ""
+        self.throttle.check(address)
+        if self._is_user(request) or (request.endpoint == WEBHOOK and self._has_secret(request)):
+            self.throttle.trust(address)
+            return
+        self.throttle.note_refusal(address)
+        if request.endpoint == WEBHOOK:
             raise Denied("a webhook without the right secret", f"the header {SECRET_HEADER}")
+        raise Denied("a call without the right name and password", "Label Studio's basic auth")
+
+    def _has_secret(self, request: Request) -> bool:
+        return _is_same(request.headers.get(SECRET_HEADER, ""), self.webhook_secret)
 
     def _is_user(self, request: Request) -> bool:
-        given = request.authorization
+        try:
+            given = request.authorization
+        except ValueError:  # letters outside ASCII where base64 belongs
+            return False
         if given is None or given.type != "basic":
             return False
         # both are compared, so that the time taken tells nothing of which one was wrong

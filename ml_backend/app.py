@@ -5,45 +5,39 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import structlog
 from flask import Flask, Response, jsonify, request
-from werkzeug.exceptions import HTTPException
 
 from adapters.bootstrap import Container
-from loop.errors import BadInput, BadRequest, Conflict, Denied, NotFound, SonoloopError, Unavailable
+from loop.errors import NotFound, Unavailable
 from loop.events import parse_event
 from loop.ingest import keep_event
 from loop.planning import plan
 from loop.ports import Job
 from loop.records import Project
 from ml_backend.access import Access
+from ml_backend.answers import Answer, guard_answers
 from ml_backend.champions import Champions
 from ml_backend.protocol import START_TRAINING, body_of, project_key, tasks_of
 
 MAX_BODY_BYTES = 64 << 20
+"""A call for predictions carries its tasks with all their annotations and predictions."""
+BODY_BYTES = {"webhook": 16 << 20, "setup": 1 << 20, "versions": 1 << 20}
+"""Less where less comes. A webhook carries one annotation with its strokes as lists of numbers: 60 kB for a
+vein; one that is refused loses nothing, since the reconciler asks for what it was about.
+"""
 PREDICTIONS_AT_ONCE = 8
 """How many /predict may wait for their turn; more would leave no thread for webhooks."""
 KEY_SHOWN = 200
 """Characters of an event's key that a log line holds."""
-
-STATUS: tuple[tuple[type[SonoloopError], int], ...] = (
-    (Denied, 401),
-    (NotFound, 404),
-    (Conflict, 409),
-    (Unavailable, 503),
-    (BadInput, 400),
-    (BadRequest, 400),
-)
-Answer = Response | tuple[Response, int]
 
 log = structlog.get_logger()
 
 
 def create_app(container: Container, champions: Champions) -> Flask:
     """The server's app over the loaded champions; nothing is opened before the first request."""
-    app = Flask("sonoloop")
+    app = Flask("sonoloop", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["PROPAGATE_EXCEPTIONS"] = False
     settings = container.settings
@@ -52,25 +46,28 @@ def create_app(container: Container, champions: Champions) -> Flask:
         settings.backend_password.get_secret_value(),
         settings.webhook_secret.get_secret_value(),
     )
-    views = Views(container, champions, access)
+    views = Views(container, champions)
     app.get("/health")(views.health)
     app.post("/setup")(views.setup)
     app.post("/predict")(views.predict)
     app.post("/webhook")(views.webhook)
     app.route("/versions", methods=["GET", "POST"])(views.versions)
-    app.register_error_handler(SonoloopError, _answer_own)
-    app.register_error_handler(HTTPException, _answer_http)
-    app.register_error_handler(Exception, _answer_unforeseen)
+    app.before_request(lambda: access.check(request))
+    app.before_request(_limit_body)
+    guard_answers(app)
     return app
 
 
-class Views:
-    """The calls of Label Studio 1.23."""
+def _limit_body() -> None:
+    request.max_content_length = BODY_BYTES.get(request.endpoint or "", MAX_BODY_BYTES)
 
-    def __init__(self, container: Container, champions: Champions, access: Access) -> None:
+
+class Views:
+    """The calls of Label Studio 1.23, from callers that `Access` let in."""
+
+    def __init__(self, container: Container, champions: Champions) -> None:
         self._container = container
         self._champions = champions
-        self._access = access
         self._waiting = threading.BoundedSemaphore(PREDICTIONS_AT_ONCE)
         self._noting = threading.Lock()
 
@@ -80,7 +77,6 @@ class Views:
 
     def setup(self) -> Response:
         """The version really loaded; empty before any, and for a project that is just being made."""
-        self._access.check_caller(request)
         key = project_key(body_of(request))
         project = self._find_project(key) if key is not None else None
         model = self._champions.of(project) if project else None
@@ -88,7 +84,6 @@ class Views:
 
     def predict(self) -> Response:
         """As many results as tasks, in order."""
-        self._access.check_caller(request)
         body = body_of(request)
         tasks = tasks_of(body)
         project = self._project(project_key(body))
@@ -101,7 +96,6 @@ class Views:
 
     def webhook(self) -> Answer:
         """Notes the event and returns at once; the worker asks Label Studio for the rest."""
-        self._access.check_webhook(request)
         body = body_of(request)
         if body.get("action") == START_TRAINING:
             return self._start_training(self._project(project_key(body)))
@@ -119,7 +113,6 @@ class Views:
 
     def versions(self) -> Response:
         """Names of all model versions, newest first; of one project where Label Studio names it."""
-        self._access.check_caller(request)
         key = project_key(body_of(request)) if request.method == "POST" else None
         with self._container.database.read() as uow:
             projects = uow.projects.list() if key is None else [self._project(key)]
@@ -153,21 +146,3 @@ class Views:
             yield
         finally:
             self._waiting.release()
-
-
-def _answer_own(error: SonoloopError) -> Answer:
-    status = next((number for kind, number in STATUS if isinstance(error, kind)), 500)
-    log.info("request_refused", path=request.path, status=status, reason=error.message)
-    answer = jsonify(error=error.message)
-    if status == 401:
-        answer.headers["WWW-Authenticate"] = 'Basic realm="Sonoloop"'
-    return answer, status
-
-
-def _answer_http(error: HTTPException) -> Answer:
-    return jsonify(error=error.description or error.name), error.code or 500
-
-
-def _answer_unforeseen(error: Exception) -> tuple[Any, int]:
-    log.error("request_failed", path=request.path, exc_info=error)
-    return jsonify(error="an error that nobody foresaw; the backend's log has it"), 500

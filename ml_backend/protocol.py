@@ -9,15 +9,18 @@ from flask import Request
 from werkzeug.exceptions import BadRequest as UnreadableBody
 
 from loop.errors import BadEvent, BadRequest
+from loop.events import LARGEST_ID
 
 START_TRAINING = "START_TRAINING"
+LONGEST_NUMBER = 18
+"""Digits of the largest project id: what a database holds."""
 
 
 def body_of(request: Request) -> Mapping[str, Any]:
     """The JSON object that was sent. Raises BadEvent for anything else."""
     try:
         body = request.get_json(force=True)
-    except UnreadableBody as exc:
+    except (UnreadableBody, RecursionError) as exc:  # no JSON, or nested a thousand times
         raise BadEvent("a body that is not JSON", "a JSON object that Label Studio sent") from exc
     if not isinstance(body, Mapping):
         raise BadEvent("a JSON body that is no object", "a JSON object that Label Studio sent")
@@ -36,7 +39,7 @@ def project_key(body: Mapping[str, Any]) -> int | None:
     if value is None:
         return None
     text = str(value).split(".")[0]
-    if not (text.isascii() and text.isdigit()) or len(text) > 18:
+    if not (text.isascii() and text.isdigit()) or len(text) > LONGEST_NUMBER:
         raise BadRequest("a project key that cannot be read", "the key that Label Studio sends")
     return int(text)
 
@@ -53,4 +56,4 @@ def _is_task(task: object) -> bool:
     if not isinstance(task, Mapping):
         return False
     number = task.get("id")
-    return isinstance(number, int) and not isinstance(number, bool)
+    return isinstance(number, int) and not isinstance(number, bool) and 0 < number < LARGEST_ID

@@ -11,15 +11,15 @@ from pathlib import Path
 import httpx
 import pytest
 import torch
-from waitress.server import create_server
 
 from adapters.bootstrap import Container, build
 from adapters.settings import Settings
 from loop.records import ModelVersion
 from loop.serving import put_into_service
-from ml_backend.app import MAX_BODY_BYTES, create_app
+from ml_backend.app import create_app
 from ml_backend.champions import Champions
 from ml_backend.model import DrawingPorts
+from ml_backend.server import listen
 from tests.services.homes import NOW, make_home, make_settings
 from trainer.networks import build_network
 from trainer.weights import describe, save_weights
@@ -82,7 +82,7 @@ def serve(settings: Settings) -> Iterator[Backend]:
     ports = DrawingPorts(container.database, container.storage, container.images, container.codec)
     champions = Champions(container.database, container.segmenters, ports)
     app = create_app(container, champions)
-    server = create_server(app, host="127.0.0.1", port=0, threads=16, max_request_body_size=MAX_BODY_BYTES)
+    server = listen(app, "127.0.0.1", 0)
     threading.Thread(target=_run, args=(server.run,), daemon=True).start()
     with httpx.Client(
         base_url=f"http://127.0.0.1:{server.effective_port}", timeout=60, trust_env=False
