@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 import structlog
@@ -30,6 +31,11 @@ FULL_EVERY = timedelta(hours=24)
 """How often the mirror is compared with all of Label Studio; by the clock of the database, since a laptop may
 sleep at any fixed hour of the night.
 """
+
+UPKEEP_SECONDS = 3600.0
+"""How often the files of the storage are looked after; the first time when the worker begins."""
+STORAGE = 0
+"""Stands for the storage among the projects that are looked at; their numbers begin with 1."""
 
 log = structlog.get_logger()
 
@@ -80,6 +86,7 @@ class Tasks:
         self._stopping = stopping
         # A look that takes long is not begun twice; another process may, which costs time and nothing else.
         self._looking: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
+        self._next_upkeep = time.monotonic()
 
     def train(self, round_id: int) -> None:
         """Bring one round on."""
@@ -93,13 +100,14 @@ class Tasks:
             self.sweep()
 
     def reconcile(self, project_id: int | None = None, full: bool = False) -> None:
-        """Look for changes that no webhook told of, in one project or in all; once a day at everything."""
+        """Look for changes that no webhook told of, in one project or in all; once a day at everything, and
+        once an hour at the storage's files.
+        """
         for project in self._projects(project_id):
-            if project.label_studio_id is not None and self._looking[project.id].acquire(blocking=False):
-                try:
-                    self._reconcile(project, full)
-                finally:
-                    self._looking[project.id].release()
+            if project.label_studio_id is not None:
+                self._once(project.id, functools.partial(self._reconcile, project, full))
+        if time.monotonic() >= self._next_upkeep:
+            self._once(STORAGE, self._look_after_storage)
 
     def preannotate(self, project_id: int) -> None:
         """Bring predictions and the queue's order up to the champion."""
@@ -143,6 +151,28 @@ class Tasks:
         """Raises Interrupted when the worker is asked to end: what was done is kept, and taken up again."""
         if self._stopping.is_asked():
             raise Interrupted
+
+    def _once(self, subject: int, look: Callable[[], None]) -> None:
+        if self._looking[subject].acquire(blocking=False):
+            try:
+                look()
+            finally:
+                self._looking[subject].release()
+
+    def _look_after_storage(self) -> None:
+        """Remove what interrupted writes left, and bring back frames that Label Studio could not serve."""
+        storage = self._container.storage
+        removed = storage.remove_leftovers()
+        published = storage.publish(self._digests())
+        self._next_upkeep = time.monotonic() + UPKEEP_SECONDS
+        log.info("storage_looked_after", leftovers_removed=removed, frames_published=published)
+
+    def _digests(self) -> Iterator[str]:
+        """Those of all frames; asked of the database only where the storage wants to know."""
+        for project in self._projects(None):
+            with self._container.database.read() as uow:
+                frames = uow.frames.list(project.id)
+            yield from (frame.digest for frame in frames)
 
     def _reconcile(self, project: Project, full: bool) -> None:
         name, now = f"full-look-{project.id}", self._container.clock()

@@ -5,6 +5,7 @@ nothing.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from adapters.disk import PART_PREFIX, mapped_disk_errors, write_whole
@@ -52,6 +53,15 @@ class LocalStorage:
                 "no such content", "stored content", "restore it from a backup", kind=kind, digest=digest
             )
         return path
+
+    def remove(self, kind: str, digest: str) -> None:
+        """Remove content that is kept elsewhere too; nothing there is fine. Raises Denied, Unavailable."""
+        with mapped_disk_errors(kind=kind, digest=digest):
+            self._path(kind, digest).unlink(missing_ok=True)
+
+    def publish(self, _digests: Iterable[str]) -> int:
+        """Nothing to bring: frames lie where Label Studio serves them from. Always 0."""
+        return 0
 
     def remove_leftovers(self, older_than: float = LEFTOVER_SECONDS) -> int:
         """Remove what writes that were interrupted `older_than` seconds ago left; gives the number of

@@ -1,79 +1,117 @@
-"""Content in any store that fsspec speaks to (S3 and its like), with a local cache for programs that read
+"""Content in any store that fsspec speaks to (S3 and its like), with a local copy for programs that read
 files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from adapters.storage.layout import check_content, place_of
 from adapters.storage.local import LocalStorage
-from loop.errors import Denied, NotFound, Unavailable
+from adapters.storage.store_errors import is_without_bucket, mapped_store_errors
+from loop.errors import BadMask, BadWeights, NotFound
+
+PUBLISHED = "frames"
+"""Kept as files too, whatever the store: Label Studio serves frames from a folder."""
+
+ATTEMPTS = 2
+"""A store that does not answer is given up soon: callers hold leases, and are called again."""
 
 
 class ObjectStorage:
     """Implements `loop.ports.Storage` on an fsspec address such as `s3://bucket/folder`.
 
-    An object appears whole or not at all, by the promise of the store. `cache` keeps what was read, so that
-    a model is fetched once and trainers find files.
+    An object appears whole or not at all, by the promise of the store. `copies` keeps what was read, so that
+    a model is fetched once and trainers find files; a copy that is damaged is fetched again. Every frame lies
+    there from the moment it is put.
     """
 
-    def __init__(self, url: str, cache: LocalStorage) -> None:
-        self._files, self._root = fsspec.core.url_to_fs(url)
-        self._cache = cache
+    def __init__(self, url: str, copies: LocalStorage) -> None:
+        self.url = url
+        self._files, self._root = _open(url)
+        self._copies = copies
 
     def put(self, kind: str, digest: str, data: bytes) -> None:
-        """Store whole or not at all; what is there already stays. Raises Denied, Unavailable."""
+        """Store whole or not at all; what is there already stays. Raises OutOfSpace, Denied, Unavailable."""
         path = self._path(kind, digest)
-        with _mapped_errors(kind=kind, digest=digest):
-            if not self._files.exists(path):
-                self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
+        with mapped_store_errors(kind=kind, digest=digest):
+            if not self._has(path):
                 self._files.pipe_file(path, data)
+        if kind == PUBLISHED:
+            self._copies.put(kind, digest, data)
 
     def get(self, kind: str, digest: str) -> bytes:
-        """The stored bytes, checked against their digest. Raises NotFound, BadWeights, BadMask, Denied,
-        Unavailable.
+        """The stored bytes, checked against their digest. Raises NotFound, BadWeights, BadMask, OutOfSpace,
+        Denied, Unavailable.
         """
-        if self._cache.exists(kind, digest):
-            return self._cache.get(kind, digest)
-        with _mapped_errors(kind=kind, digest=digest):
+        if self._copies.exists(kind, digest):
+            with suppress(BadWeights, BadMask):
+                return self._copies.get(kind, digest)
+            self._copies.remove(kind, digest)
+        with mapped_store_errors(kind=kind, digest=digest):
             data = bytes(self._files.cat_file(self._path(kind, digest)))
         check_content(kind, digest, data)
-        self._cache.put(kind, digest, data)
+        self._copies.put(kind, digest, data)
         return data
 
     def exists(self, kind: str, digest: str) -> bool:
-        """Whether the content is in the store. Raises Denied, Unavailable."""
-        with _mapped_errors(kind=kind, digest=digest):
-            return bool(self._files.exists(self._path(kind, digest)))
+        """Whether the content is in the store. Raises Denied, Unavailable (without the bucket, too)."""
+        with mapped_store_errors(kind=kind, digest=digest):
+            return self._has(self._path(kind, digest))
 
     def local_path(self, kind: str, digest: str) -> Path:
-        """A cached file with the content, fetched where needed. Raises what `get` raises."""
+        """A copied file with the content, fetched where needed. Raises what `get` raises."""
         self.get(kind, digest)
-        return self._cache.local_path(kind, digest)
+        return self._copies.local_path(kind, digest)
+
+    def publish(self, digests: Iterable[str]) -> int:
+        """Bring back the files of frames that lie in the store alone, so that Label Studio can serve them;
+        gives their number. One that is nowhere is passed over. Raises OutOfSpace, Denied, Unavailable.
+        """
+        brought = 0
+        for digest in digests:
+            if not self._copies.exists(PUBLISHED, digest):
+                with suppress(NotFound):
+                    self.get(PUBLISHED, digest)
+                    brought += 1
+        return brought
+
+    def remove_leftovers(self) -> int:
+        """Remove what interrupted writes of copies left; gives the number of files. The store keeps none."""
+        return self._copies.remove_leftovers()
+
+    def _has(self, path: str) -> bool:
+        """Unlike fsspec's `exists`, which takes a bucket that is gone for content that is not there."""
+        try:
+            self._files.info(path)
+        except FileNotFoundError as error:
+            if is_without_bucket(error):
+                raise
+            return False
+        return True
 
     def _path(self, kind: str, digest: str) -> str:
         return f"{self._root}/{place_of(kind, digest)}"
 
 
-@contextmanager
-def _mapped_errors(**ids: object) -> Iterator[None]:
-    """Every store behind fsspec answers with a kind of OSError; a client's own errors are wrapped in one."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise NotFound(
-            "no such content in storage", "stored content", "restore it from a backup", **ids
-        ) from error
-    except PermissionError as error:
-        raise Denied(
-            "a store that refuses us", "keys that may read and write", "check the keys", **ids
-        ) from error
-    except OSError as error:
-        raise Unavailable(
-            "a store that does not answer", "a reachable one", "try again later", **ids
-        ) from error
+def _open(url: str) -> tuple[Any, str]:
+    """The store behind the address, and the place in it.
+
+    Folders are made where files need them; a bucket never is: a wrong name must be an error.
+    """
+    is_s3 = url.startswith(("s3://", "s3a://"))
+    options = (
+        {"config_kwargs": {"retries": {"mode": "standard", "total_max_attempts": ATTEMPTS}}} if is_s3 else {}
+    )
+    files, root = fsspec.core.url_to_fs(url, skip_instance_cache=True, use_listings_cache=False, **options)
+    if is_s3:
+        files.retries = 1  # on top of those of the client
+    elif isinstance(files, LocalFileSystem):
+        files.auto_mkdir = True
+    return files, root

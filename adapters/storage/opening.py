@@ -9,7 +9,9 @@ from adapters.storage.objects import ObjectStorage
 
 
 def open_storage(root: Path, url: str = "") -> LocalStorage | ObjectStorage:
-    """The storage at an fsspec address such as `s3://bucket/folder`, cached in the home; no address: the
-    home itself.
+    """The storage at an fsspec address such as `s3://bucket/folder`; no address: the home itself.
+
+    The home keeps copies in the same places, so that frames lie in Label Studio's document root either way.
     """
-    return ObjectStorage(url, LocalStorage(root / "cache")) if url else LocalStorage(root)
+    home = LocalStorage(root)
+    return ObjectStorage(url, home) if url else home

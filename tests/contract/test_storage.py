@@ -25,6 +25,7 @@ from loop.errors import BadFrame, BadMask, BadRequest, BadWeights, Denied, NotFo
 from loop.frames import frame_digest
 from loop.masks import mask_digest, pack
 from loop.records import Frame
+from tests.services.s3 import RunningS3
 
 AnyStorage = LocalStorage | ObjectStorage
 DIGEST = "ab" * 32
@@ -32,14 +33,17 @@ WEIGHTS = b"weights"
 WEIGHTS_DIGEST = hashlib.sha256(WEIGHTS).hexdigest()
 
 
-@pytest.fixture(params=["local", "fsspec on disk", "fsspec in memory"])
+@pytest.fixture(params=["local", "fsspec on disk", "fsspec in memory", "S3"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyStorage]:
     if request.param == "local":
         yield LocalStorage(tmp_path)
     elif request.param == "fsspec on disk":
-        yield ObjectStorage(f"file://{tmp_path / 'remote'}", LocalStorage(tmp_path / "cache"))
+        yield ObjectStorage(f"file://{tmp_path / 'remote'}", LocalStorage(tmp_path / "copies"))
+    elif request.param == "S3":
+        server: RunningS3 = request.getfixturevalue("s3")
+        yield ObjectStorage(server.new_bucket(), LocalStorage(tmp_path / "copies"))
     else:
-        yield ObjectStorage("memory://contract", LocalStorage(tmp_path / "cache"))
+        yield ObjectStorage("memory://contract", LocalStorage(tmp_path / "copies"))
         fsspec.filesystem("memory").store.clear()
 
 

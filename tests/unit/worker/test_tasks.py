@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -109,6 +110,42 @@ def test_old_predictions_are_withdrawn_once_a_day(container: HomeWithFake) -> No
     clock.advance(timedelta(hours=26).total_seconds())
     Tasks(container, Stopping()).reconcile()
     assert not studio.stored_predictions
+
+
+def test_a_new_worker_removes_what_interrupted_writes_left_and_publishes_missing_frames(
+    tmp_path: Path,
+) -> None:
+    settings = make_settings(
+        tmp_path, redis_url=f"redis+socket://{tmp_path}/none.sock", storage_url=f"file://{tmp_path}/store"
+    )
+    make_home(settings, frames=3, held_out=1)
+    served = sorted((settings.frames_dir / "all").glob("*.png"))
+    served[0].unlink()
+    leftover = settings.frames_dir / "all" / ".writing-abc"
+    leftover.touch()
+    os.utime(leftover, (0, 0))
+    tasks = Tasks(HomeWithFake(settings, ManualClock()), Stopping())
+    with capture_logs() as lines:
+        tasks.reconcile()
+        tasks.reconcile()
+    assert sorted((settings.frames_dir / "all").iterdir()) == served
+    (line,) = (line for line in lines if line["event"] == "storage_looked_after")
+    assert (line["leftovers_removed"], line["frames_published"]) == (1, 1)
+
+
+def test_a_storage_that_is_away_keeps_nobody_from_looking_at_label_studio(tmp_path: Path) -> None:
+    settings = make_settings(
+        tmp_path, redis_url=f"redis+socket://{tmp_path}/none.sock", storage_url=f"file://{tmp_path}/store"
+    )
+    make_home(settings, frames=3, held_out=1)
+    next((settings.frames_dir / "all").glob("*.png")).unlink()
+    (tmp_path / "store").rename(tmp_path / "away")
+    (tmp_path / "store").symlink_to("store")  # every look at it fails
+    container = HomeWithFake(settings, ManualClock())
+    with capture_logs() as lines:
+        guarded(Job.RECONCILE, Tasks(container, Stopping()).reconcile)()
+    assert container.label_studio.asked == [None]
+    assert [line["event"] for line in lines if line["log_level"] == "warning"] == ["task_put_off"]
 
 
 def test_a_sweep_plans_the_round_that_is_due(container: HomeWithFake) -> None:
