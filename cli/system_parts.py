@@ -56,8 +56,24 @@ def _is_server(folder: Path) -> bool:
     return (folder / "initdb").exists() and (folder / "pg_ctl").exists()
 
 
+def find_redis() -> Path | None:
+    """A Redis or Valkey server of the system, beside the one that comes with our packages; None: none."""
+    found = shutil.which("valkey-server") or shutil.which("redis-server")
+    return Path(found) if found else None
+
+
+def find_compose() -> Path | None:
+    """The program that reads docker-compose.yml; it needs no Docker for that. None where there is none."""
+    found = shutil.which("docker-compose")
+    return Path(found) if found else None
+
+
 CHROMIUM = Part("Chromium", "chromium", find_chromium)
 POSTGRES = Part("PostgreSQL", "postgresql", find_postgres)
+REDIS = Part("Redis", "redis-server", find_redis)
+COMPOSE = Part("Docker Compose", "docker-compose", find_compose)
+PARTS = (CHROMIUM, POSTGRES, REDIS, COMPOSE)
+"""All that `sonoloop test` brings."""
 
 
 def is_ci() -> bool:

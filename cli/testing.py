@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.system_parts import CHROMIUM, POSTGRES, bring, explain_missing, is_ci
+from cli.system_parts import PARTS, bring, explain_missing, is_ci
 
 ROOT = Path(__file__).resolve().parents[1]
 IN_PARALLEL = (
@@ -63,7 +63,7 @@ def _checks(tools: Path) -> list[tuple[str, list[str]]]:
 
 def _bring_parts() -> Outcome:
     started = time.monotonic()
-    missing = bring([CHROMIUM, POSTGRES])
+    missing = bring(PARTS)
     for part in missing:
         _say(explain_missing(part))
     note = f"missing: {', '.join(part.name for part in missing)}" if missing else ""

@@ -77,8 +77,10 @@ def redis_executable() -> str:
     return found
 
 
-def redis_command(folder: Path, socket: Path) -> tuple[str, ...]:
-    """A Redis that nobody but this user reaches, keeping what it holds in `folder`."""
+def redis_command(folder: Path, socket: Path, executable: str = "") -> tuple[str, ...]:
+    """A Redis that nobody but this user reaches, keeping what it holds in `folder`; without an `executable`
+    the one that `redis_executable` finds.
+    """
     options = {
         "--port": "0",
         "--unixsocket": str(socket),
@@ -88,7 +90,7 @@ def redis_command(folder: Path, socket: Path) -> tuple[str, ...]:
         "--save": "",
         "--daemonize": "no",
     }
-    return (redis_executable(), *(word for pair in options.items() for word in pair))
+    return (executable or redis_executable(), *(word for pair in options.items() for word in pair))
 
 
 def _redis(settings: Settings) -> Program:

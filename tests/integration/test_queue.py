@@ -13,17 +13,20 @@ import pytest
 from redis import Redis
 
 from adapters.queue import BackgroundQueue, CeleryQueue
+from cli.system_parts import REDIS
 from loop.errors import Unavailable
 from loop.ports import Job
+from tests.conftest import demand
 from tests.services.homes import make_settings
 from tests.services.redis import RunningRedis, running_redis
 
 pytestmark = pytest.mark.services
 
 
-@pytest.fixture
-def redis() -> Iterator[RunningRedis]:
-    with running_redis() as server:
+@pytest.fixture(params=["bundled", "of the system"])
+def redis(request: pytest.FixtureRequest) -> Iterator[RunningRedis]:
+    executable = "" if request.param == "bundled" else str(demand(REDIS))
+    with running_redis(executable) as server:
         yield server
 
 

@@ -20,8 +20,9 @@ START_SECONDS = 10.0
 class RunningRedis:
     """A Redis that a test may kill and start again; what it holds is kept in between."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, executable: str = "") -> None:
         self.socket = folder / "redis.sock"
+        self._executable = executable
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -30,7 +31,7 @@ class RunningRedis:
         return f"redis+socket://{self.socket}"
 
     def start(self) -> None:
-        command = redis_command(self._folder, self.socket)
+        command = redis_command(self._folder, self.socket, self._executable)
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=self._folder)
         queue = CeleryQueue(make_settings(self._folder, redis_url=self.url))
         until = time.monotonic() + START_SECONDS
@@ -50,10 +51,12 @@ class RunningRedis:
 
 
 @contextmanager
-def running_redis() -> Iterator[RunningRedis]:
-    """Sockets allow about 100 characters, so the folder lies right below the system's temporary one."""
+def running_redis(executable: str = "") -> Iterator[RunningRedis]:
+    """The server that the product starts, or another; sockets allow about 100 characters, so its folder lies
+    right below the system's temporary one.
+    """
     with tempfile.TemporaryDirectory(prefix="slr-") as folder:
-        redis = RunningRedis(Path(folder))
+        redis = RunningRedis(Path(folder), executable)
         redis.start()
         try:
             yield redis
