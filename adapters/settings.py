@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -42,6 +43,9 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".sonoloop"), description="Folder that holds all data.")
     host: str = Field("127.0.0.1", description="Address that Label Studio and the ML backend bind to.")
+    services: Literal["here", "elsewhere"] = Field(
+        "here", description="here: `up` starts them; elsewhere: Docker or Kubernetes runs them."
+    )
     label_studio_port: int = Field(8080, ge=1, le=65535, description="Port of Label Studio.")
     backend_port: int = Field(9090, ge=1, le=65535, description="Port of the ML backend.")
     label_studio_url: str = Field("", description="Label Studio's address; empty: the one started here.")
@@ -116,9 +120,22 @@ class Settings(BaseSettings):
         return self.redis_url or f"redis+socket://{self.redis_socket}"
 
     @property
+    def is_open_to_all(self) -> bool:
+        """Whether the services listen on every address of this machine, which is no address to call."""
+        return _is_wildcard(self.host)
+
+    @property
+    def own_host(self) -> str:
+        """The host by which this machine reaches its own services, as it stands in an address."""
+        host = self.host
+        if self.is_open_to_all:
+            host = "::1" if ":" in host else "127.0.0.1"
+        return f"[{host}]" if ":" in host else host
+
+    @property
     def effective_label_studio_url(self) -> str:
         """Where our processes reach Label Studio."""
-        return self.label_studio_url or f"http://{self.host}:{self.label_studio_port}"
+        return self.label_studio_url or f"http://{self.own_host}:{self.label_studio_port}"
 
     @property
     def effective_public_url(self) -> str:
@@ -128,7 +145,7 @@ class Settings(BaseSettings):
     @property
     def effective_backend_url(self) -> str:
         """Where Label Studio reaches the ML backend."""
-        return self.backend_url or f"http://{self.host}:{self.backend_port}"
+        return self.backend_url or f"http://{self.own_host}:{self.backend_port}"
 
     @property
     def frames_dir(self) -> Path:
@@ -162,6 +179,13 @@ def load_settings(home: Path | None = None, **overrides: object) -> Settings:
     }
     known = {key: value for key, value in missing.items() if key in Settings.model_fields and key != "home"}
     return _checked(home=base.home, **{**known, **overrides})
+
+
+def _is_wildcard(host: str) -> bool:
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return not host
 
 
 def _checked(**values: Any) -> Settings:

@@ -27,7 +27,15 @@ def started_home(home: Path | None, ports: Ports) -> Iterator[Container]:
 
     Raises BadRequest for a busy port, or for services that run with other settings.
     """
-    ensure_secrets(load_settings(home, **ports).root)
+    settings = load_settings(home, **ports)
+    require_public_address(settings)
+    if settings.services == "elsewhere":
+        warn_of_unknown(settings)
+        upgrade(settings.effective_database_url)
+        with closing(build(settings)) as container:
+            yield container
+        return
+    ensure_secrets(settings.root)
     settings = load_settings(home, **ports)
     warn_of_unknown(settings)
     upgrade(settings.effective_database_url)  # here and once, before several services would
@@ -43,6 +51,16 @@ def started_home(home: Path | None, ports: Ports) -> Iterator[Container]:
     console.print("services are starting" if started.is_new else "services run already")
     with closing(build(settings)) as container:
         yield container
+
+
+def require_public_address(settings: Settings) -> None:
+    """Raises BadRequest where readers on other machines are let in by an address that nobody told us."""
+    if settings.is_open_to_all and not (settings.label_studio_public_url or settings.label_studio_url):
+        raise BadRequest(
+            f"SONOLOOP_HOST={settings.host}, every address of this machine, and none for readers",
+            "the one under which their browsers reach it",
+            f"set SONOLOOP_LABEL_STUDIO_PUBLIC_URL, as in http://NAME:{settings.label_studio_port}",
+        )
 
 
 def wait_until_ready(settings: Settings) -> None:

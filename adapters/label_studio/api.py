@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from typing import Any, Self
+from urllib.request import Request
 
 import httpx
 
@@ -19,6 +20,15 @@ PAUSES = (0.3, 1.0, 3.0)
 DETAIL_LENGTH = 150
 
 Params = Mapping[str, str | int | bool]
+
+
+class BehindProxy(DefaultCookiePolicy):
+    """Keeps cookies that are meant for HTTPS alone: we speak to Label Studio from behind the proxy."""
+
+    def set_ok(self, cookie: Cookie, request: Request) -> bool:
+        """Whether the cookie is kept; one that is goes back over HTTP too."""
+        cookie.secure = False
+        return super().set_ok(cookie, request)
 
 
 class Api:
@@ -41,7 +51,7 @@ class Api:
         self._client = httpx.Client(
             base_url=self.url,
             headers={"Authorization": f"Token {token}"} if token else {},
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])) if token else None,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[]) if token else BehindProxy()),
             timeout=httpx.Timeout(WRITE_SECONDS, connect=CONNECT_SECONDS),
             transport=transport,
             trust_env=False,

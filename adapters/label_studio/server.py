@@ -135,16 +135,10 @@ def _guard(settings: Settings) -> dict[str, str]:
 
 
 def _public_address(settings: Settings) -> dict[str, str]:
-    """Pages use relative addresses unless readers come through a public one."""
-    public = settings.label_studio_public_url
-    if not public.startswith("https://"):
-        return {"LABEL_STUDIO_HOST": public}
-    parts = urlsplit(public)
-    return {
-        "LABEL_STUDIO_HOST": public,
-        "CSRF_TRUSTED_ORIGINS": f"{parts.scheme}://{parts.netloc}",
-        "SESSION_COOKIE_SECURE": "1",
-    }
+    """Pages use relative addresses unless readers come through a public one; what more follows from it is
+    settled by `sonoloop_addresses`, inside.
+    """
+    return {"LABEL_STUDIO_HOST": settings.label_studio_public_url}
 
 
 def backend_addresses(settings: Settings) -> list[IPAddress]:

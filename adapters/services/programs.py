@@ -39,6 +39,8 @@ class Program:
 
 def service_names(settings: Settings) -> list[str]:
     """Those that this home runs itself, in the order of starting; one with an address set is left out."""
+    if settings.services == "elsewhere":
+        return []
     elsewhere = {REDIS: bool(settings.redis_url), LABEL_STUDIO: bool(settings.label_studio_url)}
     return [name for name in STOP_SECONDS if not elsewhere.get(name)]
 

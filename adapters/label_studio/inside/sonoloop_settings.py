@@ -9,9 +9,11 @@ from label_studio.core.settings.label_studio import (
     DATABASES,
     DJANGO_DB,
     DJANGO_DB_SQLITE,
+    HOSTNAME,
     LOGGING,
     MIDDLEWARE,
 )
+from sonoloop_addresses import settings_for
 
 MIDDLEWARE = [*MIDDLEWARE, "sonoloop_stream.without_empty_wishes", "sonoloop_turns.one_at_a_time"]
 
@@ -21,6 +23,8 @@ LOGGING["filters"] = {
     "without_queries": {"()": "sonoloop_logging.WithoutQueries"},
 }
 LOGGING["loggers"]["django.server"] = {"level": "WARNING", "filters": ["without_queries"]}
+
+globals().update(settings_for(HOSTNAME))
 
 if DJANGO_DB == DJANGO_DB_SQLITE:
     # Readers and writers side by side; a writer waits for its turn instead of failing half-way.
