@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapters.services.programs import service_names
-from adapters.settings import Settings
+from adapters.settings import load_settings
 from cli.services import started_home
 from loop.errors import BadRequest
 
@@ -26,13 +26,13 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104, nothing is bound to it
     ],
 )
 def test_our_own_processes_call_an_address_that_can_be_called(host: str, own: str) -> None:
-    settings = Settings(host=host)
+    settings = load_settings(host=host)
     assert settings.effective_label_studio_url == f"http://{own}:8080"
     assert settings.effective_backend_url == f"http://{own}:9090"
 
 
 def test_an_address_that_was_set_wins() -> None:
-    settings = Settings(
+    settings = load_settings(
         host=EVERYWHERE, backend_url="http://b.internal:1", label_studio_public_url="https://c"
     )
     assert settings.effective_backend_url == "http://b.internal:1"
