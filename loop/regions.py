@@ -17,6 +17,9 @@ CONTROL = "brush"
 IMAGE = "image"
 REGION_TYPE = "brushlabels"
 MAX_REGIONS = 20
+MOST_READ = 1000
+"""Regions of one annotation that are read; each may take a second to unpack on a large frame."""
+LONGEST_WORD = 80
 
 
 def mask_to_result(
@@ -56,6 +59,8 @@ def result_to_mask(
 
     Raises BadAnnotation for a region of another type, size, rotation or label, and for an unreadable code.
     """
+    if len(result) > MOST_READ or not all(isinstance(region, Mapping) for region in result):
+        raise BadAnnotation(f"a result of {len(result)} parts", f"a list of at most {MOST_READ} regions")
     mask = np.zeros((len(classes), height, width), dtype=np.bool_)
     for region in result:
         planes = [_plane(label, classes, region) for label in _labels(region)]
@@ -97,17 +102,23 @@ def _labels(region: Mapping[str, Any]) -> list[str]:
     value = region.get("value")
     if region.get("type") != REGION_TYPE or not isinstance(value, Mapping):
         raise BadAnnotation(
-            f"a region of type {region.get('type')!r}", f"{REGION_TYPE!r}", region=region.get("id")
+            f"a region of type {_word(region.get('type'))}",
+            f"{REGION_TYPE!r}",
+            region=_word(region.get("id")),
         )
     labels = value.get(REGION_TYPE)
     if not isinstance(labels, list) or not labels:
-        raise BadAnnotation("a region without a label", "a label of the project", region=region.get("id"))
+        raise BadAnnotation(
+            "a region without a label", "a label of the project", region=_word(region.get("id"))
+        )
     return labels
 
 
 def _plane(label: object, classes: Sequence[str], region: Mapping[str, Any]) -> int:
     if label not in classes:
-        raise BadAnnotation(f"the label {label!r}", f"one of {', '.join(classes)}", region=region.get("id"))
+        raise BadAnnotation(
+            f"the label {_word(label)}", f"one of {', '.join(classes)}", region=_word(region.get("id"))
+        )
     return classes.index(str(label))
 
 
@@ -115,10 +126,12 @@ def _check_size(region: Mapping[str, Any], height: int, width: int) -> None:
     got = region.get("original_width"), region.get("original_height")
     if got != (width, height):
         raise BadAnnotation(
-            f"a region drawn on {got[0]} x {got[1]} px", f"{width} x {height} px", region=region.get("id")
+            f"a region drawn on {_word(got[0])} x {_word(got[1])} px",
+            f"{width} x {height} px",
+            region=_word(region.get("id")),
         )
     if region.get("image_rotation") not in (0, None):
-        raise BadAnnotation("a region drawn on a rotated image", "rotation 0", region=region.get("id"))
+        raise BadAnnotation("a region drawn on a rotated image", "rotation 0", region=_word(region.get("id")))
 
 
 def _rle(region: Mapping[str, Any]) -> Sequence[int]:
@@ -126,6 +139,15 @@ def _rle(region: Mapping[str, Any]) -> Sequence[int]:
     rle = value.get("rle")
     if value.get("format") != "rle" or not isinstance(rle, list):
         raise BadAnnotation(
-            "a brush region without a run-length code", "format 'rle'", region=region.get("id")
+            "a brush region without a run-length code", "format 'rle'", region=_word(region.get("id"))
         )
     return rle
+
+
+def _word(value: object) -> str:
+    """What stands where a short word belongs, as a message may show it."""
+    is_plain = isinstance(value, str | int | float | None)
+    text = (
+        repr(value) if is_plain and len(str(value)) <= LONGEST_WORD else f"of the kind {type(value).__name__}"
+    )
+    return text.strip("'")

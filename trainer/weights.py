@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from loop.errors import BadWeights, NotFound
 from trainer.durable import write_whole
-from trainer.networks import build_network
+from trainer.networks import NETWORKS, build_network
 from trainer.preprocess import MEAN, STD
 
 if TYPE_CHECKING:
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "sonoloop"
 HEAD = "segmentation_head."
+MAX_FILE_BYTES = 4 << 30
+MAX_HEADER_BYTES = 16 << 20
+MAX_CLASSES, MAX_SIDE = 254, 8192
+LONGEST_WORD = 80
+"""A file from elsewhere may claim anything: what it says is held against these before it is believed."""
 ABSENT = -4.0
 """Bias of a channel that no base weights know: it starts by seeing its class nowhere (p = 0.018)."""
 
@@ -55,6 +60,9 @@ def load_weights(path: Path, digest: str | None = None) -> tuple[nn.Module, dict
 def read_weights(path: Path, digest: str | None = None) -> bytes:
     """Read a weight file's bytes. Raises NotFound, or BadWeights when their SHA-256 is not `digest`."""
     try:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise BadWeights(f"a weight file of {size >> 30} GiB", f"at most {MAX_FILE_BYTES >> 30} GiB")
         data = path.read_bytes()
     except OSError as exc:
         raise NotFound("no weight file that can be read", "one that this process may read") from exc
@@ -81,10 +89,15 @@ def from_bytes(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
     from safetensors import SafetensorError
 
     try:
+        header_bytes = int.from_bytes(data[:8], "little")
+        if header_bytes > min(len(data), MAX_HEADER_BYTES):
+            raise ValueError("a header longer than it may be")
         tensors = safetensors.torch.load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        header = json.loads(data[8 : 8 + header_bytes])
         notes = json.loads(header["__metadata__"][DESCRIPTION])
-    except (SafetensorError, ValueError, KeyError, TypeError) as exc:
+        if not isinstance(notes, dict):
+            raise ValueError("notes that are no object")
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError, OverflowError) as exc:
         need = "a whole safetensors file written by Sonoloop"
         raise BadWeights(f"{len(data)} bytes that are no weights of ours", need) from exc
     return tensors, notes
@@ -136,11 +149,25 @@ def _checked(config: Any) -> dict[str, Any]:
         raise BadWeights("weights without a description", f"one with {', '.join(needed)}")
     for key, kind in needed.items():
         if not isinstance(config.get(key), kind) or not config[key]:
-            raise BadWeights(f"weights described with {key} = {config.get(key)!r}", f"a {kind.__name__}")
+            said = repr(config.get(key))[:LONGEST_WORD]
+            raise BadWeights(f"weights described with {key} = {said}", f"a {kind.__name__}")
+    _check_claims(config)
     if (config["mean"], config["std"]) != (MEAN, STD):
         got = f"weights for grey normalised by {config['mean']}, {config['std']}"
         raise BadWeights(got, f"{MEAN}, {STD}", "train them again")
     return config
+
+
+def _check_claims(config: Mapping[str, Any]) -> None:
+    """What decides how much memory a network takes, before it is built."""
+    classes, size = config["classes"], config["size"]
+    if len(classes) > MAX_CLASSES or not all(isinstance(name, str) for name in classes):
+        raise BadWeights(f"weights for {len(classes)} classes", f"1 to {MAX_CLASSES} names")
+    if not 32 <= size <= MAX_SIDE:
+        raise BadWeights(f"weights for a side of {str(size)[:LONGEST_WORD]} px", f"32 to {MAX_SIDE} px")
+    if config["network"] not in NETWORKS:
+        got = f"weights for the network {config['network'][:LONGEST_WORD]!r}"
+        raise BadWeights(got, f"one of {', '.join(sorted(NETWORKS))}")
 
 
 def _fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from loop.errors import BadRequest
 
 INDEX_NAME = "index.csv"
+MAX_INDEX_BYTES = 64 << 20
 KEY_COLUMNS = ("file", "filename", "frame", "image", "id", "name")
 CLIP_COLUMNS = ("clip", "recording", "video", "sequence")
 PATIENT_COLUMNS = ("patient", "patient_id", "subject", "subject_id")
@@ -120,6 +121,9 @@ def read_index(folder: Path, files: Sequence[PurePosixPath]) -> ClipIndex:
 
 def _read_table(place: Path) -> list[dict[str, str]]:
     """Rows by lower-case column name; comma, semicolon or tab, whichever the header holds most."""
+    if place.stat().st_size > MAX_INDEX_BYTES:
+        got = f"an index.csv of {place.stat().st_size >> 20} MiB"
+        raise BadRequest(got, f"at most {MAX_INDEX_BYTES >> 20} MiB", "keep the columns of clip and patient")
     try:
         text = place.read_text(encoding="utf-8-sig")
         header = text.partition("\n")[0]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.formats.clips import INDEX_NAME, ClipIndex, ClipSource, identify, pseudonym, read_index
+from adapters.formats.links import leads_out
 from adapters.formats.pixels import decode_frame, encode_png
 from loop.errors import BadFrame, BadRequest
 from loop.frames import frame_digest
@@ -74,7 +75,8 @@ def walk_frames(
     """Read every image under a folder in the order of its path; a folder without files gives nothing.
 
     Hidden files, `._` files, `index.csv` and the litter of file browsers are passed over; every other file
-    gives one item. One file at a time is in memory. `salt` is the home's secret, see `clips.pseudonym`.
+    gives one item. Links to files are followed within the folder; those out of it, and those to folders, are
+    set aside. One file at a time is in memory. `salt` is the home's secret, see `clips.pseudonym`.
     Raises BadRequest for a folder that is none, and for an unusable `index.csv`, before the first item.
     """
     files = list_files(folder)
@@ -91,8 +93,11 @@ def list_files(folder: Path) -> list[PurePosixPath]:
     found = []
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".") and name not in _LITTER_FOLDERS]
+        links = [name for name in folders if Path(place, name).is_symlink()]  # which `walk` does not enter
         found += [
-            Path(place, name) for name in names if not name.startswith(".") and name.lower() not in _LITTER
+            Path(place, name)
+            for name in (*names, *links)
+            if not name.startswith(".") and name.lower() not in _LITTER
         ]
     return sorted(PurePosixPath(path.relative_to(folder).as_posix()) for path in found)
 
@@ -108,6 +113,9 @@ def _read_or_reject(
     folder: Path, relative: PurePosixPath, index: ClipIndex, salt: bytes
 ) -> FrameFile | RejectedFile:
     try:
+        if leads_out(folder, folder / relative):
+            todo = "copy the file into the folder, if it belongs there"
+            raise BadFrame("a link that leads out of the folder", "a file in it", todo)
         image = read_frame(folder / relative)
     except BadFrame as error:
         return RejectedFile(pseudonym(salt, "file", str(relative)), error, relative)

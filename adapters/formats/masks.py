@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from adapters.formats.pixels import encode_png
+from adapters.formats.pixels import DAMAGE, MAX_PIXELS, encode_png
 from loop.errors import BadMask
 from loop.masks import Mask, index_map
 
@@ -41,8 +41,10 @@ def read_plane_png(path: Path) -> NDArray[np.bool_]:
 def _read_grey(path: Path) -> NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(path.read_bytes()), formats=("PNG",)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise BadMask(f"a mask of {image.width} x {image.height} px", f"at most {MAX_PIXELS} px")
             pixels = np.array(image)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (*DAMAGE, Image.DecompressionBombError) as error:
         raise BadMask("a damaged or missing mask", "an 8-bit grey PNG", "export it again") from error
     if pixels.dtype != np.uint8 or pixels.ndim != 2:
         raise BadMask("a mask that is no 8-bit grey", "an 8-bit grey PNG", "export it again")

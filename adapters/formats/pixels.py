@@ -18,8 +18,8 @@ FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM")
 MAX_PIXELS = 40_000_000
 MIN_SIDE = 8
 
-# What Pillow's decoders raise on damaged bytes, seen by feeding them truncated and altered files.
-_DAMAGE = (OSError, SyntaxError, ValueError, LookupError, TypeError, EOFError, OverflowError, struct.error)
+DAMAGE = (OSError, SyntaxError, ValueError, LookupError, TypeError, EOFError, OverflowError, struct.error)
+"""What Pillow's decoders raise on damaged bytes, seen by feeding them truncated and altered files."""
 
 
 def decode_frame(data: bytes) -> NDArray[np.uint8]:
@@ -62,7 +62,7 @@ def _damage_mapped() -> Iterator[None]:
             "PNG, JPEG, TIFF, BMP, GIF, WebP or PGM",
             "convert it",
         ) from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise BadFrame(
             "a damaged or truncated image", "a whole one", "copy it again from where it came"
         ) from error
@@ -79,11 +79,17 @@ def _check_header(image: Image.Image) -> None:
             "choose the grey window yourself and save 8-bit files: a guessed one could hide the vessel wall"
         )
         raise BadFrame("an image of more than 8 bits per sample", "8-bit", todo)
-    pictures = getattr(image, "n_frames", 1)
-    if pictures > 1 and image.format != "MPO":  # an MPO is a camera's JPEG: its first picture is the picture
+    if has_more_pictures(image):
         raise BadFrame(
-            f"a file of {pictures} pictures", "one picture a file", "save every picture as a file of its own"
+            "a file of several pictures", "one picture a file", "save every picture as a file of its own"
         )
+
+
+def has_more_pictures(image: Image.Image) -> bool:
+    """Whether a file holds a film or several pages. They are not counted, which would read it to its end. An
+    MPO is a camera's JPEG: its first picture is the picture.
+    """
+    return bool(getattr(image, "is_animated", False)) and image.format != "MPO"
 
 
 def _too_large(got: str) -> BadFrame:

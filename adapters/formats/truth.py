@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -10,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from adapters.formats.pixels import MAX_PIXELS
+from adapters.formats.links import leads_out
+from adapters.formats.pixels import DAMAGE, MAX_PIXELS, has_more_pictures
 from loop.errors import BadMask, BadRequest, NotFound
 
 MAX_CLASSES = 254
 SINGLE_CLASS_VALUE = 255
-_DAMAGE = (OSError, SyntaxError, ValueError, LookupError, TypeError, EOFError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -70,9 +69,11 @@ class TruthFolder:
     def read(self, relative: PurePosixPath, height: int, width: int) -> NDArray[np.bool_]:
         """Bool (C, H, W) for the frame file at this path under its own folder; an empty mask gives all False.
 
-        Raises NotFound when there is no mask, BadMask when it does not fit.
+        Raises NotFound when there is no mask, BadMask when it does not fit or lies outside the folder.
         """
         path = self.folder / relative.with_suffix(".png")
+        if leads_out(self.folder, path):
+            raise BadMask("a link that leads out of the folder", "a file in it", "copy the mask there")
         if not path.is_file():
             raise NotFound(
                 "no truth mask for a frame", "a PNG of the frame's name", "add it or leave the frame out"
@@ -94,6 +95,8 @@ def _read_indices(path: Path, height: int, width: int) -> NDArray[np.uint8]:
             if image.size != (width, height) or width * height > MAX_PIXELS:
                 got = f"a mask of {image.size[0]} x {image.size[1]} px"
                 raise BadMask(got, f"the frame's {width} x {height} px", "draw it on this frame")
+            if has_more_pictures(image):
+                raise BadMask("a mask of several pictures", "one", "save every picture as a file of its own")
             if image.mode not in ("1", "L", "P"):
                 raise BadMask(
                     f"a mask with pixels of type {image.mode}", "class numbers, 8-bit", "save it as indices"
@@ -101,7 +104,11 @@ def _read_indices(path: Path, height: int, width: int) -> NDArray[np.uint8]:
             return np.asarray(image).astype(np.uint8)
     except UnidentifiedImageError as error:
         raise BadMask("a file that is no image", "an index PNG", "convert it") from error
-    except _DAMAGE as error:
+    except Image.DecompressionBombError as error:
+        raise BadMask(
+            "a mask of far more pixels", f"the frame's {width} x {height} px", "draw it on this frame"
+        ) from error
+    except DAMAGE as error:
         raise BadMask("a damaged or truncated mask", "a whole one", "copy it again") from error
 
 

@@ -34,8 +34,10 @@ class StoredImages:
 def _decode(data: bytes, frame: Frame) -> NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            if image.size != (frame.width, frame.height):  # said by its head, before it is unpacked
+                raise ValueError("another size")
             pixels = np.array(image)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise BadFrame("a damaged stored frame", "a whole one", "import it again", frame=frame.id) from error
     if pixels.dtype != np.uint8 or pixels.ndim != 2:
         raise BadFrame(

@@ -125,3 +125,10 @@ def test_an_index_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "index.csv").write_bytes(b"\xff\xfe\x00file")
     with pytest.raises(BadRequest, match="cannot be read"):
         read_index(tmp_path, [PurePosixPath("1.png")])
+
+
+def test_an_index_that_no_folder_needs_is_refused_by_its_size(tmp_path: Path) -> None:
+    with (tmp_path / "index.csv").open("wb") as stream:
+        stream.truncate(1 << 40)  # sparse: takes no room
+    with pytest.raises(BadRequest, match="64 MiB"):
+        read_index(tmp_path, [PurePosixPath("1.png")])

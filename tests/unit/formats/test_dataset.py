@@ -279,3 +279,19 @@ def test_a_foreign_coco_file_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(BadMask, match="no COCO dataset of ours"):
         read_masks(tmp_path / "x.json")
+
+
+def test_an_export_through_a_link_fills_the_named_folder_only_if_it_is_empty(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path / "home")
+    export, _ = stored_set(storage, MULTI)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "kept.txt").write_text("kept")
+    (tmp_path / "to-full").symlink_to(tmp_path / "full")
+    with pytest.raises(BadRequest, match="already holds"):
+        write_dataset(export, storage, tmp_path / "to-full")
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["kept.txt"]
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "to-empty").symlink_to(tmp_path / "empty")
+    write_dataset(export, storage, tmp_path / "to-empty")
+    assert (tmp_path / "empty" / "dataset.json").is_file()
+    assert (tmp_path / "to-empty").is_symlink()

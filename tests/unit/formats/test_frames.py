@@ -109,6 +109,29 @@ def test_a_pipe_and_a_broken_link_are_set_aside_without_waiting(tmp_path: Path) 
     assert all(isinstance(item, RejectedFile) and "no file" in item.error.got for item in walk(tmp_path))
 
 
+def test_links_are_followed_within_the_folder_and_not_out_of_it(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "frames", tmp_path / "elsewhere"
+    draw(folder / "a.png", 1)
+    draw(outside / "b.png", 2)
+    (folder / "b_within.png").symlink_to(folder / "a.png")
+    (folder / "c_out.png").symlink_to(outside / "b.png")
+    (folder / "d_up.png").symlink_to(Path("../elsewhere/b.png"))
+    (folder / "e_folder").symlink_to(outside)
+    (folder / "f_circle.png").symlink_to(folder / "f_circle.png")
+    (folder / "g_passwords.png").symlink_to("/etc/passwd")
+    items = walk(folder)
+    assert [isinstance(item, FrameFile) for item in items] == [True, True, *[False] * 5]
+    assert [item.error.got for item in items if isinstance(item, RejectedFile)] == [
+        "a link that leads out of the folder"
+    ] * 5
+
+
+def test_a_folder_that_is_itself_a_link_is_read(tmp_path: Path) -> None:
+    draw(tmp_path / "frames" / "a.png")
+    (tmp_path / "link").symlink_to(tmp_path / "frames")
+    assert isinstance(walk(tmp_path / "link")[0], FrameFile)
+
+
 def test_a_huge_file_is_refused_by_its_size(tmp_path: Path) -> None:
     with (tmp_path / "film.png").open("wb") as stream:
         stream.truncate(300 * 1024 * 1024)  # sparse: takes no room

@@ -122,3 +122,14 @@ def test_real_truth_is_read_for_both_sets(data_root: Path) -> None:
     assert abs(usgra.mean() - 0.0837) < 1e-4
     carotid = read_truth(data_root / "carotid/masks/rec01_01069.png", parse_classes("lumen"), 512, 485)
     assert abs(carotid.mean() - 0.0243) < 1e-4
+
+
+def test_a_truth_mask_is_not_fetched_from_outside_its_folder(tmp_path: Path) -> None:
+    save(tmp_path / "elsewhere" / "1.png", INDICES)
+    folder = tmp_path / "truth"
+    folder.mkdir()
+    (folder / "1.png").symlink_to(tmp_path / "elsewhere" / "1.png")
+    with pytest.raises(BadMask, match="out of the folder"):
+        TruthFolder(folder, parse_classes("a,b")).read(PurePosixPath("1.jpg"), 2, 3)
+    with pytest.raises(BadMask, match="out of the folder"):
+        TruthFolder(folder, parse_classes("a,b")).read(PurePosixPath("../elsewhere/1.jpg"), 2, 3)

@@ -12,7 +12,7 @@ import pytest
 from adapters.brush import SdkBrushCodec
 from loop.errors import BadAnnotation, BadMask
 from loop.masks import Mask
-from loop.regions import MAX_REGIONS, mask_to_result, result_to_mask
+from loop.regions import MAX_REGIONS, REGION_TYPE, mask_to_result, result_to_mask
 
 CLASSES = ("Vein", "Artery")
 
@@ -99,3 +99,24 @@ def test_a_region_that_cannot_be_read_is_refused_with_its_reason(
     result = damaged(mask_to_result(mask, CLASSES, codec, "k"), **changes)
     with pytest.raises(BadAnnotation, match=word):
         result_to_mask(result, CLASSES, 40, 60, codec)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        ["x"],
+        [None],
+        [[]],
+        [{}] * 1001,
+        [{"type": "x" * 10_000}],
+        [{"type": REGION_TYPE, "value": {}}],
+        [{1: 2}],
+    ],
+    ids=["text", "none", "list", "too many", "long", "empty value", "no words"],
+)
+def test_a_result_that_no_reader_drew_is_refused_in_a_short_sentence(
+    result: Any, codec: SdkBrushCodec
+) -> None:
+    with pytest.raises(BadAnnotation) as refused:
+        result_to_mask(result, CLASSES, 8, 8, codec)
+    assert len(refused.value.message) < 400

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import struct
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,56 @@ def test_a_description_that_does_not_fit_is_refused(
 ) -> None:
     save_weights(tmp_path / "x", network, CONFIG | change)
     with pytest.raises(BadWeights):
+        load_weights(tmp_path / "x")
+
+
+def crafted(header: object, body: bytes = b"", length: int | None = None) -> bytes:
+    """Bytes in safetensors' format that say whatever they like."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text) if length is None else length) + text + body
+
+
+def claiming(**config: object) -> bytes:
+    notes = {"sonoloop": json.dumps({"sonoloop": CONFIG | config})}
+    return crafted(
+        {"__metadata__": notes, "a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, b"abcd"
+    )
+
+
+def tensor(dtype: str, shape: list[int], end: int) -> dict[str, object]:
+    return {"a": {"dtype": dtype, "shape": shape, "data_offsets": [0, end]}}
+
+
+CRAFTED = {
+    "a header longer than the file": crafted({}, length=2**62),
+    "a header of 20 MB": crafted(b"{" + b" " * 20_000_000 + b"}"),
+    "a header nested 90,000 times": crafted(b'{"__metadata__":' + b"[" * 90_000 + b"]" * 90_000 + b"}"),
+    "notes nested 90,000 times": crafted({"__metadata__": {"sonoloop": "[" * 90_000 + "]" * 90_000}}),
+    "notes that are a list": crafted({"__metadata__": {"sonoloop": "[1]"}} | tensor("F32", [1], 4), b"abcd"),
+    "a tensor of 2^80 numbers": crafted(tensor("F32", [2**40, 2**40], 4), b"abcd"),
+    "a tensor of Python objects": crafted(tensor("O", [1], 4), b"abcd"),
+    "a pickle": b"\x80\x04cos\nsystem\n(S'true'\ntR.",
+    "ten million classes": claiming(classes=["a"] * 10_000_000),
+    "classes that are no names": claiming(classes=[1, {}]),
+    "a side of 2^40 px": claiming(size=2**40),
+    "a side of 10^400 px": claiming(size=10**400),
+    "a network by a path": claiming(network="../../x"),
+    "a network whose name is a megabyte": claiming(network="x" * 1_000_000),
+}
+
+
+@pytest.mark.parametrize("name", CRAFTED)
+def test_a_crafted_file_is_refused_in_a_short_sentence(name: str, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(CRAFTED[name])
+    with pytest.raises(BadWeights) as refused:
+        load_weights(tmp_path / "x")
+    assert len(refused.value.message) < 400
+
+
+def test_a_file_of_a_terabyte_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    with (tmp_path / "x").open("wb") as file:
+        file.truncate(1 << 40)  # sparse: takes no room
+    with pytest.raises(BadWeights, match="1024 GiB"):
         load_weights(tmp_path / "x")
 
 
