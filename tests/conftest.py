@@ -14,7 +14,7 @@ from tests.postgres import running_postgres
 
 ROOT = Path(__file__).resolve().parents[1]
 
-pytest_plugins = ["tests.services.label_studio"]
+pytest_plugins = ["tests.fault_table", "tests.services.label_studio"]
 
 # Before anything imports albumentations: it would ask the internet for a newer version of itself.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")

@@ -48,7 +48,7 @@ def at_gate(world: World, seen: Round | None = None) -> tuple[Round, ModelVersio
     return record_candidate(
         world.rounds,
         row,
-        digest=f"{row.id:064x}",
+        digest=world.weights(f"round {row.id}"),
         origin="phantoms",
         config={"size": 256},
         metrics={"loss": 0.1},

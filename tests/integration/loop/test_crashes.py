@@ -11,7 +11,9 @@ from loop.ingest import drain_inbox, receive_event, reconcile
 from loop.preannotate import PreannotateRules, follow_champion
 from loop.records import Purpose
 from tests.fakes.crash import Crash
+from tests.fault_table import Drill
 from tests.integration.loop.world import World
+from tests.invariants import settle
 
 MakeWorld = Callable[..., World]
 KillPoints = Callable[[int], range]
@@ -63,8 +65,11 @@ def queue_of(world: World) -> tuple[Any, ...]:
     return world.pushed(), predictions, selection.entries, served
 
 
+@pytest.mark.fault(
+    "the light worker dies while it draws and pushes", done="a crash at each of its calls and commits in turn"
+)
 def test_following_a_champion_survives_a_kill_at_any_step(
-    make_world: MakeWorld, kill_points: KillPoints
+    make_world: MakeWorld, kill_points: KillPoints, drill: Drill
 ) -> None:
     def make() -> World:
         world = make_world(clips=5, per_clip=3)
@@ -82,6 +87,8 @@ def test_following_a_champion_survives_a_kill_at_any_step(
         world = make()
         crash_and_go_on(world, follow, at)
         assert queue_of(world) == expected, f"killed at step {at} of {steps}"
+        settle(world.parts, world.project.id)
+        drill.check(world.parts)
 
 
 def scene(make_world: MakeWorld) -> World:
@@ -131,8 +138,11 @@ def mirror_of(world: World) -> Any:
         pytest.param(lambda world: reconcile(world.ingest, world.project.id, full=True), id="reconciler"),
     ],
 )
+@pytest.mark.fault(
+    "the light worker dies while it mirrors", done="a crash at each of its calls and commits in turn"
+)
 def test_mirroring_survives_a_kill_at_any_step(
-    make_world: MakeWorld, kill_points: KillPoints, act: Callable[[World], Any]
+    make_world: MakeWorld, kill_points: KillPoints, act: Callable[[World], Any], drill: Drill
 ) -> None:
     whole = scene(make_world)
     whole.restart()
@@ -143,6 +153,8 @@ def test_mirroring_survives_a_kill_at_any_step(
         world = scene(make_world)
         crash_and_go_on(world, act, at)
         assert mirror_of(world) == expected, f"killed at step {at} of {steps}"
+        settle(world.parts, world.project.id)
+        drill.check(world.parts)
 
 
 def test_both_ways_lead_to_the_same_mirror(make_world: MakeWorld) -> None:
@@ -152,7 +164,10 @@ def test_both_ways_lead_to_the_same_mirror(make_world: MakeWorld) -> None:
     assert mirror_of(by_events)[1:] == mirror_of(by_looking)[1:]
 
 
-def test_taking_frames_in_survives_a_kill_at_any_step(make_world: MakeWorld, kill_points: KillPoints) -> None:
+@pytest.mark.fault("an intake of frames dies", done="a crash at each of its calls and commits in turn")
+def test_taking_frames_in_survives_a_kill_at_any_step(
+    make_world: MakeWorld, kill_points: KillPoints, drill: Drill
+) -> None:
     def take_in(world: World) -> None:
         world.pictures = 0
         world.add(3, 2)
@@ -171,3 +186,5 @@ def test_taking_frames_in_survives_a_kill_at_any_step(make_world: MakeWorld, kil
         world = make_world(clips=0)
         crash_and_go_on(world, take_in, at)
         assert tasks_of(world) == tasks_of(whole), f"killed at step {at} of {steps}"
+        world.model()
+        drill.check(world.parts)

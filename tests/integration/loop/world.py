@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from adapters.brush import SdkBrushCodec
 from db import SqlDatabase
@@ -25,6 +28,7 @@ from tests.fakes.label_studio import FakeLabelStudio
 from tests.fakes.queue import FakeQueue
 from tests.fakes.segmenters import FakeImages, FakeSegmenters
 from tests.fakes.storage import MemoryStorage
+from tests.invariants import Parts
 from trainer.sampling import spread, top
 
 HEIGHT, WIDTH = 16, 20
@@ -116,6 +120,7 @@ class World:
             self.pictures += 1
             digest = frame_digest(image)
             self.images.pixels[digest] = image
+            self.storage.put("frames", digest, _png(image))
             clip = f"{prefix}-{index // per_clip}"
             frames.append(NewFrame(digest, WIDTH, HEIGHT, clip, None, is_held_out=False))
         return frames
@@ -127,10 +132,9 @@ class World:
     def model(self, origin: str = "phantoms", *, serves: bool = True) -> ModelVersion:
         """Register a version and put it into service."""
         with self.database.write() as uow:
-            number = len(uow.models.list(self.project.id))
             version = uow.models.add(
                 self.project.id,
-                digest=f"{number + 77:064x}",
+                digest=self.weights(f"version {len(uow.models.list(self.project.id))}"),
                 round_id=None,
                 origin=origin,
                 config={},
@@ -141,6 +145,12 @@ class World:
                 put_into_service(uow, self.project.id, version.id, self.clock())
             uow.commit()
         return version
+
+    def weights(self, content: str) -> str:
+        """Store bytes that stand for a network, and give their digest."""
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        self.storage.put("models", digest, content.encode())
+        return digest
 
     def follow(self, **rules: Any) -> Followed:
         return follow_champion(self.preannotate, PreannotateRules(**rules), self.project.id)
@@ -166,6 +176,19 @@ class World:
         return ids
 
     # what can be seen
+
+    @property
+    def parts(self) -> Parts:
+        """For the checker of `tests.invariants`."""
+        return Parts(
+            self.database,
+            self.storage,
+            self.images,
+            self.studio,
+            CODEC,
+            self.clock,
+            served=self.studio.model_versions.__getitem__,
+        )
 
     @property
     def label_studio_id(self) -> int:
@@ -218,3 +241,9 @@ class World:
         """A new process after a crash, once the dead one's leases have run out; it dies at step `at`."""
         self.fuse = Fuse(at)
         self.clock.advance(3600)
+
+
+def _png(image: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
