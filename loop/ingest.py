@@ -68,7 +68,7 @@ def drain_inbox(ports: IngestPorts) -> Tally:
 
 def reconcile(ports: IngestPorts, project_id: int, *, full: bool = False) -> Tally:
     """Mirror what changed in Label Studio since the last look, with five minutes of overlap; `full`: look at
-    everything.
+    everything, as is done too when the last look was in the future: a clock was turned back.
 
     The cursor moves on page by page, only behind what is mirrored. Raises Unavailable (the next call goes on
     from the cursor), BadRequest for a project that Label Studio does not have yet.
@@ -77,7 +77,9 @@ def reconcile(ports: IngestPorts, project_id: int, *, full: bool = False) -> Tal
         project = uow.projects.get(project_id)
         cursor = uow.marks.cursor(_cursor_name(project_id))
     remote_id = _remote_id(project)
-    since = None if full or cursor is None else datetime.fromisoformat(cursor) - OVERLAP
+    last = None if cursor is None else datetime.fromisoformat(cursor)
+    is_whole = full or last is None or last > ports.clock()
+    since = None if is_whole or last is None else last - OVERLAP
     tally: Tally = Counter()
     for page in _pages(ports.label_studio.tasks_changed_since(remote_id, since)):
         for task in page:
@@ -199,11 +201,16 @@ def _link(ports: IngestPorts, project: Project, task: RemoteTask) -> Frame | Non
 
 
 def _advance(ports: IngestPorts, project_id: int, seen: datetime) -> None:
-    """Move the cursor on, never back: a full look begins with old tasks."""
+    """Move the cursor on, never back: a full look begins with old tasks. Never beyond the present either:
+    after a clock was turned back, changes have earlier times than what was seen.
+    """
+    now = ports.clock()
+    reached = min(seen, now)
     with ports.database.write() as uow:
         cursor = uow.marks.cursor(_cursor_name(project_id))
-        if cursor is None or datetime.fromisoformat(cursor) < seen:
-            uow.marks.set_cursor(_cursor_name(project_id), seen.isoformat())
+        last = None if cursor is None else datetime.fromisoformat(cursor)
+        if last is None or last < reached or last > now:
+            uow.marks.set_cursor(_cursor_name(project_id), reached.isoformat())
             uow.commit()
 
 

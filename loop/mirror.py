@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from loop.errors import BadInput, NotFound
 from loop.masks import Mask, check_mask, mask_digest, pack, unpack
 from loop.ports import BrushCodec, Clock, Database, LabelStudio, Storage, UnitOfWork
 from loop.reading import SKIPPED, Reading, began_at, classify, version_in_service
-from loop.records import Decision, Frame, Prediction, Project, Purpose, RemoteAnnotation
+from loop.records import Decision, Frame, MaskVersion, Prediction, Project, Purpose, RemoteAnnotation
 from loop.regions import result_to_mask
 from loop.serving import served_history
 
 BAD_ANNOTATION = "annotation"
+MOMENT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,14 @@ def ingest_annotation(ports: IngestPorts, frame: Frame | None, annotation: Remot
     with ports.database.read() as uow:
         latest = uow.masks.latest(annotation.id)
     if latest is not None and (
-        latest.decision is Decision.DELETED or latest.updated_at >= annotation.updated_at
+        latest.decision is Decision.DELETED or latest.updated_at == annotation.updated_at
     ):
         return Ingested.KNOWN
     try:
         if frame is None:
             raise BadInput("an annotation of a task that belongs to no frame", task=annotation.task_id)
+        if latest is not None and latest.updated_at > annotation.updated_at:
+            return _store_later(ports, frame, latest, annotation.id)
         return _store(ports, frame, annotation)
     except (BadInput, NotFound) as error:
         return _set_aside(ports, annotation, error.message)
@@ -91,6 +94,36 @@ def append_tombstone(uow: UnitOfWork, annotation_id: int, now: datetime) -> bool
     return buried is not None
 
 
+def _store_later(ports: IngestPorts, frame: Frame, latest: MaskVersion, annotation_id: int) -> Ingested:
+    """Mirror what seems older than the mirror: as a rule a stale listing, of which nothing is to be kept.
+
+    Label Studio is asked anew. Where its newest state is older too and another one, its clock was turned
+    back: the state is kept as the next moment after the mirror's.
+    """
+    try:
+        annotation = ports.label_studio.get_annotation(annotation_id)
+    except NotFound:
+        return Ingested.KNOWN  # deleted meanwhile, which the next look sees
+    if annotation.updated_at == latest.updated_at or _is_state(ports, frame, latest, annotation):
+        return Ingested.KNOWN
+    later = max(annotation.updated_at, latest.updated_at + MOMENT)
+    return _store(ports, frame, replace(annotation, updated_at=later))
+
+
+def _is_state(ports: IngestPorts, frame: Frame, version: MaskVersion, annotation: RemoteAnnotation) -> bool:
+    if annotation.updated_at > version.updated_at:
+        return False
+    if annotation.was_cancelled or version.decision is Decision.SKIPPED:
+        return annotation.was_cancelled and version.decision is Decision.SKIPPED
+    return version.mask_digest == mask_digest(_read(ports, frame, annotation))
+
+
+def _read(ports: IngestPorts, frame: Frame, annotation: RemoteAnnotation) -> Mask:
+    with ports.database.read() as uow:
+        classes = uow.projects.get(frame.project_id).classes
+    return result_to_mask(annotation.result, classes, frame.height, frame.width, ports.codec)
+
+
 def _store(ports: IngestPorts, frame: Frame, annotation: RemoteAnnotation) -> Ingested:
     with ports.database.read() as uow:
         project = uow.projects.get(frame.project_id)
@@ -98,7 +131,7 @@ def _store(ports: IngestPorts, frame: Frame, annotation: RemoteAnnotation) -> In
     shown = _proposal_mask(ports.storage, proposal, project, frame)
     reading, digest = SKIPPED, None
     if not annotation.was_cancelled:
-        mask = result_to_mask(annotation.result, project.classes, frame.height, frame.width, ports.codec)
+        mask = _read(ports, frame, annotation)
         reading, digest = classify(mask, shown), mask_digest(mask)
         ports.storage.put("masks", digest, pack(mask))
     is_new = _append(ports, frame, annotation, reading, digest, proposal)

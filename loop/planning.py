@@ -136,8 +136,8 @@ def trigger_rule(project: Project, default: TriggerRule) -> TriggerRule:
 def count_labels(uow: UnitOfWork, project_id: int) -> LabelCounts:
     """Count what the trigger looks at: masks that may teach, so none of held-out frames.
 
-    A mask is new when it came after the last round with a verdict was planned and is not in it; a round that
-    failed or was cancelled leaves its labels to the next one.
+    A mask is new when it came after what the last round with a verdict learned; a round that failed or was
+    cancelled leaves its labels to the next one.
     """
     masks = _trainable(uow, project_id)
     judged = [row for row in uow.rounds.list(project_id) if row.state in JUDGED]
@@ -153,8 +153,13 @@ def _trainable(uow: UnitOfWork, project_id: int) -> list[MaskVersion]:
 
 
 def _count_new(uow: UnitOfWork, masks: list[MaskVersion], since: Round) -> int:
-    learned = {entry.mask_version_id for entry in _entries(uow, since)}
-    return sum(mask.recorded_at > since.created_at and mask.id not in learned for mask in masks)
+    """By the order in which they were stored, which no clock can turn back; a round that froze nothing has
+    its time alone.
+    """
+    newest = max((entry.mask_version_id for entry in _entries(uow, since)), default=None)
+    if newest is None:
+        return sum(mask.recorded_at > since.created_at for mask in masks)
+    return sum(mask.id > newest for mask in masks)
 
 
 def _entries(uow: UnitOfWork, row: Round) -> tuple[TrainingEntry, ...]:

@@ -6,7 +6,7 @@ They return frozen records and raise `loop.errors.NotFound` for an id that does 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from loop.records import (
@@ -171,7 +171,9 @@ class Rounds(Protocol):
     def get(self, round_id: int) -> Round: ...
     def live(self, project_id: int) -> Round | None: ...
     def claim(self, round_id: int, *, now: datetime, until: datetime) -> Round:
-        """Raise `attempt` by one and take the lease. Raises Conflict while another holds an unexpired one."""
+        """Raise `attempt` by one and take the lease. Raises Conflict while another holds an unexpired one;
+        one twice as long as this is of a clock that was turned back, and void.
+        """
 
     def renew(self, round_id: int, attempt: int, *, until: datetime) -> Round:
         """Prolong the lease and return the row (its cancel request included). Raises LeaseLost."""
@@ -188,8 +190,8 @@ class Rounds(Protocol):
         """Raises LeaseLost."""
 
     def request_cancel(self, round_id: int) -> None: ...
-    def expired(self, now: datetime) -> list[Round]:
-        """Live rounds with no lease or one that has run out."""
+    def expired(self, now: datetime, lease: timedelta | None = None) -> list[Round]:
+        """Live rounds with no lease or one that has run out; with `lease`, also with one twice as long."""
 
     def save_training_set(self, training_set: TrainingSet) -> None: ...
     def training_set(self, digest: str) -> TrainingSet: ...
@@ -245,7 +247,9 @@ class Marks(Protocol):
     """Small durable facts: named leases, cursors, and what was set aside."""
 
     def acquire(self, name: str, holder: str, *, now: datetime, until: datetime) -> bool:
-        """Take or prolong a named lease; False while another holder's is unexpired."""
+        """Take or prolong a named lease; False while another holder's is unexpired. One twice as long as this
+        is of a clock that was turned back, and void.
+        """
 
     def release(self, name: str, holder: str) -> None: ...
     def held_until(self, name: str) -> datetime | None:

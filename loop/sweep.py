@@ -53,7 +53,7 @@ def followed_mark(uow: UnitOfWork, project: Project) -> str:
 def _end_or_keep(ports: RoundPorts, rules: RoundRules) -> tuple[list[Round], list[Round]]:
     ended, waiting = [], []
     with ports.database.write() as uow:
-        for row in uow.rounds.expired(ports.clock()):
+        for row in uow.rounds.expired(ports.clock(), rules.lease):
             end = _end_of(row, rules)
             if end is None:
                 waiting.append(row)

@@ -17,13 +17,19 @@ class SqlMarks(Repository[SetAside]):
     record, row = SetAside, SetAsideRow
 
     def acquire(self, name: str, holder: str, *, now: datetime, until: datetime) -> bool:
-        """Take or prolong a named lease; False while another holder's is unexpired."""
+        """Take or prolong a named lease; False while another holder's is unexpired.
+
+        One that runs twice as far into the future as this one was given by a clock that has been turned back
+        since, and holds nobody up.
+        """
         taken = {"holder": holder, "until": until}
         upsert = insert_into(self.connection, LeaseRow).values(name=name, **taken)
         statement = upsert.on_conflict_do_update(
             index_elements=["name"],
             set_=taken,
-            where=or_(LeaseRow.holder == holder, LeaseRow.until <= now),
+            where=or_(
+                LeaseRow.holder == holder, LeaseRow.until <= now, LeaseRow.until > until + (until - now)
+            ),
         )
         return self.connection.execute(statement.returning(LeaseRow.name)).first() is not None
 

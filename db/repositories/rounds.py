@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select, update
@@ -58,10 +58,12 @@ class SqlRounds(Repository[Round]):
     def claim(self, round_id: int, *, now: datetime, until: datetime) -> Round:
         """Raise `attempt` by one and take the lease.
 
-        Raises Conflict while another holds an unexpired one or when the round is over, NotFound.
+        A lease that runs twice as far into the future as this one was given by a clock that has been turned
+        back since, and holds nobody up. Raises Conflict while another holds an unexpired one or when the
+        round is over, NotFound.
         """
         values = {"attempt": RoundRow.attempt + 1, "lease_until": until}
-        claimed = self._update(round_id, RoundRow.state.in_(LIVE), _is_free(now), **values)
+        claimed = self._update(round_id, RoundRow.state.in_(LIVE), _is_free(now, until - now), **values)
         if claimed is None:
             got = f"a claim of a {self.by_id(round_id).state} round that is held by another or over"
             raise Conflict(got, "a live round with no lease or an expired one", round=round_id)
@@ -99,9 +101,11 @@ class SqlRounds(Repository[Round]):
         if self._update(round_id, RoundRow.state.in_(LIVE), is_cancel_requested=True) is None:
             self.by_id(round_id)
 
-    def expired(self, now: datetime) -> list[Round]:
-        """Live rounds with no lease or one that has run out, by id."""
-        query = self.select(RoundRow.state.in_(LIVE), _is_free(now))
+    def expired(self, now: datetime, lease: timedelta | None = None) -> list[Round]:
+        """Live rounds with no lease or one that has run out, by id; with the length of a `lease`, also those
+        with one that only a clock turned back since can have given.
+        """
+        query = self.select(RoundRow.state.in_(LIVE), _is_free(now, lease))
         return self.all(query.order_by(RoundRow.id))
 
     def save_training_set(self, training_set: TrainingSet) -> None:
@@ -130,5 +134,6 @@ class SqlRounds(Repository[Round]):
         return self.first(statement.returning(*self.columns))
 
 
-def _is_free(now: datetime) -> ColumnElement[bool]:
-    return or_(RoundRow.lease_until.is_(None), RoundRow.lease_until <= now)
+def _is_free(now: datetime, lease: timedelta | None) -> ColumnElement[bool]:
+    ended = or_(RoundRow.lease_until.is_(None), RoundRow.lease_until <= now)
+    return ended if lease is None else or_(ended, RoundRow.lease_until > now + 2 * lease)
