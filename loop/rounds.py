@@ -119,13 +119,18 @@ def judge_and_promote(
     """Decide and apply in one transaction: the round's end with its verdict, and on promotion alias and
     outbox.
 
-    `champion_id` is the version that `champion` outcomes belong to. Raises Conflict when another serves by
+    `champion_id` is the version that `champion` outcomes belong to. A round that was to be cancelled until
+    now is cancelled instead. Raises Conflict when another serves by
     now (`reopen` the round and evaluate again), LeaseLost, BadRequest.
     """
     with ports.database.write() as uow:
         row = _mine(uow, claimed.id, claimed.attempt)
         if row.candidate_id is None or row.state is not RoundState.GATING:
             raise IllegalMove("a round without a candidate at the gate", "a recorded candidate", round=row.id)
+        if row.is_cancel_requested:
+            cancelled = _move(ports, uow, row, RoundState.CANCELLED)
+            uow.commit()
+            return cancelled
         serving = serving_weights(uow, row.project_id)
         if (serving.id if serving else None) != champion_id:
             raise Conflict("an evaluation against a version out of service", "the champion's", round=row.id)

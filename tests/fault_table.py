@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,12 +60,12 @@ class FaultTable:
         self._lines: dict[str, tuple[str, ...]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        said = dict(report.user_properties)
+        said: dict[str, Any] = dict(report.user_properties)
         if LINE not in said or (report.when != "call" and report.passed):
             return
         what, done = said[LINE]
         lost, held = said.get(LOST, ("?", "?"))
-        seconds = [value for name, value in report.user_properties if name == SECONDS]
+        seconds = [float(str(value)) for name, value in report.user_properties if name == SECONDS]
         took = f"{max(seconds):.1f}" if seconds else "at once"
         self._lines[report.nodeid] = (str(what), str(done), took, f"{lost} of {held}", report.outcome)
 

@@ -264,10 +264,10 @@ def _wrong_files(
         drawn = [row for version in versions for row in uow.predictions.for_version(project_id, version.id)]
     without = [row.id for row in history if row.decision.is_trainable and row.mask_digest is None]
     yield from (f"mask version {row_id} may teach and has no mask" for row_id in without)
-    masks = {row.mask_digest for row in (*history, *drawn) if row.mask_digest is not None}
+    masks = {row.mask_digest for row in history} | {row.mask_digest for row in drawn}
     models = {version.digest for version in versions if not is_order_only(version)}
     for kind, digests in (("masks", masks), ("models", models)):
-        for digest in sorted(digests):
+        for digest in sorted(each for each in digests if each is not None):
             try:
                 data = parts.storage.get(kind, digest)
                 if kind == "models" and hashlib.sha256(data).hexdigest() != digest:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from loop.errors import OutOfMemory, OutOfSpace, SonoloopError, TrainingFailed, Unavailable
+from trainer.durable import NO_ROOM
 
 STOPPED = 143
 """Exit code after SIGTERM: the last checkpoint is kept, another attempt goes on from it."""
@@ -49,6 +49,6 @@ def own_errors() -> Iterator[None]:
             raise
         raise OutOfMemory("no more memory for tensors", "a smaller batch or size") from exc
     except OSError as exc:
-        if exc.errno != errno.ENOSPC:
+        if exc.errno not in NO_ROOM:
             raise
         raise OutOfSpace("a disk with no room", "", "make room, then try again") from exc

@@ -10,6 +10,7 @@ from typing import Any
 
 from loop.errors import BadRequest
 from loop.records import Split
+from trainer.durable import write_whole
 from trainer.recipes import Recipe, recipe_from_dict
 
 IMAGENET = "imagenet"
@@ -74,8 +75,8 @@ class JobSpec:
         return [sample for sample in self.samples if sample.split is split]
 
     def write(self, path: Path) -> None:
-        """Write it as JSON."""
-        path.write_text(json.dumps(asdict(self), default=str, indent=1), encoding="utf-8")
+        """Write it as JSON, whole or not at all. Raises OutOfSpace."""
+        write_whole(path, json.dumps(asdict(self), default=str, indent=1).encode())
 
 
 def read_job(path: Path) -> JobSpec:

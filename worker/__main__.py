@@ -10,20 +10,21 @@ from __future__ import annotations
 import socket
 import sys
 import warnings
-from contextlib import closing
+from contextlib import closing, suppress
 
 import structlog
 from celery import Celery
 from celery.apps.beat import Beat
 from celery.platforms import SecurityWarning
 
-from adapters.bootstrap import build
+from adapters.bootstrap import Container, build
 from adapters.logging import configure_logging, log_uncaught
 from adapters.queue import LIGHT_QUEUE, TRAIN_QUEUE
 from adapters.settings import load_settings
-from loop.errors import SonoloopError
+from loop.errors import SonoloopError, Unavailable
 from worker.app import make_app
 from worker.stopping import Stopping
+from worker.training import tidy
 
 log = structlog.get_logger()
 
@@ -44,11 +45,19 @@ def main(arguments: list[str]) -> int:
         configure_logging(settings.log_level, service)
         with closing(build(settings)) as container:
             app = make_app(container, Stopping())
+            if role == TRAIN_QUEUE:
+                tidy_up(container)
             run_beat(app) if role == "beat" else run_worker(app, role)
     except SonoloopError as exc:
         log.error("worker_refused", reason=exc.message)
         return 1
     return 0
+
+
+def tidy_up(container: Container) -> None:
+    """Let go of what a round left that ended while no worker was there; a database that is away can wait."""
+    with suppress(Unavailable):
+        tidy(container)
 
 
 def run_worker(app: Celery, queue: str) -> None:

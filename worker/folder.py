@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
+
+from adapters.disk import PART_PREFIX, write_whole
 
 CHECKPOINT = "checkpoint.safetensors"
 """What `trainer.run` replaces in its folder after each epoch."""
@@ -39,13 +40,8 @@ class RoundFolder:
         return files[-1] if files else None
 
     def keep_result(self, result: Mapping[str, Any]) -> None:
-        """Note how the training ended, whole or not at all."""
-        draft = self._result.with_suffix(".part")
-        with draft.open("w") as file:
-            json.dump(result, file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._result)
+        """Note how the training ended, whole or not at all. Raises OSError."""
+        write_whole(self._result, json.dumps(result).encode())
 
     def result(self) -> Mapping[str, Any] | None:
         """What `keep_result` noted; None before."""
@@ -60,11 +56,12 @@ class RoundFolder:
         self._result.unlink(missing_ok=True)
 
     def drop_weights(self) -> None:
-        """Remove checkpoints and weights (400 MB a try); job, evaluation and result stay for whoever asks
-        later.
+        """Remove checkpoints and weights (400 MB a try), half-written ones too; job, evaluation and result
+        stay for whoever asks later.
         """
-        for file in self.path.glob("try-*/*.safetensors"):
-            file.unlink(missing_ok=True)
+        for pattern in ("try-*/*.safetensors", "try-*/*.part", f"{PART_PREFIX}*"):
+            for file in self.path.glob(pattern):
+                file.unlink(missing_ok=True)
 
 
 def drop_weights_of_others(root: Path, live: Collection[int]) -> None:

@@ -25,7 +25,7 @@ from loop.serving import relay_outbox
 from loop.sweep import sweep
 from loop.withdrawing import withdraw_outdated
 from worker.stopping import Interrupted, Stopping
-from worker.training import run_round
+from worker.training import run_round, tidy
 
 FULL_EVERY = timedelta(hours=24)
 """How often the mirror is compared with all of Label Studio; by the clock of the database, since a laptop may
@@ -146,6 +146,8 @@ class Tasks:
         for round_ in swept.ended:
             ids = {"project": round_.project_id, "round": round_.id, "attempt": round_.attempt}
             log.warning("round_ended_by_sweeper", **ids, state=round_.state, error=round_.error)
+        if swept.ended:
+            tidy(self._container)
 
     def _go_on(self, _: Progress) -> None:
         """Raises Interrupted when the worker is asked to end: what was done is kept, and taken up again."""
@@ -178,7 +180,7 @@ class Tasks:
         name, now = f"full-look-{project.id}", self._container.clock()
         with self._container.database.read() as uow:
             last = uow.marks.cursor(name)
-        is_full = full or last is None or datetime.fromisoformat(last) < now - FULL_EVERY
+        is_full = full or last is None or not now - FULL_EVERY <= datetime.fromisoformat(last) <= now
         tally = reconcile(self._container.ingest_ports, project.id, full=is_full)
         if is_full:
             with self._container.database.write() as uow:

@@ -13,7 +13,17 @@ from typing import Any
 import structlog
 
 from adapters.bootstrap import Container
-from loop.errors import BadInput, Conflict, LeaseLost, NotFound, OutOfMemory, SonoloopError, Unavailable
+from adapters.disk import mapped_disk_errors
+from loop.errors import (
+    BadInput,
+    Conflict,
+    LeaseLost,
+    NotFound,
+    OutOfMemory,
+    OutOfSpace,
+    SonoloopError,
+    Unavailable,
+)
 from loop.records import Round, RoundState
 from loop.rounds import (
     claim,
@@ -50,6 +60,7 @@ def run_round(container: Container, round_id: int, stopping: Stopping) -> None:
         claimed = claim(container.round_ports, container.round_rules, round_id)
     except (Conflict, NotFound) as exc:
         log.info("round_not_claimed", round=round_id, reason=exc.message)
+        tidy(container)
         return
     with structlog.contextvars.bound_contextvars(
         project=claimed.project_id, round=claimed.id, attempt=claimed.attempt
@@ -57,7 +68,7 @@ def run_round(container: Container, round_id: int, stopping: Stopping) -> None:
         log.info("round_claimed", state=claimed.state)
         if claimed.state.is_live:
             Attempt(container, claimed, stopping).run()
-        _tidy(container)
+        tidy(container)
 
 
 class Attempt:
@@ -79,7 +90,8 @@ class Attempt:
     def run(self) -> None:
         """Go through all steps and see to it that whatever ends them stands in the round's row."""
         try:
-            self._go()
+            with mapped_disk_errors():
+                self._go()
         except LeaseLost as exc:
             log.warning("lease_lost", reason=exc.message)
         except Cancelled:
@@ -90,6 +102,8 @@ class Attempt:
             with suppress(LeaseLost):
                 hand_back(self._ports, self._round)
                 log.info("round_handed_back")
+        except OutOfSpace as exc:  # another try would need the same room
+            self._fail(exc.message, is_final=True)
         except (Crashed, Unavailable) as exc:
             self._fail(exc.message, is_final=False)
         except TookTooLong:
@@ -201,16 +215,22 @@ class Attempt:
         return True
 
     def _fail(self, error: str, *, is_final: bool) -> None:
-        with suppress(LeaseLost):
+        try:
             row = fail(self._ports, self._rules, self._round, error, is_final=is_final)
-            log.error("round_attempt_failed", error=error, state=row.state)
+        except LeaseLost:
+            return
+        except Unavailable as exc:  # the lease runs out, and the sweeper finds the round
+            log.error("round_failure_not_noted", error=error, reason=exc.message)
+            return
+        log.error("round_attempt_failed", error=error, state=row.state)
 
 
 def _reason(row: Round) -> str:
     return row.verdict.reason if row.verdict else ""
 
 
-def _tidy(container: Container) -> None:
+def tidy(container: Container) -> None:
+    """Remove the weights that rounds left which are over, whoever ended them. Raises Unavailable."""
     with container.database.read() as uow:
         live = [uow.rounds.live(project.id) for project in uow.projects.list()]
     drop_weights_of_others(container.settings.root, {row.id for row in live if row is not None})

@@ -66,8 +66,8 @@ def _become(service: Program) -> None:
 
 def main(arguments: list[str]) -> int:
     """`NAME` or `--supervisor`; the exit status of a refusal is 1, its reason goes to the service's log."""
-    settings = load_settings()
     try:
+        settings = load_settings()
         launch_supervisor(settings) if arguments == ["--supervisor"] else launch(settings, *arguments)
     except SonoloopError as exc:
         sys.stderr.write(f"{exc.message}\n")

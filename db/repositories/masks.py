@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from db.models import MaskVersionRow
 from db.repositories.base import Repository
 from db.repositories.standing import TRAINABLE, frame_standing, latest_versions, newest_first
+from loop.errors import BadRequest
 from loop.records import Decision, MaskVersion
 
 
@@ -32,7 +33,14 @@ class SqlMasks(Repository[MaskVersion]):
         is_simulated: bool,
         now: datetime,
     ) -> MaskVersion | None:
-        """Store; None when this key is there already. Raises NotFound: no such frame, reader or proposal."""
+        """Store; None when this key is there already.
+
+        Raises NotFound: no such frame, reader or proposal; BadRequest: it is to teach and has no mask.
+        """
+        if decision.is_trainable and mask_digest is None:
+            raise BadRequest(
+                f"a version {decision.value!r} without a mask", "its mask", annotation=annotation_id
+            )
         values = {
             "frame_id": frame_id,
             "annotation_id": annotation_id,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -30,6 +32,15 @@ class Fuse:
             raise Crash
 
 
+class FatalFuse(Fuse):
+    """One that really kills the process, with SIGKILL: run it in a child."""
+
+    def step(self) -> None:
+        self.steps += 1
+        if self.steps == self.at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 class Fragile:
     """`Fragile(part, fuse)` passes every call of a port on, with a chance to die before and after it."""
 
@@ -50,14 +61,16 @@ class Fragile:
 
 
 class FragileUnit:
-    """A unit of work that may die at its commit, before or after."""
+    """A unit of work that may die at its commit, before or after; `deep`: between two statements too."""
 
-    def __init__(self, unit: UnitOfWork, fuse: Fuse) -> None:
+    def __init__(self, unit: UnitOfWork, fuse: Fuse, deep: bool) -> None:
         self._unit = unit
         self._fuse = fuse
+        self._deep = deep
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._unit, name)
+        part = getattr(self._unit, name)
+        return Fragile(part, self._fuse) if self._deep and name != "after_commit" else part
 
     def commit(self) -> None:
         self._fuse.step()
@@ -66,16 +79,17 @@ class FragileUnit:
 
 
 class FragileDatabase:
-    """`FragileDatabase(database, fuse)` opens fragile units."""
+    """`FragileDatabase(database, fuse)` opens fragile units for writing."""
 
-    def __init__(self, database: Database, fuse: Fuse) -> None:
+    def __init__(self, database: Database, fuse: Fuse, *, deep: bool = False) -> None:
         self._database = database
         self._fuse = fuse
+        self._deep = deep
 
     @contextmanager
     def write(self) -> Iterator[Any]:
         with self._database.write() as unit:
-            yield FragileUnit(unit, self._fuse)
+            yield FragileUnit(unit, self._fuse, self._deep)
 
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:

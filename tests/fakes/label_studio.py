@@ -10,7 +10,7 @@ from typing import Any
 
 from loop.errors import NotFound, Unavailable
 from loop.ports import Clock
-from loop.records import NewPrediction, RemoteAnnotation, RemotePrediction, RemoteTask
+from loop.records import MaskVersion, NewPrediction, RemoteAnnotation, RemotePrediction, RemoteTask
 from tests.fakes.clock import ManualClock
 
 CHUNK_LIMIT = 100
@@ -198,6 +198,29 @@ class FakeLabelStudio:
         task.annotations.append(annotation)
         task.updated_at, task.locked_by = now, None
         return annotation.id
+
+    def hold(
+        self,
+        project_id: int,
+        task_id: int,
+        digest: str,
+        mask: MaskVersion,
+        result: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """Have the task of a frame with one annotation, as the mirror has it already."""
+        annotation = RemoteAnnotation(
+            id=mask.annotation_id,
+            task_id=task_id,
+            user_id=None,
+            result=result,
+            was_cancelled=False,
+            created_at=mask.updated_at,
+            updated_at=mask.updated_at,
+            lead_time=mask.seconds,
+            parent_prediction=None,
+        )
+        data = {"frame": digest}
+        self.tasks[task_id] = StoredTask(task_id, project_id, data, mask.updated_at, [annotation])
 
     def update(self, annotation_id: int, **changes: Any) -> None:
         """Change an annotation (result=..., was_cancelled=..., lead_time=...), as the Update button does."""

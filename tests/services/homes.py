@@ -18,9 +18,12 @@ from pydantic import SecretStr
 from adapters.bootstrap import Container, build
 from adapters.settings import Settings
 from loop.frames import frame_digest
-from loop.masks import mask_digest, pack
+from loop.masks import mask_digest, pack, unpack
 from loop.records import Decision, Frame, NewFrame, Project
+from loop.regions import mask_to_result
 from tests.discs import TINY, draw_disc
+from tests.fakes.label_studio import FakeLabelStudio
+from tests.invariants import Parts
 
 NOW = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 LABEL_STUDIO_PROJECT = 7
@@ -98,3 +101,33 @@ def _png(image: NDArray[np.uint8]) -> bytes:
     file = io.BytesIO()
     Image.fromarray(image).save(file, "PNG")
     return file.getvalue()
+
+
+def label_studio_of(container: Container) -> FakeLabelStudio:
+    """A Label Studio that holds all that `make_home` says its readers drew."""
+    studio = FakeLabelStudio()
+    studio.model_versions[LABEL_STUDIO_PROJECT] = ""
+    with container.database.read() as uow:
+        project = uow.projects.list()[0]
+        frames = {frame.id: frame for frame in uow.frames.list(project.id)}
+        masks = uow.masks.current(project.id)
+    for mask in masks:
+        frame = frames[mask.frame_id]
+        drawn = unpack(container.storage.get("masks", str(mask.mask_digest)))
+        result = mask_to_result(drawn, project.classes, container.codec, "reader")
+        studio.hold(LABEL_STUDIO_PROJECT, frame.task_id or 0, frame.digest, mask, result)
+    return studio
+
+
+def parts_with(container: Container, studio: FakeLabelStudio) -> Parts:
+    """For the checker of `tests.invariants`."""
+    return Parts(
+        container.database,
+        container.storage,
+        container.images,
+        studio,
+        container.codec,
+        container.clock,
+        served=studio.model_versions.__getitem__,
+        root=container.settings.root,
+    )

@@ -201,3 +201,23 @@ def test_two_frames_cannot_share_a_rank(database: SqlDatabase) -> None:
         model = add_model(unit, project)
         with pytest.raises(Conflict):
             unit.selections.add(project.id, model.id, strategy="random", seed=0, entries=entries, now=NOON)
+
+
+def test_a_version_that_may_teach_is_not_stored_without_its_mask(database: SqlDatabase) -> None:
+    with database.write() as unit:
+        frame = add_frames(unit, add_project(unit), 1)[0]
+        with pytest.raises(BadRequest, match="without a mask"):
+            unit.masks.append(
+                frame_id=frame.id,
+                annotation_id=7,
+                updated_at=NOON,
+                reader_id=None,
+                decision=Decision.NO_VEIN,
+                mask_digest=None,
+                seconds=None,
+                proposal_id=None,
+                dice_to_proposal=None,
+                is_simulated=False,
+                now=NOON,
+            )
+        assert unit.masks.latest(7) is None

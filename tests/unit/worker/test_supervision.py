@@ -114,8 +114,10 @@ def test_the_newest_checkpoint_is_gone_on_from_and_weights_go_when_the_round_is_
     (third / "job.json").write_text("{}")
     drop_weights_of_others(tmp_path, live={7})
     assert folder.newest_checkpoint() == second
+    (third / "checkpoint.safetensors.77.part").write_bytes(b"killed while it wrote")
     drop_weights_of_others(tmp_path, live=set())
     assert folder.newest_checkpoint() is None
+    assert not list(folder.path.rglob("*.part"))
     assert folder.result() == {"champion_id": None}
     assert folder.newest_job() == third / "job.json"
 
