@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
@@ -33,13 +34,16 @@ Strategy = Literal["boundary-entropy", "flip-disagreement", "random"]
 RecipeName = Literal["auto", "fast", "paper", "thorough"]
 
 KINDS: Mapping[object, str] = {int: "a whole number", float: "a number"}
+REDIS_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below", "multiple_of": "a multiple of"}
 
 
 class Settings(BaseSettings):
     """One frozen value that the composition root hands out."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     home: Path = Field(Path(".sonoloop"), description="Folder that holds all data.")
     host: str = Field("127.0.0.1", description="Address that Label Studio and the ML backend bind to.")
@@ -48,12 +52,20 @@ class Settings(BaseSettings):
     )
     label_studio_port: int = Field(8080, ge=1, le=65535, description="Port of Label Studio.")
     backend_port: int = Field(9090, ge=1, le=65535, description="Port of the ML backend.")
-    label_studio_url: str = Field("", description="Label Studio's address; empty: the one started here.")
+    label_studio_url: str = Field(
+        "", repr=False, description="Label Studio's address; empty: the one started here."
+    )
     label_studio_public_url: str = Field("", description="Address for readers' browsers; empty: the same.")
     backend_url: str = Field("", description="Address under which Label Studio reaches the ML backend.")
-    database_url: str = Field("", description="SQLAlchemy address; empty: SQLite inside the home.")
-    redis_url: str = Field("", description="Redis or Valkey address; empty: a server of our own on a socket.")
-    storage_url: str = Field("", description="fsspec address of frames, masks and models; empty: the home.")
+    database_url: str = Field(
+        "", repr=False, description="SQLAlchemy address; empty: SQLite inside the home."
+    )
+    redis_url: str = Field(
+        "", repr=False, description="Redis or Valkey address; empty: a server of our own on a socket."
+    )
+    storage_url: str = Field(
+        "", repr=False, description="fsspec address of frames, masks and models; empty: the home."
+    )
     admin_email: str = Field("admin@sonoloop.local", description="Label Studio's first account.")
     admin_password: SecretStr = Field(SecretStr(""), description="Its password.")
     label_studio_token: SecretStr = Field(SecretStr(""), description="Token for Label Studio's API.")
@@ -91,6 +103,25 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="debug, info, warning or error."
     )
+
+    @field_validator(
+        "label_studio_url", "label_studio_public_url", "backend_url", "database_url", "redis_url"
+    )
+    @classmethod
+    def _has_a_port_if_any(cls, url: str) -> str:
+        """Said here, by the setting's name: what a library says of an address may repeat its password."""
+        try:
+            _ = urlsplit(url).port
+        except ValueError:
+            raise ValueError("an address whose port, if it has one, is a number up to 65535") from None
+        return url
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_of_redis(cls, url: str) -> str:
+        if url and urlsplit(url).scheme not in REDIS_SCHEMES:
+            raise ValueError(f"an address that begins with one of {', '.join(REDIS_SCHEMES)}")
+        return url
 
     @field_validator("storage_url")
     @classmethod

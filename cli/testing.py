@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli.auditing import audit
 from cli.system_parts import PARTS, bring, explain_missing, is_ci
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,6 +21,7 @@ IN_PARALLEL = (
     "loadfile",
 )
 """Many tests wait for a service; beside them others compute. Those of one file share its servers."""
+ROOMS = ("loop", "trainer", "db", "adapters", "ml_backend", "worker", "cli", "benchmarks")
 NO_TESTS = 5  # pytest's exit code when nothing was collected
 
 
@@ -41,7 +43,9 @@ def run_tests(full: bool, extra: Sequence[str] = ()) -> int:
     """
     outcomes = [_bring_parts()]
     if not extra:
-        outcomes += [_run_check(name, command) for name, command in _checks(Path(sys.executable).parent)]
+        tools = Path(sys.executable).parent
+        outcomes += [_run_check(name, command) for name, command in _checks(tools)]
+        outcomes.append(_run_audit(tools))
     tests, closing = _run_pytest([*(["--full"] if full else []), *(extra or IN_PARALLEL)])
     outcomes.append(tests)
     _say("")
@@ -58,6 +62,7 @@ def _checks(tools: Path) -> list[tuple[str, list[str]]]:
         ("ruff format", [str(tools / "ruff"), "format", "--check", "--quiet", "."]),
         ("mypy", [str(tools / "mypy"), "--no-error-summary"]),
         ("import-linter", [str(tools / "lint-imports")]),
+        ("bandit", [str(tools / "bandit"), "--quiet", "-c", "pyproject.toml", "-r", *ROOMS]),
     ]
 
 
@@ -77,6 +82,12 @@ def _run_check(name: str, command: Sequence[str]) -> Outcome:
     if not outcome.passed:
         _say(f"{name}: FAILED\n{done.stdout}{done.stderr}")
     return outcome
+
+
+def _run_audit(tools: Path) -> Outcome:
+    started = time.monotonic()
+    is_clean, note = audit(tools, ROOT)
+    return Outcome("pip-audit", is_clean, time.monotonic() - started, note)
 
 
 def _run_pytest(arguments: Sequence[str]) -> tuple[Outcome, str]:

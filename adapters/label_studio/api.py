@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.request import Request
 
 import httpx
@@ -19,6 +20,7 @@ PAUSES = (0.3, 1.0, 3.0)
 """Seconds between the tries of one read."""
 DETAIL_LENGTH = 150
 
+Read = TypeVar("Read")
 Params = Mapping[str, str | int | bool]
 
 
@@ -98,16 +100,37 @@ class Api:
         self.send("DELETE", path)
 
     def send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """One request; any answer below 400 is returned, redirects included."""
+        """One request; any answer below 400 is returned, redirects included. Raises BadRequest for a path
+        that leads to another host.
+        """
+        if not path.startswith("/") and not path.startswith(f"{self.url}/"):
+            raise BadRequest("an address elsewhere", "a path of Label Studio", "nothing was sent")
         try:
             response = self._client.request(method, path, **options)
-        except httpx.HTTPError as exc:
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
             raise Unavailable(
                 f"no answer from Label Studio ({type(exc).__name__})", todo="see whether it runs, try again"
             ) from exc
         if response.status_code >= 400:
             raise _error(response)
         return response
+
+
+def understood(read: Callable[[Mapping[str, Any]], Read]) -> Callable[[Mapping[str, Any]], Read]:
+    """Let a reader of answers raise Unavailable where what it looks for is missing or of another kind."""
+
+    @wraps(read)
+    def reading(entry: Mapping[str, Any]) -> Read:
+        try:
+            return read(entry)
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+            raise Unavailable(
+                f"an answer without what is looked for ({type(exc).__name__})",
+                "Label Studio 1.23",
+                "see which version runs, try again",
+            ) from exc
+
+    return reading
 
 
 def _error(response: httpx.Response) -> SonoloopError:
@@ -125,7 +148,7 @@ def _detail(response: httpx.Response) -> str:
     """What Label Studio says was wrong, without the trace it may add."""
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return response.reason_phrase or "no reason given"
     if not isinstance(body, Mapping):
         return _shortened(str(body))
@@ -141,9 +164,13 @@ def _shortened(text: str) -> str:
 
 
 def _json(response: httpx.Response) -> Any:
+    if response.is_redirect:  # never followed: it may lead anywhere, and our token with it
+        raise Unavailable(
+            "a way to another address", "Label Studio's API", "check the address of Label Studio"
+        )
     try:
         return response.json()
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:  # no JSON, or nested a thousand times
         raise Unavailable(
             "an answer that is not JSON", "Label Studio's API", "check the address of Label Studio"
         ) from exc

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from adapters.label_studio.api import Api, Params
+from adapters.label_studio.api import Api, Params, understood
 from loop.errors import BadRequest, NotFound, Unavailable
 from loop.records import NewPrediction, RemoteAnnotation, RemotePrediction, RemoteTask
 
@@ -193,6 +193,7 @@ def filter_by(column: str, operator: str, kind: str, value: object) -> Filter:
     return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
 
 
+@understood
 def task_from(entry: Json) -> RemoteTask:
     """A task of the API to our record."""
     return RemoteTask(
@@ -203,6 +204,7 @@ def task_from(entry: Json) -> RemoteTask:
     )
 
 
+@understood
 def annotation_from(entry: Json) -> RemoteAnnotation:
     """An annotation of the API to our record; who made it comes as an id or as a whole account."""
     user, draft = entry["completed_by"], entry["draft_created_at"]

@@ -91,5 +91,5 @@ def _is_healthy(url: str) -> bool:
     try:
         answer = httpx.get(url, timeout=2.0, trust_env=False)
         return answer.status_code == 200 and answer.json().get("status") == "UP"
-    except (httpx.HTTPError, ValueError):
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError, AttributeError):
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http.client
-import xmlrpc.client
+import xmlrpc.client  # over a socket that this user alone may open  # nosec B411
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

@@ -7,6 +7,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -81,19 +82,38 @@ def test_every_adapter_stands_in_the_import_contract() -> None:
     assert present - {"adapters.__init__"} <= named
 
 
+UNPICKLERS = ("pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve")
+EVALUATORS = ("eval", "exec", "compile", "__import__")
+FORBIDDEN_CALLS = {
+    ("torch", "load"), ("yaml", "load"), ("yaml", "unsafe_load"), ("yaml", "full_load"), ("os", "system"),
+    ("os", "popen"), ("subprocess", "getoutput"), ("subprocess", "getstatusoutput"), ("tempfile", "mktemp"),
+}  # fmt: skip
+NETWORK_CLIENTS = (
+    "requests",
+    "urllib3",
+    "aiohttp",
+    "ftplib",
+    "smtplib",
+    "telnetlib",
+    "websocket",
+    "paramiko",
+)
+
+
 def dangerous(node: ast.AST) -> bool:
     match node:
-        case ast.Call(func=ast.Name(id="eval" | "exec")):
-            return True
-        case ast.Call(func=ast.Attribute(value=ast.Name(id="torch"), attr="load")):
-            return True
+        case ast.Call(func=ast.Name(id=name)):
+            return name in EVALUATORS
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=module), attr=name)):
+            return (module, name) in FORBIDDEN_CALLS
         case ast.Import(names=names):
-            return any(
-                alias.name.split(".")[0] in ("pickle", "cloudpickle", "dill", "joblib") for alias in names
-            )
-        case ast.ImportFrom(module=str(module)):
-            return module.split(".")[0] in ("pickle", "cloudpickle", "dill", "joblib")
-        case ast.keyword(arg="shell", value=ast.Constant(value=True)):
+            return any(alias.name.split(".")[0] in UNPICKLERS for alias in names)
+        case ast.ImportFrom(module=str(module), names=names):
+            called = {(module, alias.name) for alias in names}
+            return module.split(".")[0] in UNPICKLERS or bool(called & FORBIDDEN_CALLS)
+        case ast.keyword(arg="shell" | "allow_pickle", value=ast.Constant(value=False)):
+            return False
+        case ast.keyword(arg="shell" | "allow_pickle"):
             return True
     return False
 
@@ -135,3 +155,56 @@ def test_only_the_outermost_shells_swallow_every_error() -> None:
 )
 def test_the_scan_sees_each_way_to_read_the_environment(source: str) -> None:
     assert any(reads_environment(node) for node in ast.walk(ast.parse(source)))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "eval('1')",
+        "exec('1')",
+        "import pickle",
+        "from joblib import load",
+        "import torch\ntorch.load('x')",
+        "import yaml\nyaml.load('x')",
+        "from os import system",
+        "import os\nos.system('x')",
+        "import subprocess\nsubprocess.run('x', shell=True)",
+        "import numpy\nnumpy.load('x', allow_pickle=flag)",
+    ],
+)
+def test_the_scan_sees_each_way_to_run_what_somebody_else_wrote(source: str) -> None:
+    assert any(dangerous(node) for node in ast.walk(ast.parse(source)))
+
+
+def test_httpx_is_the_only_client_of_the_network_and_takes_no_orders_from_the_environment() -> None:
+    clients: set[tuple[str, str]] = set()
+    calls: list[ast.Call] = []
+    for path in sources(*ROOMS):
+        tree = tree_of(path)
+        clients |= {(name_of(path), each) for each in imported_packages(tree) if each in NETWORK_CLIENTS}
+        calls += [node for node in ast.walk(tree) if is_httpx_call(node)]
+        assert "follow_redirects" not in path.read_text(), name_of(path)
+        assert not {"urlopen", "urlretrieve", "build_opener"} & set(path.read_text().split()), name_of(path)
+    assert clients == set()
+    assert len(calls) >= 2
+    for call in calls:
+        (said,) = [each.value for each in call.keywords if each.arg == "trust_env"]
+        assert isinstance(said, ast.Constant)
+        assert said.value is False
+
+
+def is_httpx_call(node: ast.AST) -> TypeGuard[ast.Call]:
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="httpx"), attr=name)):
+            return name in (
+                "Client",
+                "AsyncClient",
+                "request",
+                "stream",
+                "get",
+                "post",
+                "put",
+                "patch",
+                "delete",
+            )
+    return False
