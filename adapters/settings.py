@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, get_args
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
@@ -299,6 +299,17 @@ def read_env_file(path: Path) -> dict[str, str]:
     lines = (line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
     pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
     return {key.strip(): value.strip() for key, value in pairs}
+
+
+def label_studio_database(root: Path) -> str:
+    """The address of Label Studio's own database, by the variables that it reads itself."""
+    if os.environ.get("DJANGO_DB") not in ("default", "postgresql"):
+        return f"sqlite:///{root / 'label-studio' / 'label_studio.sqlite3'}"
+    named = {
+        name: quote(os.environ.get(f"POSTGRE_{name}", ""), safe="") for name in ("USER", "PASSWORD", "NAME")
+    }
+    host, port = os.environ.get("POSTGRE_HOST", "localhost"), os.environ.get("POSTGRE_PORT") or "5432"
+    return f"postgresql://{named['USER']}:{named['PASSWORD']}@{host}:{port}/{named['NAME']}"
 
 
 def process_environment(extra: Mapping[str, str]) -> dict[str, str]:

@@ -218,6 +218,26 @@ def export(
     export_dataset(home, folder, project)
 
 
+@app.command()
+@guarded("no backup was written; the same command begins anew")
+def backup(
+    file: Annotated[Path, typer.Argument(help="A new file, as in backup.tar.")], home: Home = None
+) -> None:
+    """Write everything that cannot be made anew into one file, while all runs."""
+    from cli.backup import back_up
+
+    back_up(home, file)
+
+
+@app.command()
+@guarded("nothing was changed; the same command begins anew")
+def restore(file: Annotated[Path, typer.Argument(help="What backup wrote.")], home: Home = None) -> None:
+    """Make a home anew from a backup; one that is there is never replaced."""
+    from cli.restore import restore
+
+    restore(file, home)
+
+
 @users.command(name="add")
 @guarded("if the account was made, `user list` shows it")
 def add_user(

@@ -80,6 +80,12 @@ def translate(context: ExceptionContext) -> None:
         raise kind(got, need, todo) from foreign
 
 
+def sqlite_error(foreign: sqlite3.Error) -> SonoloopError:
+    """What an error of SQLite's own interface means."""
+    kind, got, need, todo = _sqlite_answer(foreign) or FOREIGN_FILE
+    return kind(got, need, todo)
+
+
 def _answer(foreign: BaseException, wrapped: StatementError | None) -> Answer | None:
     if isinstance(foreign, sqlite3.Error):
         return _sqlite_answer(foreign)

@@ -1,0 +1,216 @@
+"""`sonoloop backup`: one file with everything that a home holds and that cannot be made anew.
+
+The order is what makes it consistent. Our database is copied first, Label Studio's second, content last. So
+the mirror of the copy is never ahead of its Label Studio: what a reader submitted in between is in Label
+Studio's copy, and the reconciler fetches it after the restoration. The other way round, the mirror would hold
+annotations that Label Studio lost: it would bury them, and Label Studio would give their ids to others.
+What the loop itself writes to both (projects, frames, model versions) may not move between the two copies;
+where it did, they are taken again. Content is immutable and named by its digest, so copied last it has all
+that the rows name.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.progress import Progress
+
+from adapters.formats.archive import ArchiveWriter, Manifest
+from adapters.settings import SECRETS_FILE, SETTINGS_FILE, Settings, label_studio_database
+from adapters.storage import open_storage
+from adapters.storage.layout import place_of
+from cli import VERSION
+from cli.home import find_home
+from cli.shell import console, say
+from db.backup import copy_database, is_sqlite, list_contents, require_database, stand
+from db.schema import current
+from loop.errors import BadInput, BadRequest, Conflict, NotFound
+
+OWN_COPY, LABEL_STUDIO_COPY = "db/sonoloop", "label-studio/label_studio"
+SQLITE, DUMP = ".sqlite3", ".dump"
+TRIES = 5
+NOT_MEDIA = ("label_studio.sqlite3",)
+OnStep = Callable[[str], None]
+OnContent = Callable[[int, int], None]
+
+
+def back_up(home: Path | None, file: Path) -> None:
+    """Write a home into one new file, while it runs, and say what the file holds.
+
+    Raises BadRequest for a file that is there already, NotFound for a home without a database, Conflict while
+    frames are taken in: then no file is left. Raises BadInput where stored content is damaged or missing:
+    then the file holds all the rest.
+    """
+    settings = find_home(home)
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("copying the databases", total=None)
+        manifest = write_backup(
+            settings,
+            file,
+            lambda what: progress.update(task, description=f"copying {what}"),
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    about, size = manifest.about, file.stat().st_size
+    counts = ", ".join(f"{number} {kind}" for kind, number in about["counts"].items())
+    say(console, f"{counts}; {size / 1e6:.1f} MB in {escape(str(file))}")
+    say(console, "it holds passwords and frames of patients: keep it where only you can read it")
+    if about["missing"]:
+        raise BadInput(
+            f"{len(about['missing'])} stored contents that are damaged or missing, and so not in the backup",
+            "whole ones",
+            "bring them back from an older backup; ./sonoloop doctor says more",
+        )
+
+
+def write_backup(
+    settings: Settings,
+    file: Path,
+    on_step: OnStep = lambda _: None,
+    on_content: OnContent = lambda _done, _total: None,
+) -> Manifest:
+    """The same without a word; `on_step` hears what is copied next, `on_content` how much of the content is.
+
+    The file appears whole or not at all.
+    """
+    if file.exists():
+        raise BadRequest(f"{file}, which is there already", "a new file", "name another, or remove it")
+    with _part_of(file) as part, tempfile.TemporaryDirectory(prefix=".sonoloop-", dir=file.parent) as folder:
+        copies = copy_databases(settings, Path(folder), on_step)
+        with part.open("wb") as stream:
+            writer = ArchiveWriter(stream)
+            for name, path in copies.files.items():
+                writer.add_file(name, path)
+            _add_settings(writer, settings)
+            _add_media(writer, settings.root / "label-studio")
+            on_step("frames, masks and models")
+            counts, missing = _add_contents(writer, settings, Path(folder), on_content)
+            manifest = writer.finish({**copies.about, "counts": counts, "missing": missing})
+            stream.flush()
+            os.fsync(stream.fileno())
+        _give_name(part, file)
+    return manifest
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Both databases as files, by their names in the archive, and what the manifest says of them."""
+
+    files: dict[str, Path]
+    about: dict[str, Any]
+
+
+def copy_databases(settings: Settings, folder: Path, on_step: OnStep = lambda _: None) -> Copies:
+    """Copy ours, then Label Studio's, until nothing of what the loop writes to both moved in between.
+
+    Raises Conflict where it moves all the time.
+    """
+    ours, theirs = settings.effective_database_url, label_studio_database(settings.root)
+    _require_label_studio(settings, theirs)
+    require_database(ours)
+    names = {OWN_COPY + _ending(ours): ours, LABEL_STUDIO_COPY + _ending(theirs): theirs}
+    for number in range(TRIES):
+        before, at = stand(ours), datetime.now(UTC)
+        files = {name: folder / f"{number}-{Path(name).name}" for name in names}
+        for (name, url), what in zip(names.items(), ("our database", "Label Studio's database"), strict=True):
+            on_step(what)
+            copy_database(url, files[name])
+        if stand(ours) == before:
+            about = {"version": VERSION, "revision": current(ours), "taken_at": at.isoformat()}
+            return Copies(files, about | {"databases": sorted(names)})
+        for path in files.values():
+            path.unlink()
+    raise Conflict(
+        "frames or models that are being added",
+        "a quiet minute",
+        "wait until the intake has ended, then again",
+    )
+
+
+def _require_label_studio(settings: Settings, url: str) -> None:
+    if settings.label_studio_url and is_sqlite(url) and not Path(url.removeprefix("sqlite:///")).exists():
+        raise BadRequest(
+            "a Label Studio elsewhere, whose database is not named",
+            "DJANGO_DB=default and the POSTGRE_ variables that it is started with",
+            "set them for this command too",
+        )
+
+
+def _ending(url: str) -> str:
+    return SQLITE if is_sqlite(url) else DUMP
+
+
+def _add_settings(writer: ArchiveWriter, settings: Settings) -> None:
+    for name in (SECRETS_FILE, SETTINGS_FILE):
+        path = settings.root / name
+        if path.exists():
+            writer.add_file(name, path)
+
+
+def _add_media(writer: ArchiveWriter, folder: Path) -> None:
+    """What people uploaded to Label Studio; a file that vanishes meanwhile was deleted there."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and not path.is_symlink() and not name.startswith(NOT_MEDIA):
+            with suppress(FileNotFoundError):
+                writer.add_file(f"label-studio/{name}", path)
+
+
+def _add_contents(
+    writer: ArchiveWriter, settings: Settings, folder: Path, on_content: OnContent
+) -> tuple[dict[str, int], list[str]]:
+    """Every content that a row names, checked on its way; of a store elsewhere nothing is kept in the home.
+
+    Gives how many were added of each kind, and the places of those that are damaged or missing.
+    """
+    storage = open_storage(folder / "store" if settings.storage_url else settings.root, settings.storage_url)
+    contents = list_contents(settings.effective_database_url)
+    total, done = sum(map(len, contents.values())), 0
+    counts, missing = dict.fromkeys(contents, 0), []
+    for kind, digests in contents.items():
+        for digest in sorted(digests):
+            place = place_of(kind, digest)
+            try:
+                writer.add_bytes(str(place), storage.get(kind, digest))
+                counts[kind] += 1
+            except (NotFound, BadInput):
+                missing.append(str(place))
+            (folder / "store" / "cache" / place).unlink(missing_ok=True)
+            done += 1
+            on_content(done, total)
+    return counts, missing
+
+
+@contextmanager
+def _part_of(file: Path) -> Iterator[Path]:
+    """The unfinished file beside the wanted one, for this user alone; gone afterwards in any case."""
+    part = file.with_name(f"{file.name}.part")
+    part.unlink(missing_ok=True)
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _give_name(part: Path, file: Path) -> None:
+    """Unlike a rename, a link is never put in the place of a file that appeared meanwhile."""
+    try:
+        os.link(part, file)
+    except FileExistsError as error:
+        raise BadRequest(f"{file}, which is there by now", "a new file", "name another") from error
+    except OSError:  # a file system without links
+        part.replace(file)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,153 @@
+"""`sonoloop restore`: a home made anew from a backup, all of it or nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from rich.markup import escape
+from rich.progress import Progress
+
+from adapters.formats.archive import Archive
+from adapters.services.locks import holder
+from adapters.services.paths import Paths
+from adapters.settings import Settings, label_studio_database, load_settings
+from adapters.storage import open_storage
+from cli.backup import LABEL_STUDIO_COPY, OWN_COPY
+from cli.shell import console, say
+from db import open_database, upgrade
+from db.backup import check_file, is_sqlite, known_revisions, load_dump, require_empty
+from loop.errors import BadInput, BadRequest, Conflict
+
+PLACES = ("db/", "frames/all/", "masks/", "models/", "label-studio/")
+FILES = ("secrets.env", "sonoloop.env")
+LONG_AGO = "1970-01-01T00:00:00+00:00"
+READABLE = 0o644
+OnStep = Callable[[str], None]
+
+
+def restore(file: Path, home: Path | None) -> None:
+    """Make a home from a backup and say how to start it.
+
+    Raises Conflict where there is a home already or a database that is not empty, BadInput for a backup that
+    is damaged, dangerous or of a newer Sonoloop, OutOfSpace: then nothing was changed.
+    """
+    root = load_settings(home).root
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("checking the backup", total=None)
+        archive = read_backup(file, root, lambda count: progress.advance(task, count))
+        progress.reset(task, description="unpacking and checking each file", total=archive.size)
+        put_back(archive, root, lambda count: progress.advance(task, count))
+    counts = ", ".join(f"{number} {kind}" for kind, number in archive.manifest.about["counts"].items())
+    say(console, f"{counts} of {archive.manifest.about['taken_at'][:16]} UTC are in {escape(str(root))}")
+    say(console, f"start it by ./sonoloop up --home {escape(str(root))}")
+
+
+def read_backup(file: Path, root: Path, on_bytes: Callable[[int], None] = lambda _: None) -> Archive:
+    """Check that the place is free and the file whole, harmless and not too new. Raises as `restore`."""
+    require_free(root)
+    if not file.is_file():
+        raise BadRequest(f"{file}, which is no file", "one that ./sonoloop backup wrote", "check the path")
+    archive = Archive.open(file, on_bytes)
+    about = archive.manifest.about
+    for name in archive.manifest.members:
+        if not name.startswith(PLACES) and name not in FILES:
+            raise BadInput("a backup with a file that belongs to no home", "one that ./sonoloop backup wrote")
+    kinds = {"revision": str, "version": str, "taken_at": str, "databases": list, "counts": dict}
+    if any(not isinstance(about.get(name), kind) for name, kind in kinds.items()):
+        raise BadInput("a backup that does not say what it holds", "one that ./sonoloop backup wrote")
+    if about["revision"] not in known_revisions():
+        raise BadInput(
+            f"a backup of Sonoloop {about['version']}", "one of this version or older", "update Sonoloop"
+        )
+    return archive
+
+
+def require_free(root: Path) -> None:
+    """Raises Conflict for a folder that holds anything, which may be a home whose services run."""
+    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+        return
+    is_running = holder(Paths(load_settings(root)).supervisor_lock) is not None
+    raise Conflict(
+        f"{'services that run' if is_running else 'data'} in {root}",
+        "a folder that is empty or not there",
+        "name another by --home; nothing that is there is ever replaced",
+    )
+
+
+def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lambda _: None) -> None:
+    """Unpack beside the place, check, bring the schema up to date, and only then give it its name."""
+    with _draft_of(root) as draft:
+        archive.unpack(draft, on_bytes)
+        _make_readable(draft / "frames")
+        settings = load_settings(draft)
+        urls = {OWN_COPY: settings.effective_database_url, LABEL_STUDIO_COPY: label_studio_database(draft)}
+        _check_databases(archive, draft, urls)
+        _move_contents(draft, settings)
+        for name, url in urls.items():
+            if not is_sqlite(url):
+                dump = draft / f"{name}.dump"
+                load_dump(url, dump)
+                dump.unlink()
+        upgrade(settings.effective_database_url)
+        _look_at_everything(settings)
+        os.sync()
+        if root.exists():
+            root.rmdir()
+        draft.rename(root)
+
+
+def _check_databases(archive: Archive, draft: Path, urls: Mapping[str, str]) -> None:
+    """Raises Conflict where the settings name another kind of database than was copied, or a filled one."""
+    for name, url in urls.items():
+        wanted = f"{name}{'.sqlite3' if is_sqlite(url) else '.dump'}"
+        if wanted not in archive.manifest.members:
+            raise Conflict(
+                f"a backup that holds {', '.join(archive.manifest.about['databases'])}",
+                f"{wanted}, as the present settings ask",
+                "restore with the settings of that home (SONOLOOP_DATABASE_URL, DJANGO_DB)",
+            )
+        if is_sqlite(url):
+            check_file(draft / wanted)
+        else:
+            require_empty(url)
+
+
+def _move_contents(draft: Path, settings: Settings) -> None:
+    """Into the store elsewhere, where one is set; what is there already has the same digest."""
+    if not settings.storage_url:
+        return
+    storage = open_storage(draft, settings.storage_url)
+    for kind in ("frames", "masks", "models"):
+        for path in sorted((draft / kind).rglob("*.*")):
+            storage.put(kind, path.stem, path.read_bytes())
+        if kind != "frames":  # Label Studio serves those from the home
+            shutil.rmtree(draft / kind, ignore_errors=True)
+
+
+def _make_readable(frames: Path) -> None:
+    for path in frames.rglob("*.png"):
+        path.chmod(READABLE)  # Label Studio may run as another user
+
+
+def _look_at_everything(settings: Settings) -> None:
+    """Let the first look of the reconciler compare all of Label Studio with the mirror."""
+    with closing(open_database(settings.effective_database_url)) as database, database.write() as uow:
+        for project in uow.projects.list():
+            uow.marks.set_cursor(f"full-look-{project.id}", LONG_AGO)
+        uow.commit()
+
+
+@contextmanager
+def _draft_of(root: Path) -> Iterator[Path]:
+    """A folder beside the wanted one, gone afterwards unless it was given that name."""
+    root.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
