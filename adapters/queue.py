@@ -108,6 +108,23 @@ class CeleryQueue(Queue):
             return set()
         return {name.split("@")[0] for name in answers}
 
+    def lengths(self) -> dict[str, int]:
+        """How many messages wait in each queue. Raises Unavailable."""
+        try:
+            with self._app.connection_for_read() as connection:
+                client = connection.default_channel.client
+                return {queue: int(client.llen(queue)) for queue in (TRAIN_QUEUE, LIGHT_QUEUE)}
+        except (KombuError, OSError, RedisError) as exc:
+            raise Unavailable(f"no answer from the queue ({exc})", "a running Redis or Valkey") from exc
+
+    def runs_of(self, job: str, seconds: float = 1.0) -> int | None:
+        """How many messages of this job the workers that answer have taken up; None where none answers."""
+        try:
+            answers = self._app.control.inspect(timeout=seconds).stats() or {}
+        except (KombuError, OSError, RedisError):
+            return None
+        return sum(each["total"].get(job, 0) for each in answers.values()) if answers else None
+
     def close(self) -> None:
         """Give the connections back."""
         self._app.close()

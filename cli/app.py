@@ -219,6 +219,17 @@ def export(
 
 
 @app.command()
+@guarded()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False, home: Home = None
+) -> None:
+    """Check every part of an installation, and say what to do; 1 where something fails."""
+    from cli.doctor.show import show_examination
+
+    sys.exit(show_examination(home, as_json))
+
+
+@app.command()
 @guarded("no backup was written; the same command begins anew")
 def backup(
     file: Annotated[Path, typer.Argument(help="A new file, as in backup.tar.")], home: Home = None

@@ -182,7 +182,7 @@ def _add_contents(
                 counts[kind] += 1
             except (NotFound, BadInput):
                 missing.append(str(place))
-            (folder / "store" / "cache" / place).unlink(missing_ok=True)
+            (folder / "store" / place).unlink(missing_ok=True)
             done += 1
             on_content(done, total)
     return counts, missing

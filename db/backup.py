@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,28 @@ def check_file(path: Path) -> None:
         raise sqlite_error(error) from error
     if answer != "ok":
         raise BadRequest("a damaged database", "a whole one", "restore a backup of before")
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What one look at a database gave: its `kind`, its clock, and what its own check found wrong."""
+
+    kind: str
+    now: datetime
+    fault: str = ""
+
+
+def look_over(url: str) -> Looked:
+    """Let the database check itself, as far as it can: SQLite all its pages, PostgreSQL that it answers.
+
+    Raises Unavailable, BadRequest for a file that is none.
+    """
+    with _looking(url) as connection:
+        if is_sqlite(url):
+            answer = str(connection.execute(text("PRAGMA quick_check(1)")).scalar_one())
+            return Looked("SQLite", datetime.now(UTC), "" if answer == "ok" else answer)
+        now = connection.execute(text("SELECT now()")).scalar_one()
+    return Looked("PostgreSQL", now)
 
 
 def stand(url: str) -> Standing:

@@ -117,6 +117,21 @@ def ensure_webhook(api: Api, project_id: int, plan: BackendPlan) -> int:
     return int(ours[0]["id"])
 
 
+def project_faults(project: Json, plan: ProjectPlan) -> list[str]:
+    """The settings of a project, as the API gives them, in which it differs from the plan."""
+    wanted = {**_project_settings(plan), "model_version": plan.model_version}
+    return [name for name, value in wanted.items() if project.get(name) != value]
+
+
+def webhook_faults(hooks: Sequence[Json], project_id: int, plan: BackendPlan) -> list[str]:
+    """What is wrong with the project's webhooks; empty when there is one and it is as we need it."""
+    wanted = _webhook(project_id, plan)
+    ours = [each for each in hooks if _is_ours(each, wanted)]
+    if len(ours) != 1:
+        return [f"{len(ours)} webhooks in place of one"]
+    return ["the webhook"] if _differs(ours[0], wanted) else []
+
+
 def _project_settings(plan: ProjectPlan) -> dict[str, Any]:
     shortest, longest = TITLE_LENGTH
     if not shortest <= len(plan.title) <= longest:

@@ -37,6 +37,10 @@ class SqlInbox(Repository[InboxEvent]):
         statement = self.insert().values(**values).on_conflict_do_nothing(index_elements=["key"])
         return self.connection.execute(statement.returning(InboxRow.id)).first() is not None
 
+    def has(self, key: str) -> bool:
+        """Whether an event of this key was received, done or not."""
+        return self.first(self.select(InboxRow.key == key)) is not None
+
     def pending(self, limit: int = 200) -> list[InboxEvent]:
         """Events not yet done, in the order they came."""
         return self.all(self.select(InboxRow.done_at.is_(None)).order_by(InboxRow.id).limit(limit))

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from adapters.label_studio.session import ReaderSession
+from adapters.label_studio.users import remove_account
 from adapters.services.secrets import ensure_secrets
 from adapters.settings import remember_settings
 from cli.app import app
@@ -43,6 +44,7 @@ def test_a_new_reader_logs_in_with_what_was_printed_and_is_served_a_frame(home: 
         assert task is not None
         assert session.fetch(str(task.data["image"])).startswith(b"\x89PNG")
     assert EMAIL in user(home.settings.root, "list").output
+    remove_account(home.container.label_studio_api, session.user_id)  # and with it the lock on that task
 
 
 def test_a_second_account_of_the_same_email_is_refused_and_the_first_one_keeps_its_password(

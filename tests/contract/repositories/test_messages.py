@@ -19,7 +19,9 @@ def test_an_event_is_taken_in_once_even_after_it_was_done(database: SqlDatabase)
         "now": after(1),
     }
     with database.write() as unit:
+        assert not unit.inbox.has(str(event["key"]))
         assert unit.inbox.add(**event)  # type: ignore[arg-type]
+        assert unit.inbox.has(str(event["key"]))
         assert not unit.inbox.add(**event)  # type: ignore[arg-type]
         found = unit.inbox.pending()[0]
         unit.inbox.mark_done(found.id, after(2))

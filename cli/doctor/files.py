@@ -1,0 +1,83 @@
+"""The home: its settings, its permissions, its secrets."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from adapters.services.secrets import DRAW
+from adapters.settings import (
+    SECRETS_FILE,
+    SETTINGS_FILE,
+    nearest_setting,
+    read_env_file,
+    unknown_variables,
+)
+from cli.doctor.findings import Check, Finding, fail, ok, warn
+from cli.doctor.installation import Installation
+
+OPEN_TO_OTHERS = 0o077
+
+
+def settings(installation: Installation) -> Finding:
+    """Values that fit, names that are known, lines that can be read."""
+    refused, root = installation.refused, installation.settings.root
+    if refused is not None:
+        return fail(refused.got, refused.need, refused.todo)
+    unknown = unknown_variables(root)
+    if unknown:
+        near = [
+            f"{name} (perhaps {nearest_setting(name)})" if nearest_setting(name) else name for name in unknown
+        ]
+        return warn(
+            f"no settings: {', '.join(near)}", "names from the table of settings", "mend or remove them"
+        )
+    path = root / SETTINGS_FILE
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    stray = [
+        number for number, line in enumerate(lines, 1) if line.strip() and "=" not in line and line[0] != "#"
+    ]
+    if stray:
+        return warn(f"{SETTINGS_FILE}, line {stray[0]}, which says nothing", "NAME=value", "mend it")
+    return ok(f"{len(lines)} lines in {SETTINGS_FILE}")
+
+
+def home(installation: Installation) -> Finding:
+    """There, ours, writable, and closed to others."""
+    root = installation.settings.root
+    if not root.is_dir():
+        return fail(f"no folder {root}", "a home", "make one by ./sonoloop up, or name yours by --home")
+    strangers = [path.name for path in (root, *sorted(root.iterdir())) if path.lstat().st_uid != os.getuid()]
+    if strangers:
+        got = f"{', '.join(strangers[:3])} of another user"
+        return fail(got, "a home of this user alone", f"chown -R it, or call as user {root.stat().st_uid}")
+    if not os.access(root, os.R_OK | os.W_OK | os.X_OK):
+        return fail(f"{root}, which may not be written", "read, write and enter", f"chmod 700 {root}")
+    others = stat.S_IMODE(root.stat().st_mode) & OPEN_TO_OTHERS
+    if others:
+        return warn(f"{root}, open to others ({others:03o})", "its owner alone", f"chmod 700 {root}")
+    return ok(str(root))
+
+
+def secrets(installation: Installation) -> Finding:
+    """All there, and closed to others."""
+    path = installation.settings.root / SECRETS_FILE
+    if not path.is_file():
+        return fail(
+            f"no {SECRETS_FILE}",
+            "that of this home",
+            "bring it back from a backup; a new home: ./sonoloop up",
+        )
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & OPEN_TO_OTHERS:
+        return fail(
+            f"{SECRETS_FILE} with mode {mode:03o}", "600", f"chmod 600 {path}, and change the passwords"
+        )
+    held = read_env_file(path)
+    missing = [name for name in DRAW if not held.get(name)]
+    if missing:
+        return fail(f"no {', '.join(missing)}", "every secret", f"bring {SECRETS_FILE} back from a backup")
+    return ok(f"{len(DRAW)} secrets, mode {mode:03o}")
+
+
+CHECKS = (Check("settings", settings), Check("home", home), Check("secrets", secrets, after=("home",)))

@@ -1,0 +1,76 @@
+"""The installation under examination: its settings, and connections that are short of patience."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from adapters.label_studio.api import Api
+from adapters.queue import CeleryQueue
+from adapters.settings import Settings, load_settings
+from adapters.storage import LocalStorage, ObjectStorage, open_storage
+from db import SqlDatabase
+from loop.errors import BadRequest, NotFound
+from loop.ports import UnitOfWork
+from loop.records import Project
+
+ANSWER_SECONDS = 4.0
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A home and what belongs to it. Nothing is opened before a check asks for it, and the schema is never
+    changed; `refused` says why the settings could not be read: then the defaults stand in for them.
+    """
+
+    settings: Settings
+    refused: BadRequest | None = None
+    began: tuple[float, float] = field(default_factory=lambda: (time.time(), time.monotonic()))
+
+    @contextmanager
+    def unit(self) -> Iterator[UnitOfWork]:
+        """One look into the database. Raises NotFound for a file that is not there, Unavailable."""
+        if not self.settings.database_url and not self.settings.database_file.is_file():
+            raise NotFound("no database", "the one that the first start makes", "run ./sonoloop up")
+        with closing(SqlDatabase(self.settings.effective_database_url)) as database, database.read() as uow:
+            yield uow
+
+    def projects(self) -> list[Project]:
+        """Every project that has its twin in Label Studio."""
+        with self.unit() as uow:
+            return [each for each in uow.projects.list() if each.label_studio_id is not None]
+
+    @contextmanager
+    def label_studio(self) -> Iterator[Api]:
+        """Label Studio's API as the first account; use `ask`, which is not patient."""
+        token = self.settings.label_studio_token.get_secret_value()
+        with closing(Api(self.settings.effective_label_studio_url, token)) as api:
+            yield api
+
+    @contextmanager
+    def queue(self) -> Iterator[CeleryQueue]:
+        """The wake-up calls."""
+        with closing(CeleryQueue(self.settings)) as queue:
+            yield queue
+
+    def storage(self) -> LocalStorage | ObjectStorage:
+        """Frames, masks and models by digest."""
+        return open_storage(self.settings.root, self.settings.storage_url)
+
+
+def ask(api: Api, path: str, **params: Any) -> Any:
+    """One GET, once, answered soon or not at all. Raises what `Api` raises."""
+    return api.send("GET", path, params=params, timeout=ANSWER_SECONDS).json()
+
+
+def read_installation(home: Path | None) -> Installation:
+    """The installation at that home, even where its settings cannot be read."""
+    try:
+        return Installation(load_settings(home))
+    except BadRequest as refused:
+        defaults = Settings.model_construct()
+        return Installation(defaults.model_copy(update={"home": home}) if home else defaults, refused)

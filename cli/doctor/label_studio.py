@@ -1,0 +1,122 @@
+"""Label Studio: it answers, knows us, is the right one, serves frames, and has the project as we need it."""
+
+from __future__ import annotations
+
+import re
+
+from adapters.label_studio.provision import (
+    BACKEND_TITLE,
+    BackendPlan,
+    ProjectPlan,
+    project_faults,
+    webhook_faults,
+)
+from cli.doctor.findings import Check, Finding, fail, ok, warn
+from cli.doctor.installation import ANSWER_SECONDS, Installation, ask
+from cli.doctor.machine import LOCKS
+from loop.errors import Denied, NotFound
+from loop.records import Frame, Project
+
+MEND = "./sonoloop up puts it right"
+
+
+def reachable(installation: Installation) -> Finding:
+    """Its health page."""
+    with installation.label_studio() as api:
+        health = ask(api, "/health")
+    if health.get("status") != "UP":
+        return fail("an answer that is not Label Studio's", "Label Studio", "mend SONOLOOP_LABEL_STUDIO_URL")
+    return ok(installation.settings.effective_label_studio_url)
+
+
+def token(installation: Installation) -> Finding:
+    """Whether ours is taken, and for whom."""
+    with installation.label_studio() as api:
+        try:
+            email = str(ask(api, "/api/current-user/whoami")["email"])
+        except Denied:
+            todo = "bring secrets.env back from the backup that this label-studio/ is from"
+            return fail("a refusal of our token", "the token of this Label Studio", todo)
+    if email != installation.settings.admin_email.lower():
+        return warn(f"the account {email}", installation.settings.admin_email, "mend SONOLOOP_ADMIN_EMAIL")
+    return ok(f"taken as {email}")
+
+
+def version(installation: Installation) -> Finding:
+    """Against the pinned one."""
+    with installation.label_studio() as api:
+        release = str(ask(api, "/api/version/")["release"])
+    lock = LOCKS / "label-studio.lock"
+    found = re.search(
+        r"^label-studio==(\S+)", lock.read_text(encoding="utf-8") if lock.exists() else "", re.M
+    )
+    if not found:
+        return warn(f"{release}, with no lock file to compare")
+    if release != found[1]:
+        return fail(release, found[1], "./sonoloop down, remove .venv-label-studio, ./sonoloop up")
+    return ok(release)
+
+
+def frames_served(installation: Installation) -> Finding:
+    """A frame by the address in its task, as a reader's page asks for it, against what is stored."""
+    with installation.unit() as uow:
+        frames = [(each, frame) for each in uow.projects.list() for frame in uow.frames.list(each.id)]
+    with_task = [(project, frame) for project, frame in frames if frame.task_id is not None]
+    if not with_task:
+        return ok("no frame yet")
+    _, frame = with_task[-1]
+    with installation.label_studio() as api:
+        address = str(ask(api, f"/api/tasks/{frame.task_id}/")["data"]["image"])
+        answer = api.send("GET", address, timeout=ANSWER_SECONDS)
+    return _compare(installation, frame, answer.content)
+
+
+def _compare(installation: Installation, frame: Frame, served: bytes) -> Finding:
+    if served != installation.storage().get("frames", frame.digest):
+        return fail("other bytes than the stored frame", "the frame", MEND)
+    return ok(f"a frame of {len(served) / 1000:.0f} kB as it is stored")
+
+
+def project_check(installation: Installation, project: Project) -> Finding:
+    """The twin, with our interface, order, version, backend and webhook."""
+    with installation.unit() as uow:
+        champion = uow.models.get(project.champion_id or 0).name
+        is_behind = bool(uow.outbox.pending())
+    plan = ProjectPlan(f"project {project.id}", project.title, project.classes, champion)
+    with installation.label_studio() as api:
+        try:
+            remote = ask(api, f"/api/projects/{project.label_studio_id}/")
+        except NotFound:
+            todo = "./sonoloop export takes the masks out; the project comes back with a backup"
+            return fail("a project that was deleted in Label Studio", "its twin", todo)
+        faults = project_faults(remote, plan)
+        backends = ask(api, "/api/ml/", project=project.label_studio_id)
+        hooks = ask(api, "/api/webhooks/", project=project.label_studio_id)
+    states = {each["title"]: each["state"] for each in backends}
+    faults += [] if states.get(BACKEND_TITLE) == "CO" else ["the connection to the ML backend"]
+    faults += webhook_faults(hooks, int(project.label_studio_id or 0), backend_plan(installation))
+    if faults == ["model_version"] and is_behind:
+        return warn(f"served by {remote['model_version']} still", champion, "look again in a minute")
+    if faults:
+        return fail(f"changed: {', '.join(faults)}", "as ./sonoloop up made it", MEND)
+    return ok(f"{remote['task_number']} tasks, served by {champion}")
+
+
+def backend_plan(installation: Installation) -> BackendPlan:
+    """The backend as Label Studio should know it."""
+    settings = installation.settings
+    return BackendPlan(
+        settings.effective_backend_url,
+        settings.backend_user,
+        settings.backend_password.get_secret_value(),
+        settings.webhook_secret.get_secret_value(),
+    )
+
+
+NAME = "label studio"
+CHECKS = (
+    Check(NAME, reachable),
+    Check("token", token, after=(NAME,)),
+    Check("version", version, after=(NAME,)),
+    Check("frames served", frames_served, after=("token",)),
+)

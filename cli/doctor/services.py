@@ -1,0 +1,142 @@
+"""The processes: ports, states, Redis, workers, beat, the ML backend."""
+
+from __future__ import annotations
+
+import time
+
+import httpx
+import psutil
+
+from adapters.services.configuration import render
+from adapters.services.control import status
+from adapters.services.paths import Paths
+from adapters.services.ports import Port, is_free
+from adapters.services.programs import BEAT, REDIS, WORKER_LIGHT, WORKER_TRAIN, ports
+from cli.doctor.findings import Check, Finding, fail, ok, warn
+from cli.doctor.installation import ANSWER_SECONDS, Installation
+from loop.errors import Unavailable
+from loop.ports import Job
+
+FRESH_SECONDS = 5.0
+MANY_WAITING = 1000
+BEAT_SPARE_SECONDS = 4.0
+LONGEST_BEAT_SECONDS = 20.0
+START = "./sonoloop up starts it; ./sonoloop logs says why it ended"
+
+
+def services(installation: Installation) -> Finding:
+    """What the supervisor says."""
+    states = status(installation.settings)
+    down = [f"{each.name} {each.state}" for each in states if each.state != "running"]
+    if len(down) == len(states) and all(each.state == "stopped" for each in states):
+        return fail("all stopped", "all running", "./sonoloop up")
+    if down:
+        return fail(", ".join(down), "all running", "./sonoloop logs SERVICE says why; ./sonoloop up")
+    young = [each.name for each in states if each.seconds < FRESH_SECONDS]
+    if young:
+        return warn(f"{', '.join(young)} begun a moment ago", "services that stay", "look again in a minute")
+    configuration = Paths(installation.settings).configuration
+    if configuration.read_text(encoding="utf-8") != render(installation.settings):
+        return warn("services with other settings", "the present ones", "./sonoloop down, then up")
+    return ok(f"{len(states)} running, the youngest for {min(each.seconds for each in states) / 60:.0f} min")
+
+
+def port_checks(installation: Installation) -> list[Check]:
+    """One for each port that this home wants."""
+    wanted = ports(installation.settings)
+    return [Check(f"port {each.number}", lambda _, port=each: _port(installation, port)) for each in wanted]  # type: ignore[misc]
+
+
+def _port(installation: Installation, port: Port) -> Finding:
+    is_ours = any(each.name == port.service and each.pid for each in status(installation.settings))
+    if is_free(port.host, port.number):
+        return warn(f"nobody listens yet for {port.service}") if is_ours else ok(f"free for {port.service}")
+    if is_ours:
+        return ok(f"{port.service} of this home")
+    option = f"--{port.setting.replace('_', '-')}"
+    taken = f"taken by {_listener(port.number)}"
+    return fail(taken, f"free for {port.service}", f"end that program, or ./sonoloop up {option} another")
+
+
+def _listener(number: int) -> str:
+    """Who listens there, as far as this user may know."""
+    try:
+        for each in psutil.net_connections("tcp"):
+            if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == number and each.pid:
+                return f"{psutil.Process(each.pid).name()} (process {each.pid})"
+    except psutil.Error:
+        pass
+    return "another program"
+
+
+def redis(installation: Installation) -> Finding:
+    """Whether it answers, and what waits in it."""
+    with installation.queue() as queue:
+        began = time.monotonic()
+        if not queue.is_up():
+            where = "SONOLOOP_REDIS_URL" if installation.settings.redis_url else "./sonoloop logs redis"
+            return fail(
+                "no answer", "a running Redis", f"nothing is lost; ./sonoloop up starts it; see {where}"
+            )
+        text = f"answers in {1000 * (time.monotonic() - began):.0f} ms"
+        lengths = queue.lengths()
+    text += "".join(f", {count} waiting for {name}" for name, count in sorted(lengths.items()))
+    if max(lengths.values()) > MANY_WAITING:
+        return warn(text, "workers that keep up", "./sonoloop logs worker-light")
+    return ok(text)
+
+
+def workers(installation: Installation) -> Finding:
+    """Celery's ping."""
+    wanted = {WORKER_LIGHT, WORKER_TRAIN}
+    with installation.queue() as queue:
+        answered = queue.workers(seconds=2.0, limit=len(wanted))
+    if silent := sorted(wanted - answered):
+        return fail(f"no answer from {', '.join(silent)}", "an answer within 2 s", START)
+    return ok(f"{', '.join(sorted(answered))} answer")
+
+
+def beat(installation: Installation) -> Finding:
+    """Its wake-ups have no trace but what they cause, so wait until the workers count one more."""
+    every = installation.settings.sweep_seconds
+    if every + BEAT_SPARE_SECONDS > LONGEST_BEAT_SECONDS:
+        return warn(f"wakes every {every} s, too rarely to wait for", todo="./sonoloop logs beat")
+    began = time.monotonic()
+    with installation.queue() as queue:
+        first = queue.runs_of(Job.SWEEP)
+        if first is None:
+            raise Unavailable("no worker that could tell of it", "a running worker", START)
+        while time.monotonic() - began < every + BEAT_SPARE_SECONDS:
+            if (queue.runs_of(Job.SWEEP) or 0) > first:
+                return ok(f"woke a worker {time.monotonic() - began:.0f} s after the question")
+            time.sleep(0.5)
+    return fail(f"nothing within {every + BEAT_SPARE_SECONDS:.0f} s", f"a wake-up every {every} s", START)
+
+
+def backend(installation: Installation) -> Finding:
+    """Asked with our account, as Label Studio asks it."""
+    settings = installation.settings
+    account = (settings.backend_user, settings.backend_password.get_secret_value())
+    url = f"{settings.effective_backend_url.rstrip('/')}"
+    try:
+        health = httpx.get(f"{url}/health", timeout=ANSWER_SECONDS, trust_env=False)
+        versions = httpx.get(f"{url}/versions", auth=account, timeout=ANSWER_SECONDS, trust_env=False)
+    except httpx.HTTPError as error:
+        return fail(f"no answer ({type(error).__name__})", "a running backend", START)
+    if health.status_code != 200 or "SonoloopModel" not in health.text:
+        todo = "mend SONOLOOP_BACKEND_URL or its port"
+        return fail("an answer of another program", "the ML backend", todo)
+    if versions.status_code == 401:
+        return fail(
+            "a refusal of our account", "the password it was started with", "./sonoloop down, then up"
+        )
+    return ok(f"answers, {len(versions.json().get('versions', []))} model versions")
+
+
+SUPERVISED = Check("services", services)
+CHECKS = (
+    Check("redis", redis),
+    Check("workers", workers, after=(REDIS,)),
+    Check(BEAT, beat, seconds=LONGEST_BEAT_SECONDS + 2, is_slow=True),
+    Check("ml backend", backend, seconds=2 * ANSWER_SECONDS + 1),
+)
