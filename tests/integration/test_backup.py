@@ -114,10 +114,10 @@ def test_a_store_elsewhere_is_copied_and_filled_again(tmp_path: Path) -> None:
     run("backup", tmp_path / "b.tar", "--home", settings.root)
     (tmp_path / "store").rename(tmp_path / "lost")
     run("restore", tmp_path / "b.tar", "--home", tmp_path / "new")
+    assert not (tmp_path / "new" / "masks").exists()
     assert state_of(load_settings(tmp_path / "new")) == before
     names = [{path.name for path in (tmp_path / store).rglob("*.*")} for store in ("store", "lost")]
     assert names[0] == names[1]
-    assert not (tmp_path / "new" / "masks").exists()
 
 
 def test_a_backup_holds_secrets_and_is_closed_to_others(home: Settings, tmp_path: Path) -> None:
