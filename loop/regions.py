@@ -19,6 +19,10 @@ REGION_TYPE = "brushlabels"
 MAX_REGIONS = 20
 MOST_READ = 1000
 """Regions of one annotation that are read; each may take a second to unpack on a large frame."""
+MOST_CODE = 4_000_000
+"""Numbers of run-length code in one annotation: a vein takes a thousand, the noisiest megapixel 900,000,
+which are a minute's work.
+"""
 LONGEST_WORD = 80
 
 
@@ -62,6 +66,9 @@ def result_to_mask(
     if len(result) > MOST_READ or not all(isinstance(region, Mapping) for region in result):
         raise BadAnnotation(f"a result of {len(result)} parts", f"a list of at most {MOST_READ} regions")
     mask = np.zeros((len(classes), height, width), dtype=np.bool_)
+    length = sum(len(_rle(region)) for region in result if _labels(region))
+    if length > MOST_CODE:
+        raise BadAnnotation(f"run-length codes of {length} numbers", f"at most {MOST_CODE} in one annotation")
     for region in result:
         planes = [_plane(label, classes, region) for label in _labels(region)]
         _check_size(region, height, width)

@@ -24,8 +24,8 @@ from ml_backend.protocol import START_TRAINING, body_of, project_key, tasks_of
 MAX_BODY_BYTES = 64 << 20
 """A call for predictions carries its tasks with all their annotations and predictions."""
 BODY_BYTES = {"webhook": 16 << 20, "setup": 1 << 20, "versions": 1 << 20}
-"""Less where less comes. A webhook carries one annotation with its strokes as lists of numbers: 60 kB for a
-vein; one that is refused loses nothing, since the reconciler asks for what it was about.
+"""Less where less comes. A webhook carries one annotation with its strokes as lists of numbers: 12 kB for a
+vein, 3 MB for the noisiest mask of a megapixel. One that is refused is not lost: the reconciler finds it.
 """
 PREDICTIONS_AT_ONCE = 8
 """How many /predict may wait for their turn; more would leave no thread for webhooks."""

@@ -109,10 +109,13 @@ def _accounts(settings: Settings) -> dict[str, str]:
 
 def _silence(settings: Settings) -> dict[str, str]:
     """No telemetry, error reports or version checks. The log-in page still makes the server ask GitHub for
-    tips, which no setting turns off: HTTPS goes nowhere, except to our own backend.
+    tips, which no setting turns off, and a reader may connect a webhook or a storage anywhere: its calls go
+    nowhere, except to our own backend. An object store of the department's own may want plain HTTP.
     """
     own_host = urlsplit(settings.effective_backend_url).hostname or ""
+    plain = {} if settings.storage_url else {"HTTP_PROXY": NOWHERE, "http_proxy": NOWHERE}
     return {
+        **plain,
         "LABEL_STUDIO_COLLECT_ANALYTICS": "false",
         "LABEL_STUDIO_LATEST_VERSION_CHECK": "false",
         "LABEL_STUDIO_SENTRY_DSN": "",

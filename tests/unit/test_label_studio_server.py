@@ -66,7 +66,12 @@ def test_nothing_is_told_to_the_outside(tmp_path: Path) -> None:
     assert variables["LABEL_STUDIO_COLLECT_ANALYTICS"] == "false"
     assert variables["LABEL_STUDIO_LATEST_VERSION_CHECK"] == "false"
     assert variables["LABEL_STUDIO_SENTRY_DSN"] == variables["LABEL_STUDIO_FRONTEND_SENTRY_DSN"] == ""
-    assert variables["HTTPS_PROXY"] == variables["https_proxy"] == "http://127.0.0.1:9"
+    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
+        assert variables[name] == "http://127.0.0.1:9"
+
+
+def test_an_object_store_of_the_departments_own_is_reached_by_plain_http(tmp_path: Path) -> None:
+    assert "HTTP_PROXY" not in environment(settings(tmp_path, storage_url="s3://frames/x"))
 
 
 def test_the_way_to_the_backend_leads_through_no_proxy(tmp_path: Path) -> None:

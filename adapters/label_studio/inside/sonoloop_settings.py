@@ -15,7 +15,12 @@ from label_studio.core.settings.label_studio import (
 )
 from sonoloop_addresses import settings_for
 
-MIDDLEWARE = [*MIDDLEWARE, "sonoloop_stream.without_empty_wishes", "sonoloop_turns.one_at_a_time"]
+MIDDLEWARE = [
+    "sonoloop_headers.careful_headers",
+    *MIDDLEWARE,
+    "sonoloop_stream.without_empty_wishes",
+    "sonoloop_turns.one_at_a_time",
+]
 
 # Requests that went well say nothing; those that did not say their path alone.
 LOGGING["filters"] = {

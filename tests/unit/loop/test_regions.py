@@ -120,3 +120,10 @@ def test_a_result_that_no_reader_drew_is_refused_in_a_short_sentence(
     with pytest.raises(BadAnnotation) as refused:
         result_to_mask(result, CLASSES, 8, 8, codec)
     assert len(refused.value.message) < 400
+
+
+def test_codes_that_would_take_hours_are_refused_before_the_first_is_read(codec: SdkBrushCodec) -> None:
+    (region,) = mask_to_result(np.ones((2, 8, 8), dtype=np.bool_)[:1], CLASSES[:1], codec, "x")
+    long = {**region, "value": {**region["value"], "rle": [0] * 1_000_001}}
+    with pytest.raises(BadAnnotation, match="at most 4000000"):
+        result_to_mask([long] * 4, CLASSES, 8, 8, codec)

@@ -1,0 +1,122 @@
+"""A real Label Studio towards strangers, crooked addresses and markup where words belong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from adapters.label_studio.api import Api
+from adapters.label_studio.provision import ProjectPlan, ensure_frames, ensure_project
+from adapters.label_studio.session import ReaderSession, post_form
+from adapters.label_studio.users import SIGN_UP
+from loop.errors import Denied
+from tests.services.label_studio import LabelStudioServer
+
+pytestmark = pytest.mark.services
+SECRET = b"a secret of the home"
+MARKUP = '"><script>alert(1)</script>${x}'
+
+
+@pytest.fixture(scope="module")
+def api(label_studio_server: LabelStudioServer) -> Iterator[Api]:
+    with label_studio_server.api() as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def reader(label_studio_server: LabelStudioServer, api: Api) -> Iterator[ReaderSession]:
+    frames = label_studio_server.frames
+    (frames.parent / "secrets.txt").write_bytes(SECRET)
+    (frames / "beside.txt").write_bytes(SECRET)
+    Image.fromarray(np.full((4, 6), 77, np.uint8)).save(frames / "all" / "guarded.png")
+    ensure_frames(api, ensure_project(api, plan()), frames / "all")
+    with label_studio_server.reader("reader@guard.org") as session:
+        yield session
+
+
+def plan(**changes: object) -> ProjectPlan:
+    key = uuid4().hex
+    values: dict[str, object] = {"key": key, "title": f"Guard {key[:8]}", "classes": ["Vein"]}
+    return ProjectPlan(**{**values, "model_version": "p1-v0", **changes})  # type: ignore[arg-type]
+
+
+def test_no_crooked_path_leads_out_of_the_folder_of_frames(
+    reader: ReaderSession, label_studio_server: LabelStudioServer
+) -> None:
+    home = label_studio_server.frames.parent
+    assert reader.fetch("/data/local-files/?d=all/guarded.png").startswith(b"\x89PNG")
+    for path in (
+        "../secrets.txt",
+        "all/../../secrets.txt",
+        "all/..%2f..%2fsecrets.txt",
+        quote("all/../../secrets.txt", safe=""),
+        quote(quote("all/../../secrets.txt", safe=""), safe=""),
+        "beside.txt",
+        "all/../beside.txt",
+        str(home / "secrets.txt"),
+        f"//{home}/secrets.txt",
+        "..\\secrets.txt",
+        "all/guarded.png%00.txt",
+        "/etc/passwd",
+        "all",
+        "",
+    ):
+        answer = httpx.get(
+            f"{label_studio_server.url}/data/local-files/?d={path}",
+            cookies=dict(reader.cookies),
+            trust_env=False,
+        )
+        assert answer.status_code >= 400, path
+        assert SECRET not in answer.content
+        assert b"root:" not in answer.content
+
+
+def test_pages_tell_browsers_to_stay_here(label_studio_server: LabelStudioServer) -> None:
+    for path in ("/user/login/", "/api/projects/", "/health", "/static/nothing.js"):
+        answer = httpx.get(f"{label_studio_server.url}{path}", trust_env=False)
+        assert "connect-src 'self'" in answer.headers["Content-Security-Policy"], path
+        assert "frame-ancestors 'self'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["X-Frame-Options"] in ("SAMEORIGIN", "DENY")
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Server"] == "Label Studio", "no version"
+        assert "Strict-Transport-Security" not in answer.headers, "this is plain HTTP"
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/projects/", "/api/tasks?project=1", "/api/users/", "/api/webhooks/", "/api/ml/?project=1"]
+)
+def test_the_api_is_closed_to_strangers_and_to_guessed_tokens(
+    label_studio_server: LabelStudioServer, path: str
+) -> None:
+    for token in ("", "0" * 40):
+        with Api(label_studio_server.url, token) as stranger, pytest.raises(Denied):
+            stranger.read(path)
+
+
+def test_nobody_signs_up_without_an_invitation(label_studio_server: LabelStudioServer) -> None:
+    account = {"email": "stranger@guard.org", "password": "Stranger-pass-1"}
+    for token in ("", "guessed"):
+        with Api(label_studio_server.url) as stranger:
+            try:
+                is_accepted = post_form(stranger, SIGN_UP, account, {"token": token})
+            except Denied:
+                is_accepted = False
+            assert not is_accepted
+    with pytest.raises(Denied):
+        ReaderSession.log_in(label_studio_server.url, account["email"], account["password"])
+
+
+def test_markup_in_a_title_and_in_class_names_stays_words(api: Api, reader: ReaderSession) -> None:
+    classes = [MARKUP, "</BrushLabels><Choices/>", "{{7*7}}"]
+    project = ensure_project(api, plan(title="<script>alert(1)</script>", classes=classes))
+    found = api.get(f"/api/projects/{project}")
+    assert set(found["parsed_label_config"]) == {"brush"}
+    assert list(found["parsed_label_config"]["brush"]["labels"]) == classes
+    page = reader.fetch(f"/projects/{project}/data").decode()
+    assert "<script>alert(1)" not in page
