@@ -10,9 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
+from prometheus_client import CollectorRegistry
+
 from adapters.brush import SdkBrushCodec
 from adapters.label_studio.api import Api
 from adapters.label_studio.client import LabelStudioClient
+from adapters.metrics.instruments import BackendMetrics, ModelMetrics, WorkerMetrics, new_registry
+from adapters.metrics.standing import StandingCollector
+from adapters.metrics.timing import TimedSegmenter
 from adapters.queue import BackgroundQueue, CeleryQueue
 from adapters.settings import Settings
 from adapters.storage.images import StoredImages
@@ -96,7 +101,36 @@ class Container:
     @cached_property
     def segmenters(self) -> StoredSegmenters:
         """Loads model versions."""
-        return StoredSegmenters(self.settings, self.database, self.storage)
+        return StoredSegmenters(self.settings, self.database, self.storage, self.model_metrics)
+
+    @cached_property
+    def registry(self) -> CollectorRegistry:
+        """The figures of this process; each group of them joins it when it is first asked for."""
+        return new_registry()
+
+    @cached_property
+    def model_metrics(self) -> ModelMetrics:
+        """How long models take for a frame."""
+        return ModelMetrics(self.registry)
+
+    @cached_property
+    def backend_metrics(self) -> BackendMetrics:
+        """What the backend counts."""
+        return BackendMetrics(self.registry)
+
+    @cached_property
+    def worker_metrics(self) -> WorkerMetrics:
+        """What a worker counts."""
+        return WorkerMetrics(self.registry)
+
+    @cached_property
+    def standing(self) -> StandingCollector:
+        """What database, broker and disk say; of a whole home one process shows it, the backend."""
+        collector = StandingCollector(
+            lambda: self.database, self.queue.lengths, self.settings.root, self.clock
+        )
+        self.registry.register(collector)
+        return collector
 
     @cached_property
     def ingest_ports(self) -> IngestPorts:
@@ -168,10 +202,17 @@ class Container:
 class StoredSegmenters:
     """Implements `loop.ports.Segmenters`: models by digest from storage, the last two kept loaded."""
 
-    def __init__(self, settings: Settings, database: Database, storage: LocalStorage | ObjectStorage) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        storage: LocalStorage | ObjectStorage,
+        metrics: ModelMetrics,
+    ) -> None:
         self._settings = settings
         self._database = database
         self._storage = storage
+        self._metrics = metrics
         self._loaded: OrderedDict[int, Segmenter] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -190,7 +231,7 @@ class StoredSegmenters:
 
         with self._database.read() as uow:
             project = uow.projects.get(model.project_id)
-        return load_segmenter(
+        segmenter = load_segmenter(
             self._storage.local_path("models", model.digest),
             self._settings.threads or os.cpu_count() or 1,
             digest=model.digest,
@@ -198,3 +239,4 @@ class StoredSegmenters:
             prior_class=project.settings.get("prior") or None,
             measures=sorted({*CHEAP, self._settings.strategy}),
         )
+        return TimedSegmenter(segmenter, self._metrics)

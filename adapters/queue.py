@@ -98,6 +98,15 @@ class CeleryQueue(Queue):
         except (KombuError, OSError, RedisError):
             return False
 
+    def lengths(self) -> dict[str, int]:
+        """How many messages wait in each queue. Raises Unavailable."""
+        try:
+            with self._app.connection_for_read() as connection:
+                client = connection.default_channel.client
+                return {queue: int(client.llen(queue)) for queue in (TRAIN_QUEUE, LIGHT_QUEUE)}
+        except (KombuError, OSError, RedisError) as exc:
+            raise Unavailable(f"no answer from the queue ({exc})", "a running Redis or Valkey") from exc
+
     def workers(self, seconds: float = 1.0, limit: int | None = None) -> set[str]:
         """Names of the workers that answer within `seconds`, or sooner when `limit` have; empty when the
         broker does not.
@@ -107,15 +116,6 @@ class CeleryQueue(Queue):
         except (KombuError, OSError, RedisError):
             return set()
         return {name.split("@")[0] for name in answers}
-
-    def lengths(self) -> dict[str, int]:
-        """How many messages wait in each queue. Raises Unavailable."""
-        try:
-            with self._app.connection_for_read() as connection:
-                client = connection.default_channel.client
-                return {queue: int(client.llen(queue)) for queue in (TRAIN_QUEUE, LIGHT_QUEUE)}
-        except (KombuError, OSError, RedisError) as exc:
-            raise Unavailable(f"no answer from the queue ({exc})", "a running Redis or Valkey") from exc
 
     def runs_of(self, job: str, seconds: float = 1.0) -> int | None:
         """How many messages of this job the workers that answer have taken up; None where none answers."""

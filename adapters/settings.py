@@ -98,6 +98,9 @@ class Settings(BaseSettings):
     hard_limit_seconds: int = Field(6 * 3600, ge=60, description="Longest training round.")
     reconcile_seconds: int = Field(30, ge=1, description="Seconds between two looks for missed changes.")
     sweep_seconds: int = Field(10, ge=1, description="Seconds between two looks for work that nobody holds.")
+    metrics_port: int = Field(
+        0, ge=0, le=65534, description="Port of a worker's own figures (train: the next one); 0: none."
+    )
     threads: int = Field(0, ge=0, description="Threads of the numeric libraries; 0: as many as cores.")
     seed: int = Field(0, ge=0, description="Seed of splits, samplers and training.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

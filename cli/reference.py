@@ -1,4 +1,4 @@
-"""The tables of commands and settings in docs/operations.md; `python -m cli.reference` prints them."""
+"""The tables of commands, settings and metrics in the documents; `python -m cli.reference` prints them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 from typer.main import get_group
 
+from adapters.metrics.catalogue import CATALOGUE
 from adapters.settings import Settings, variable_name
 from cli.app import app
 
@@ -37,6 +38,15 @@ def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
         yield from _commands(each, f"{words} ") if hasattr(each, "commands") else [(words, each)]
 
 
+def metrics_table() -> str:
+    """Every figure that Prometheus may read, in the order of the catalogue."""
+    rows = [
+        (f"`{name}`", spec.kind, ", ".join(f"`{label}`" for label in spec.labels), spec.shown, spec.meaning)
+        for name, spec in CATALOGUE.items()
+    ]
+    return _table(("metric", "kind", "labels", "shown by", "meaning"), rows)
+
+
 def _usage(name: str, command: Any) -> str:
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     words = [each.name.upper() if each.required else f"[{each.name.upper()}]" for each in arguments]
@@ -60,4 +70,4 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{commands_table()}\n\n{settings_table()}\n")
+    sys.stdout.write(f"{commands_table()}\n\n{settings_table()}\n\n{metrics_table()}\n")

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from db.engine import Access, make_engine
 from db.repositories import (
+    SqlFigures,
     SqlFrames,
     SqlInbox,
     SqlMarks,
@@ -44,6 +45,7 @@ class SqlUnitOfWork:
         self.inbox: repositories.Inbox = SqlInbox(connection)
         self.outbox: repositories.Outbox = SqlOutbox(connection)
         self.marks: repositories.Marks = SqlMarks(connection)
+        self.figures: repositories.Figures = SqlFigures(connection)
         self._connection = connection
         self._calls: list[Callable[[], None]] = []
 

@@ -25,6 +25,7 @@ from loop.records import (
     RemoteTask,
 )
 from loop.repositories import (
+    Figures,
     Frames,
     Inbox,
     Marks,
@@ -87,6 +88,8 @@ class UnitOfWork(Protocol):
     def outbox(self) -> Outbox: ...
     @property
     def marks(self) -> Marks: ...
+    @property
+    def figures(self) -> Figures: ...
 
     def commit(self) -> None:
         """Make the changes durable, then run what `after_commit` collected."""

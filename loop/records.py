@@ -351,3 +351,11 @@ class SetAside:
     subject: str
     message: str
     at: datetime
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What waits to be worked off; `oldest` is when the first of it came, None with nothing waiting."""
+
+    pending: int
+    oldest: datetime | None

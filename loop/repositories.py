@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from loop.records import (
+    Backlog,
     Decision,
     Frame,
     InboxEvent,
@@ -158,6 +159,11 @@ class Masks(Protocol):
     def latest_of_all(self, project_id: int) -> list[MaskVersion]:
         """The latest version of every annotation of the project, tombstones included, by annotation id."""
 
+    def recorded_after(
+        self, version_id: int, project_id: int, *, until: datetime, limit: int
+    ) -> list[MaskVersion]:
+        """Those of a project with a higher id that were recorded by `until`, by id, at most `limit`."""
+
     def count_trainable(self, project_id: int) -> int:
         """How many frames have a current trainable mask."""
 
@@ -232,6 +238,9 @@ class Inbox(Protocol):
 
     def has(self, key: str) -> bool: ...
     def pending(self, limit: int = 200) -> list[InboxEvent]: ...
+    def since(self, at: datetime) -> list[InboxEvent]:
+        """Every event that was received at this moment or later, done or not, in the order they came."""
+
     def mark_done(self, event_id: int, now: datetime, error: str | None = None) -> None: ...
 
 
@@ -265,3 +274,21 @@ class Marks(Protocol):
         """Strike it off the list of what was set aside; one that is not there is none."""
 
     def list_set_aside(self) -> list[SetAside]: ...
+
+
+class Figures(Protocol):
+    """Counts for those who watch a home: few rows to read, however many frames there are."""
+
+    def inbox(self) -> Backlog: ...
+    def outbox(self) -> Backlog: ...
+    def set_aside(self) -> Mapping[str, int]:
+        """How many pieces of input lie aside, by kind."""
+
+    def labels(self, project_id: int) -> Mapping[Decision, int]:
+        """Frames by the decision that gave their current mask; SKIPPED: those skipped that have none."""
+
+    def unread(self, project_id: int, model_version_id: int) -> int:
+        """Frames that Label Studio holds a prediction of this version for and nobody has annotated usably."""
+
+    def newest_label(self, training_set_digest: str) -> datetime | None:
+        """When the newest mask of a training set was recorded; None for an unknown or empty one."""

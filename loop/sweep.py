@@ -9,6 +9,7 @@ from loop.planning import Planned, RoundPorts, RoundRules, plan, tries, wake
 from loop.policy import check_move
 from loop.ports import Job, UnitOfWork
 from loop.records import Project, Round, RoundState
+from loop.watching import note_swept
 
 WAKE_AGAIN = timedelta(seconds=30)
 
@@ -61,6 +62,7 @@ def _end_or_keep(ports: RoundPorts, rules: RoundRules) -> tuple[list[Round], lis
             check_move(row.state, end)
             error = row.error or ("its workers were lost" if end is RoundState.FAILED else None)
             ended.append(uow.rounds.move(row.id, row.attempt, end, now=ports.clock(), error=error))
+        note_swept(uow, ports.clock())
         uow.commit()
     return ended, waiting
 

@@ -19,6 +19,7 @@ from loop.records import Project
 from ml_backend.access import Access
 from ml_backend.answers import Answer, guard_answers
 from ml_backend.champions import Champions
+from ml_backend.figures import Figures
 from ml_backend.protocol import START_TRAINING, body_of, project_key, tasks_of
 
 MAX_BODY_BYTES = 64 << 20
@@ -52,8 +53,12 @@ def create_app(container: Container, champions: Champions) -> Flask:
     app.post("/predict")(views.predict)
     app.post("/webhook")(views.webhook)
     app.route("/versions", methods=["GET", "POST"])(views.versions)
+    figures = Figures(container, champions)
+    app.get("/metrics")(figures.metrics)
+    app.before_request(figures.begin)
     app.before_request(lambda: access.check(request))
     app.before_request(_limit_body)
+    app.after_request(figures.end)
     guard_answers(app)
     return app
 
@@ -70,6 +75,7 @@ class Views:
         self._champions = champions
         self._waiting = threading.BoundedSemaphore(PREDICTIONS_AT_ONCE)
         self._noting = threading.Lock()
+        self._events = container.backend_metrics.webhook_events
 
     def health(self) -> Response:
         """Answers once the models are loaded: the port is not opened before."""
@@ -101,6 +107,7 @@ class Views:
             return self._start_training(self._project(project_key(body)))
         event = parse_event(body)
         if event is None:
+            self._events.labels("ignored").inc()
             return jsonify(status="known")
         # In line for SQLite's one writer: its own way of waiting sleeps, and lets others overtake.
         with self._noting, self._container.database.write() as uow:
@@ -108,6 +115,7 @@ class Views:
             if is_new:
                 uow.after_commit(lambda: self._container.background_queue.enqueue(Job.INGEST))
             uow.commit()
+        self._events.labels("received" if is_new else "known").inc()
         log.info("webhook_noted" if is_new else "webhook_known", event_key=event.key[:KEY_SHOWN])
         return jsonify(status="noted" if is_new else "known"), 201 if is_new else 200
 

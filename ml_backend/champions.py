@@ -34,6 +34,10 @@ class Champions:
         """The loaded model of a project; None before any."""
         return self._models.get(project.id)
 
+    def versions(self) -> dict[int, ModelVersion]:
+        """The version that answers for each project."""
+        return {project_id: model.version for project_id, model in self._models.items()}
+
     def look(self) -> None:
         """Load the champions that changed since the last look. One that cannot be loaded is logged once;
         until the next change the earlier one goes on answering.

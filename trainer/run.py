@@ -3,7 +3,7 @@
     {"event": "start", "epochs", "resumed", "frames", "inner", "held_out", "device", "precision", "base"}
     {"event": "set-aside", "frame_id", "message"}        a sample that could not be used
     {"event": "step", "epoch", "epochs", "step", "steps", "loss", "eta_seconds"}     at most one a second
-    {"event": "epoch", "epoch", "epochs", "loss", "dice", "seconds", "eta_seconds"}
+    {"event": "epoch", "epoch", "epochs", "loss", "dice", "seconds", "eta_seconds", "peak_bytes"}
     {"event": "done", "weights", "digest", "config", "metrics", "evaluation"}
     {"event": "failed", "reason", "message", "code"}     before every exit code that `trainer.endings` names
 
@@ -27,6 +27,7 @@ from loop.errors import BadInput, SonoloopError
 from loop.records import Split
 from trainer.endings import STOPPED, Stopped, own_errors, reason_of
 from trainer.job import JobSpec, read_job
+from trainer.memory import peak_bytes
 
 if TYPE_CHECKING:
     from trainer.evaluation import Evaluation
@@ -65,7 +66,7 @@ def run(job: JobSpec, emit: Emit) -> None:
     watcher = Watcher(emit)
     _tell_start(training, emit)
     for report in train(training, watcher.between_steps):
-        emit("epoch", **vars(report))
+        emit("epoch", **vars(report), peak_bytes=peak_bytes(training.device.type))
     path, digest, config = finish(training)
     evaluation = _evaluate(training, path, digest, watcher)
     evaluation.write(job.out / EVALUATION)

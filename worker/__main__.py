@@ -19,6 +19,7 @@ from celery.platforms import SecurityWarning
 
 from adapters.bootstrap import Container, build
 from adapters.logging import configure_logging, log_uncaught
+from adapters.metrics.exposition import serve
 from adapters.queue import LIGHT_QUEUE, TRAIN_QUEUE
 from adapters.settings import load_settings
 from loop.errors import SonoloopError, Unavailable
@@ -47,7 +48,11 @@ def main(arguments: list[str]) -> int:
             app = make_app(container, Stopping())
             if role == TRAIN_QUEUE:
                 tidy_up(container)
-            run_beat(app) if role == "beat" else run_worker(app, role)
+            if role == "beat":
+                run_beat(app)
+            else:
+                show_figures(container)
+                run_worker(app, role)
     except SonoloopError as exc:
         log.error("worker_refused", reason=exc.message)
         return 1
@@ -58,6 +63,20 @@ def tidy_up(container: Container) -> None:
     """Let go of what a round left that ended while no worker was there; a database that is away can wait."""
     with suppress(Unavailable):
         tidy(container)
+
+
+def show_figures(container: Container) -> None:
+    """Let Prometheus read what this process counts, if a port is set for it."""
+    settings = container.settings
+    if settings.metrics_port:
+        container.worker_metrics  # noqa: B018, joins the registry
+        serve(
+            container.registry,
+            settings.host,
+            settings.metrics_port,
+            settings.backend_user,
+            settings.backend_password.get_secret_value(),
+        )
 
 
 def run_worker(app: Celery, queue: str) -> None:

@@ -21,6 +21,8 @@ from worker.child import STOP_SECONDS
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 MAX_LINE = 1 << 20
+LAST_WORDS_SECONDS = 1.0
+"""For the rest of stderr, which a helper of the process may hold open longer than the process lives."""
 MAX_TEXT = 2000
 """Characters of one line on stderr that are kept."""
 
@@ -41,10 +43,8 @@ class TrainingProcess:
             stderr=subprocess.PIPE,
         )
         self._events: SimpleQueue[Event | None] = SimpleQueue()
-        self._readers = [
-            _in_background(self._read, self._process.stdout),
-            _in_background(_pass_on, self._process.stderr),
-        ]
+        self._reader = _in_background(self._read, self._process.stdout)
+        self._listener = _in_background(_pass_on, self._process.stderr)
         self._is_silent = False
 
     @property
@@ -76,18 +76,18 @@ class TrainingProcess:
             self._process.terminate()
         return self.wait()
 
-    def wait(self) -> int:
-        """Give it 5 s to end by itself, then end it by force; its exit code, negative: the signal that ended
-        it.
+    def wait(self, seconds: float = STOP_SECONDS) -> int:
+        """Give it `seconds` to end by itself, then end it by force; its exit code, negative: the signal that
+        ended it.
         """
         try:
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        for reader in self._readers:
-            reader.join()
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+        self._reader.join()
+        self._listener.join(LAST_WORDS_SECONDS)
+        for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
         return self._process.returncode
@@ -112,7 +112,8 @@ def _in_background(read: Callable[[IO[bytes]], None], pipe: IO[bytes] | None) ->
 
 
 def _pass_on(lines: IO[bytes]) -> None:
-    while line := lines.readline(MAX_LINE):
-        text = line.decode(errors="replace").rstrip()
-        if text:
-            log.warning("training_said", text=text[:MAX_TEXT])
+    with lines:
+        while line := lines.readline(MAX_LINE):
+            text = line.decode(errors="replace").rstrip()
+            if text:
+                log.warning("training_said", text=text[:MAX_TEXT])

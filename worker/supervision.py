@@ -13,6 +13,8 @@ from trainer.endings import BAD_INPUT, EXITS, reason_of
 from worker.process import Event, TrainingProcess
 
 LOOK_SECONDS = 0.25
+FAREWELL_SECONDS = 30.0
+"""From its last word to its end: on a busy machine it takes torch a while to let go of everything."""
 OUT_OF_MEMORY = reason_of(OutOfMemory(""))[1]
 FINAL_CODES = frozenset(code for _, reason, code in EXITS if reason != "unavailable") | {BAD_INPUT}
 
@@ -41,7 +43,7 @@ def see_through(job: Path, look: Callable[[Iterable[Event]], None]) -> Event:
     except BaseException:
         log.info("training_stopped", pid=process.pid, code=process.stop())
         raise
-    code = process.wait()
+    code = process.wait(FAREWELL_SECONDS)
     log.info("training_ended", pid=process.pid, code=code)
     if code == 0 and last.get("event") == "done":
         return last

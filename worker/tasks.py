@@ -15,14 +15,16 @@ import structlog
 from celery import Celery
 
 from adapters.bootstrap import Container
+from adapters.metrics.instruments import WorkerMetrics
 from loop.errors import SonoloopError, Unavailable
-from loop.ingest import drain_inbox, reconcile
+from loop.ingest import Tally, drain_inbox, reconcile
 from loop.planning import wake
 from loop.ports import Job
 from loop.preannotate import Progress, follow_champion
 from loop.records import Project
 from loop.serving import relay_outbox
 from loop.sweep import sweep
+from loop.watching import note_reconciled
 from loop.withdrawing import withdraw_outdated
 from worker.stopping import Interrupted, Stopping
 from worker.training import run_round, tidy
@@ -52,23 +54,30 @@ def register(app: Celery, container: Container, stopping: Stopping) -> None:
         Job.SWEEP: tasks.sweep,
     }
     for job, call in calls.items():
-        app.task(guarded(job, call), name=job)
+        app.task(guarded(job, call, container.worker_metrics), name=job)
 
 
-def guarded(job: str, call: Callable[..., None]) -> Callable[..., None]:
+def guarded(job: str, call: Callable[..., None], metrics: WorkerMetrics) -> Callable[..., None]:
     """The outermost shell of a task: what we raise on purpose becomes a log line, and the sweeper's next call
     the repetition; anything else is a bug and goes to Celery's log with its traceback.
     """
 
     @functools.wraps(call)
     def run(**ids: object) -> None:
+        began, outcome = time.monotonic(), "crashed"
         with structlog.contextvars.bound_contextvars(job=job, **_log_names(ids)):
             try:
                 call(**ids)
+                outcome = "done"
             except Unavailable as exc:
+                outcome = "put_off"
                 log.warning("task_put_off", reason=exc.message)
             except SonoloopError as exc:
+                outcome = "failed"
                 log.error("task_failed", reason=exc.message)
+            finally:
+                name = job.removeprefix("sonoloop.")
+                metrics.tasks.labels(name, outcome).observe(time.monotonic() - began)
 
     return run
 
@@ -95,6 +104,7 @@ class Tasks:
     def ingest(self) -> None:
         """Follow the inbox, then look whether a round is due."""
         tally = drain_inbox(self._container.ingest_ports)
+        self._count("webhook", tally)
         if tally:
             log.info("inbox_drained", **{kind.name.lower(): count for kind, count in tally.items()})
             self.sweep()
@@ -119,6 +129,7 @@ class Tasks:
         except Interrupted:
             log.info("champion_followed_in_part", project=project_id)
             return
+        container.worker_metrics.pushed.inc(done.pushed)
         if done.reason:
             log.info("champion_not_followed", project=project_id, reason=done.reason)
             return
@@ -187,7 +198,15 @@ class Tasks:
                 uow.marks.set_cursor(name, now.isoformat())
                 uow.commit()
             self._withdraw(project)
+        self._count("reconciler", tally)
+        lost = note_reconciled(self._container.database, self._container.clock, project.id)
+        if lost:
+            log.warning("webhooks_lost", project=project.id, count=lost)
         log.debug("reconciled", project=project.id, full=is_full, annotations=tally.total())
+
+    def _count(self, found_by: str, tally: Tally) -> None:
+        for outcome, count in tally.items():
+            self._container.worker_metrics.mirrored.labels(found_by, outcome.name.lower()).inc(count)
 
     def _withdraw(self, project: Project) -> None:
         container = self._container

@@ -166,7 +166,15 @@ class Attempt:
         for event in events:
             if event.get("event") == "set-aside":
                 self._set_aside(str(event.get("frame_id")), str(event.get("message")))
+            elif event.get("event") == "epoch":
+                self._measure(event)
         self._watch.look(events)
+
+    def _measure(self, epoch: Event) -> None:
+        metrics = self._container.worker_metrics
+        metrics.epochs.observe(float(epoch.get("seconds", 0)))
+        for device, size in epoch.get("peak_bytes", {}).items():
+            metrics.training_memory.labels(device).set(size)
 
     def _set_aside(self, frame_id: str, message: str) -> None:
         log.warning("training_frame_set_aside", frame=int(frame_id), reason=message)

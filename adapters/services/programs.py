@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from adapters.services.ports import Port
-from adapters.settings import Settings
+from adapters.settings import Settings, variable_name
 from loop.errors import BadRequest, NotFound
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -19,6 +19,9 @@ WORKER_LIGHT, WORKER_TRAIN, BEAT = "worker-light", "worker-train", "beat"
 
 STOP_SECONDS = {REDIS: 10, LABEL_STUDIO: 10, BACKEND: 10, WORKER_LIGHT: 15, WORKER_TRAIN: 20, BEAT: 5}
 """In the order of starting; the train worker needs its 5 s for a training process to keep a checkpoint."""
+
+METRICS_OFFSET = {WORKER_LIGHT: 0, WORKER_TRAIN: 1}
+"""On one machine each needs a port of its own; elsewhere a worker takes the setting as it is."""
 
 OWN_ENVIRONMENT = {
     "NO_ALBUMENTATIONS_UPDATE": "1",  # else it asks a package index at import
@@ -57,6 +60,10 @@ def ports(settings: Settings) -> list[Port]:
     own = [Port(BACKEND, settings.host, settings.backend_port, "backend_port")]
     if not settings.label_studio_url:
         own.append(Port(LABEL_STUDIO, settings.host, settings.label_studio_port, "label_studio_port"))
+    if settings.metrics_port:
+        for name in METRICS_OFFSET:
+            number = settings.metrics_port + METRICS_OFFSET[name]
+            own.append(Port(name, settings.host, number, "metrics_port"))
     return own
 
 
@@ -110,11 +117,20 @@ def _own(*words: str) -> Callable[[Settings], Program]:
     return lambda _settings: Program((sys.executable, "-m", *words), OWN_ENVIRONMENT)
 
 
+def _worker(name: str, role: str) -> Callable[[Settings], Program]:
+    def make(settings: Settings) -> Program:
+        port = settings.metrics_port and settings.metrics_port + METRICS_OFFSET[name]
+        environment = {**OWN_ENVIRONMENT, variable_name("metrics_port"): str(port)}
+        return Program((sys.executable, "-m", "worker", role), environment)
+
+    return make
+
+
 _MAKERS: dict[str, Callable[[Settings], Program]] = {
     REDIS: _redis,
     LABEL_STUDIO: _label_studio,
     BACKEND: _own("ml_backend"),
-    WORKER_LIGHT: _own("worker", "light"),
-    WORKER_TRAIN: _own("worker", "train"),
+    WORKER_LIGHT: _worker(WORKER_LIGHT, "light"),
+    WORKER_TRAIN: _worker(WORKER_TRAIN, "train"),
     BEAT: _own("worker", "beat"),
 }

@@ -1,5 +1,6 @@
 """One repository per port of `loop.ports`: statements on the unit's connection in, frozen records out."""
 
+from db.repositories.figures import SqlFigures
 from db.repositories.frames import SqlFrames
 from db.repositories.inbox import SqlInbox
 from db.repositories.marks import SqlMarks
@@ -13,6 +14,7 @@ from db.repositories.rounds import SqlRounds
 from db.repositories.selections import SqlSelections
 
 __all__ = [
+    "SqlFigures",
     "SqlFrames",
     "SqlInbox",
     "SqlMarks",

@@ -45,6 +45,10 @@ class SqlInbox(Repository[InboxEvent]):
         """Events not yet done, in the order they came."""
         return self.all(self.select(InboxRow.done_at.is_(None)).order_by(InboxRow.id).limit(limit))
 
+    def since(self, at: datetime) -> list[InboxEvent]:
+        """Every event that was received at this moment or later, done or not, in the order they came."""
+        return self.all(self.select(InboxRow.received_at >= at).order_by(InboxRow.id))
+
     def mark_done(self, event_id: int, now: datetime, error: str | None = None) -> None:
         """Take the event off the list, with what was wrong with it, if anything. Raises NotFound."""
         self.change(event_id, done_at=now, error=error)

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
-from db.models import MaskVersionRow
+from db.models import FrameRow, MaskVersionRow
 from db.repositories.base import Repository
-from db.repositories.standing import TRAINABLE, frame_standing, latest_versions, newest_first
+from db.repositories.standing import current_versions, frame_standing, latest_versions, newest_first
 from loop.errors import BadRequest
 from loop.records import Decision, MaskVersion
 
@@ -74,22 +74,24 @@ class SqlMasks(Repository[MaskVersion]):
 
         By frame id. Of two annotations of the same instant the higher annotation id wins, in any order.
         """
-        latest = latest_versions(project_id)
-        newest = latest.c.updated_at.desc(), latest.c.annotation_id.desc()
-        rank = func.row_number().over(partition_by=latest.c.frame_id, order_by=newest)
-        trainable = (
-            select(*latest.c, rank.label("rank"))
-            .where(latest.c.age == 1, latest.c.decision.in_(TRAINABLE))
-            .subquery("trainable")
-        )
-        columns = [trainable.c[column.name] for column in self.columns]
-        return self.all(select(*columns).where(trainable.c.rank == 1).order_by(trainable.c.frame_id))
+        current = current_versions(project_id)
+        columns = [current.c[column.name] for column in self.columns]
+        return self.all(select(*columns).order_by(current.c.frame_id))
 
     def latest_of_all(self, project_id: int) -> list[MaskVersion]:
         """The latest version of every annotation of the project, tombstones included, by annotation id."""
         latest = latest_versions(project_id)
         columns = [latest.c[column.name] for column in self.columns]
         return self.all(select(*columns).where(latest.c.age == 1).order_by(latest.c.annotation_id))
+
+    def recorded_after(
+        self, version_id: int, project_id: int, *, until: datetime, limit: int
+    ) -> list[MaskVersion]:
+        """Those of a project with a higher id that were recorded by `until`, by id, at most `limit`."""
+        query = self.select(MaskVersionRow.id > version_id, MaskVersionRow.recorded_at <= until)
+        query = query.join(FrameRow, FrameRow.id == MaskVersionRow.frame_id)
+        query = query.where(FrameRow.project_id == project_id)
+        return self.all(query.order_by(MaskVersionRow.id).limit(limit))
 
     def count_trainable(self, project_id: int) -> int:
         """How many frames have a current trainable mask."""

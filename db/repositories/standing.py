@@ -19,15 +19,35 @@ def newest_first() -> tuple[ColumnElement[Any], ...]:
     return MaskVersionRow.is_tombstone.desc(), MaskVersionRow.updated_at.desc()
 
 
-def latest_versions(project_id: int) -> Subquery:
-    """All columns of the project's mask versions, `age` 1 being the latest version of its annotation."""
+def latest_versions(project_id: int, *conditions: ColumnElement[bool]) -> Subquery:
+    """All columns of the project's mask versions, `age` 1 being the latest version of its annotation.
+
+    The conditions must take or leave an annotation as a whole.
+    """
     age = func.row_number().over(partition_by=MaskVersionRow.annotation_id, order_by=newest_first())
     return (
         select(*MaskVersionRow.__table__.c, age.label("age"))
         .join(FrameRow, FrameRow.id == MaskVersionRow.frame_id)
-        .where(FrameRow.project_id == project_id)
+        .where(FrameRow.project_id == project_id, *conditions)
         .subquery("latest")
     )
+
+
+def current_versions(project_id: int, *conditions: ColumnElement[bool]) -> Subquery:
+    """All columns, one row per labelled frame: the newest trainable one of its annotations' latest versions.
+
+    Of two annotations of the same instant the higher annotation id wins. The conditions must take or leave a
+    frame as a whole.
+    """
+    latest = latest_versions(project_id, *conditions)
+    newest = latest.c.updated_at.desc(), latest.c.annotation_id.desc()
+    rank = func.row_number().over(partition_by=latest.c.frame_id, order_by=newest)
+    trainable = (
+        select(*latest.c, rank.label("rank"))
+        .where(latest.c.age == 1, latest.c.decision.in_(TRAINABLE))
+        .subquery("trainable")
+    )
+    return select(*trainable.c).where(trainable.c.rank == 1).subquery("current")
 
 
 def frame_standing(project_id: int) -> Subquery:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -113,14 +113,21 @@ def keep_secrets(settings: Settings) -> None:
     (settings.root / SECRETS_FILE).write_text("\n".join(lines))
 
 
-@pytest.fixture
-def stage(tmp_path: Path, redis: RunningRedis) -> Iterator[Stage]:
+@contextmanager
+def open_stage(folder: Path, redis: RunningRedis) -> Iterator[Stage]:
+    """A home in the folder; its worker processes end with the block."""
     with ExitStack() as stack:
-        settings = make_settings(tmp_path, redis_url=redis.url)
+        settings = make_settings(folder, redis_url=redis.url)
         keep_secrets(settings)
         container = build(settings)
         stack.callback(container.close)
-        log = stack.enter_context((tmp_path / "workers.log").open("wb"))
+        log = stack.enter_context((folder / "workers.log").open("wb"))
         workers = Workers(settings, log)
         stack.callback(workers.end)
         yield Stage(settings, container, workers, redis)
+
+
+@pytest.fixture
+def stage(tmp_path: Path, redis: RunningRedis) -> Iterator[Stage]:
+    with open_stage(tmp_path, redis) as opened:
+        yield opened

@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from adapters.bootstrap import Container
+from adapters.metrics.instruments import WorkerMetrics, new_registry
 from adapters.queue import celery_config
 from loop.errors import BadRequest, Unavailable
 from loop.ports import Job
@@ -55,19 +56,26 @@ def container(tmp_path: Path) -> HomeWithFake:
     return HomeWithFake(settings, ManualClock())
 
 
-def test_what_is_raised_on_purpose_becomes_a_line_and_leaves_the_worker_alive() -> None:
+def test_what_is_raised_on_purpose_becomes_a_line_and_a_figure_and_leaves_the_worker_alive() -> None:
+    registry = new_registry()
+    metrics = WorkerMetrics(registry)
+
     def raise_one(error: Exception) -> None:
         raise error
 
     with capture_logs() as lines:
-        guarded(Job.RELAY, lambda: raise_one(Unavailable("no answer")))()
-        guarded(Job.RELAY, lambda: raise_one(BadRequest("an impossible one")))()
+        guarded(Job.RELAY, lambda: raise_one(Unavailable("no answer")), metrics)()
+        guarded(Job.RELAY, lambda: raise_one(BadRequest("an impossible one")), metrics)()
     assert [(line["event"], line["log_level"]) for line in lines] == [
         ("task_put_off", "warning"),
         ("task_failed", "error"),
     ]
     with pytest.raises(ZeroDivisionError):
-        guarded(Job.RELAY, lambda: raise_one(ZeroDivisionError()))()
+        guarded(Job.RELAY, lambda: raise_one(ZeroDivisionError()), metrics)()
+    guarded(Job.RELAY, lambda: None, metrics)()
+    for outcome in ("put_off", "failed", "crashed", "done"):
+        labels = {"job": "relay", "outcome": outcome}
+        assert registry.get_sample_value("sonoloop_task_duration_seconds_count", labels) == 1
 
 
 def test_label_studio_is_looked_at_as_a_whole_once_a_day(container: HomeWithFake) -> None:
@@ -143,7 +151,7 @@ def test_a_storage_that_is_away_keeps_nobody_from_looking_at_label_studio(tmp_pa
     (tmp_path / "store").symlink_to("store")  # every look at it fails
     container = HomeWithFake(settings, ManualClock())
     with capture_logs() as lines:
-        guarded(Job.RECONCILE, Tasks(container, Stopping()).reconcile)()
+        guarded(Job.RECONCILE, Tasks(container, Stopping()).reconcile, container.worker_metrics)()
     assert container.label_studio.asked == [None]
     assert [line["event"] for line in lines if line["log_level"] == "warning"] == ["task_put_off"]
 

@@ -1,0 +1,57 @@
+"""The figures of a process as Prometheus reads them: a page for a server that runs anyway, or a small one."""
+
+from __future__ import annotations
+
+import hmac
+import threading
+from base64 import b64encode
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from waitress.server import create_server
+
+PATH = "/metrics"
+
+Answer = Callable[..., Any]
+
+log = structlog.get_logger()
+
+
+def page(registry: CollectorRegistry) -> tuple[bytes, str]:
+    """The body and its content type."""
+    return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def serve(registry: CollectorRegistry, host: str, port: int, user: str, password: str) -> None:
+    """Answer GET /metrics with the figures, behind basic auth, until the process ends.
+
+    A port that is taken costs the figures and nothing else: it is logged.
+    """
+    try:
+        server = create_server(guarded(registry, user, password), host=host, port=port, threads=1)
+    except OSError as exc:
+        log.error("metrics_not_served", host=host, port=port, reason=exc.strerror)
+        return
+    threading.Thread(target=server.run, name="metrics", daemon=True).start()
+    log.info("metrics_served", host=host, port=server.effective_port)
+
+
+def guarded(registry: CollectorRegistry, user: str, password: str) -> Callable[..., Iterable[bytes]]:
+    """The WSGI app of that page; an empty password opens nothing."""
+    needed = b"Basic " + b64encode(f"{user}:{password}".encode())
+    figures: Callable[..., Iterable[bytes]] = make_wsgi_app(registry)
+
+    def app(environ: dict[str, Any], start_response: Answer) -> Iterable[bytes]:
+        given = str(environ.get("HTTP_AUTHORIZATION", "")).encode()
+        if not (password and hmac.compare_digest(given, needed)):
+            start_response("401 Unauthorized", [("WWW-Authenticate", 'Basic realm="Sonoloop"')])
+            return [b""]
+        if environ.get("PATH_INFO") != PATH or environ.get("REQUEST_METHOD") != "GET":
+            start_response("404 Not Found", [("Content-Type", "text/plain")])
+            return [b""]
+        return figures(environ, start_response)
+
+    return app
