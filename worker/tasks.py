@@ -193,12 +193,12 @@ class Tasks:
             last = uow.marks.cursor(name)
         is_full = full or last is None or not now - FULL_EVERY <= datetime.fromisoformat(last) <= now
         tally = reconcile(self._container.ingest_ports, project.id, full=is_full)
+        self._count("reconciler", tally)
         if is_full:
             with self._container.database.write() as uow:
                 uow.marks.set_cursor(name, now.isoformat())
                 uow.commit()
             self._withdraw(project)
-        self._count("reconciler", tally)
         lost = note_reconciled(self._container.database, self._container.clock, project.id)
         if lost:
             log.warning("webhooks_lost", project=project.id, count=lost)
