@@ -254,6 +254,10 @@ def _check_store(url: str) -> None:
     """Raises ValueError with what is needed where fsspec does not know the store or lacks its package."""
     from fsspec.registry import known_implementations, registry
 
+    if url.startswith("s3://") and "@" in url:  # s3fs would pass it over, and errors repeat it
+        raise ValueError(
+            "an address without keys; they belong in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
     protocols = [part.split("://")[0] for part in url.split("::")] if "://" in url else []
     for protocol in protocols:
         if protocol not in known_implementations and protocol not in registry:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from adapters.settings import SECRETS_FILE, read_env_file
+from adapters.settings import SECRETS_FILE, SETTINGS_FILE, read_env_file
 from loop.errors import Denied
 
 DRAW: dict[str, Callable[[], str]] = {
@@ -24,7 +24,8 @@ ids.
 
 
 def ensure_secrets(home: Path) -> Path:
-    """Draw the secrets that the home does not hold yet and return the file; what is there is never changed.
+    """Draw the secrets that the home does not hold yet and return the file; what is there is never changed,
+    but that nobody else may read it, nor the settings beside it.
 
     Two callers at once end with one set. Raises Denied where the file belongs to somebody else.
     """
@@ -35,6 +36,8 @@ def ensure_secrets(home: Path) -> Path:
     if missing:
         _write(path, known | missing, is_first=not path.exists())
     _close_to_others(path)
+    if (home / SETTINGS_FILE).exists():  # an address in it may carry a password
+        _close_to_others(home / SETTINGS_FILE)
     return path
 
 
@@ -61,7 +64,7 @@ def _close_to_others(path: Path) -> None:
     status = path.stat()
     if status.st_uid != os.getuid():
         raise Denied(
-            f"{SECRETS_FILE} of user {status.st_uid}",
+            f"{path.name} of user {status.st_uid}",
             "a home of your own",
             "choose another --home or its owner",
         )

@@ -40,6 +40,7 @@ LOOK_SECONDS = 0.1
 SET_FLAGS, UP_AND_RUNNING = 0x8914, 0x41
 READER_PASSWORD = "Reader-pass-of-the-watched-home"
 LABELS = 3
+COMMANDS = (["status"], ["logs", "--lines", "1000"], ["doctor"], ["review"], ["user", "list"])
 
 
 @dataclass
@@ -68,7 +69,7 @@ def main(frames: Path, is_sealed: bool) -> None:
     with running_home(frames) as home, _watching(home, seen):
         secrets = _secrets(home)
         seen.states = _work(home)
-        said = [_say(home, *words) for words in (["status"], ["logs"], ["review"], ["user", "list"])]
+        said = [_say(home, *words) for words in COMMANDS]
         _look_for(secrets, {f"output {n}": text for n, text in enumerate(said)}, seen)
         _look_for(secrets, _files(home), seen)
         seen.modes = _modes(home)
@@ -187,7 +188,8 @@ def _files(home: Home) -> dict[str, str]:
 def _modes(home: Home) -> dict[str, str]:
     """Permissions of what holds secrets or frames."""
     root = home.settings.root
-    names = [SECRETS_FILE, "run", "logs", "run/supervisord.conf", "db", "label-studio", "logs/backend.log"]
+    folders = ["run", "logs", "db", "label-studio", "frames", "masks", "models", "redis"]
+    names = [SECRETS_FILE, "sonoloop.env", "run/supervisord.conf", "logs/backend.log", *folders]
     found = {name: root / name for name in names} | {"sockets": home.settings.socket_dir}
     return {name: oct(path.stat().st_mode & 0o777) for name, path in found.items()}
 

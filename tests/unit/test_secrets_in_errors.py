@@ -38,6 +38,7 @@ WRONG: dict[str, Callable[[Path], object]] = {
     ),
     "redis port": lambda home: settings(home, redis_url=f"redis://:{SECRET}@h:port/0"),
     "redis of another kind": lambda home: settings(home, redis_url=f"amqp://u:{SECRET}@h/0"),
+    "keys in the store's address": lambda home: settings(home, storage_url=f"s3://key:{SECRET}@bucket/x"),
     "label studio away": lambda home: build(
         settings(home, label_studio_url=f"http://u:{SECRET}@{CLOSED}")
     ).label_studio.get_task(1),

@@ -36,6 +36,13 @@ def test_a_missing_secret_is_added_and_the_others_stay(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_settings_that_a_person_wrote_are_closed_to_others_too(tmp_path: Path) -> None:
+    (tmp_path / "sonoloop.env").write_text("SONOLOOP_DATABASE_URL=postgresql://u:password@h/x\n")
+    (tmp_path / "sonoloop.env").chmod(0o644)
+    ensure_secrets(tmp_path)
+    assert (tmp_path / "sonoloop.env").stat().st_mode & 0o777 == 0o600
+
+
 def test_two_first_starts_at_once_end_with_one_set(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         paths = list(pool.map(ensure_secrets, [tmp_path] * 16))
