@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-FEW, MANY = 60, 4000
+FEW, MANY = 60, 1000
 """Examples of the default suite, the same ones each time, and of the long drills, new ones each time."""
 
 words = st.sampled_from(
