@@ -17,6 +17,7 @@ import pytest
 from tests.invariants import Findings, Parts, examine
 
 HEADER = ("fault", "what was done", "seconds to recovery", "annotations lost", "verdict")
+WALK_SECONDS = 20 * 60.0
 LINE, SECONDS, LOST = "fault", "fault-seconds", "fault-lost"
 
 
@@ -83,6 +84,8 @@ class FaultTable:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fault-table", type=Path, help="write the table of faults to this file")
+    parser.addoption("--walk-seconds", type=float, default=WALK_SECONDS, help="how long the random walk goes")
+    parser.addoption("--walk-seed", type=int, help="repeat the random walk that began with this number")
 
 
 def pytest_configure(config: pytest.Config) -> None:

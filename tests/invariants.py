@@ -36,6 +36,8 @@ from loop.regions import result_to_mask
 from loop.serving import ServingPorts, is_order_only, relay_outbox, served_history
 
 LEFTOVERS = (".writing-*", "*.part")
+FOREIGN = {"rounds", "label-studio", "redis", "logs", "run"}
+"""Folders of the home that others write to, or where a round may be at it."""
 BY_HAND = "asked for by hand"
 
 
@@ -282,15 +284,15 @@ def _wrong_files(
 
 
 def _leftovers(parts: Parts, rounds: list[Round]) -> Iterator[str]:
-    """No half-written file, and no weights of a round that is over."""
+    """No half-written file, and no weights of a round that is over; a live round may be writing just now."""
     if parts.root is None:
         return
-    for pattern in LEFTOVERS:
-        yield from (f"left over: {path.name}" for path in parts.root.rglob(pattern))
-    for row in rounds:
-        if not row.state.is_live:
-            weights = (parts.root / "rounds" / str(row.id)).glob("*/*.safetensors")
-            yield from (f"weights of ended round {row.number}: {path.name}" for path in weights)
+    for folder in (each for each in parts.root.glob("*") if each.name not in FOREIGN):
+        for pattern in LEFTOVERS:
+            yield from (f"left over: {path.name}" for path in folder.rglob(pattern))
+    for folder in (parts.root / "rounds" / str(row.id) for row in rounds if not row.state.is_live):
+        for pattern in (*LEFTOVERS, "*.safetensors"):
+            yield from (f"left over of an ended round: {path.name}" for path in folder.rglob(pattern))
 
 
 def _wrong_export(

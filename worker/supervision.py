@@ -43,11 +43,18 @@ def see_through(job: Path, look: Callable[[Iterable[Event]], None]) -> Event:
     except BaseException:
         log.info("training_stopped", pid=process.pid, code=process.stop())
         raise
-    code = process.wait(FAREWELL_SECONDS)
+    # Its last word counts, not how it ends: on a busy machine that takes so long that it is ended by force.
+    code = _told_code(process.wait(FAREWELL_SECONDS), last)
     log.info("training_ended", pid=process.pid, code=code)
-    if code == 0 and last.get("event") == "done":
+    if last.get("event") == "done":
         return last
     raise failure(code, last, is_oom=count_oom_kills() > kills_before)
+
+
+def _told_code(code: int, last: Event) -> int:
+    """The exit code that a failed training announced; else the one that it ended with."""
+    told = last.get("code") if last.get("event") == "failed" else None
+    return told if isinstance(told, int) else code
 
 
 def failure(code: int, last: Event, *, is_oom: bool) -> TrainingFailed:

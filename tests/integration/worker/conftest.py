@@ -81,13 +81,21 @@ class Stage:
         until = time.monotonic() + seconds
         while not is_so(row := self.round(round_id)):
             if time.monotonic() > until:
-                log = Path(self.workers.log.name).read_text()[-4000:]
-                pytest.fail(f"the round stayed at {row}\n{log}")
+                pytest.fail(f"the round stayed at {row}\n{self.log()[-4000:]}")
             time.sleep(0.2)
         return row
 
     def wait_for_end(self, round_id: int, seconds: float = 150.0) -> Round:
         return self.wait_for(round_id, lambda row: not row.state.is_live, seconds)
+
+    def wait_until_tidy(self, round_id: int) -> None:
+        """The worker removes a round's weights a moment after its end."""
+        folder = self.settings.root / "rounds" / str(round_id)
+        self.wait_for(round_id, lambda _: not list(folder.glob("*/*.safetensors")), 20)
+
+    def log(self) -> str:
+        """What all workers wrote."""
+        return Path(self.workers.log.name).read_text()
 
     def child(self, worker: subprocess.Popen[bytes]) -> int:
         """The process id of the training that a worker runs."""

@@ -82,6 +82,34 @@ def test_a_job_that_cannot_be_read_fails_for_good_with_its_reason(tmp_path: Path
     assert [event["event"] for event in seen] == ["failed"]
 
 
+LINGERING = """
+import json, os, sys, time
+print(json.dumps({last}), flush=True)
+sys.stdout.close()
+os.close(1)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    "last", [{"event": "done", "digest": "d"}, {**FAILED, "reason": "disk full", "code": 5}]
+)
+def test_what_a_training_said_last_counts_though_its_end_takes_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: Event
+) -> None:
+    (tmp_path / "worker").mkdir()
+    (tmp_path / "worker" / "__init__.py").touch()
+    (tmp_path / "worker" / "child.py").write_text(LINGERING.replace("{last}", repr(last)))
+    monkeypatch.setattr("worker.process.PROJECT_ROOT", tmp_path)
+    monkeypatch.setattr("worker.process.STOP_SECONDS", 0.5)
+    if last["event"] == "done":
+        assert see_through(tmp_path / "job.json", lambda _: None) == last
+        return
+    with pytest.raises(TrainingFailed, match="got a loss of nan") as caught:
+        see_through(tmp_path / "job.json", lambda _: None)
+    assert type(caught.value) is TrainingFailed
+
+
 def test_what_the_watcher_raises_ends_the_process(tmp_path: Path) -> None:
     def look(_: Iterable[Event]) -> None:
         raise KeyboardInterrupt

@@ -1,0 +1,15 @@
+"""A train worker whose messages Redis hands out again after two seconds: run as a program."""
+
+from __future__ import annotations
+
+import sys
+
+from adapters import queue
+from adapters.settings import load_settings
+from worker.__main__ import main
+
+VISIBILITY_SECONDS = 2
+
+if __name__ == "__main__":
+    queue.VISIBILITY_MARGIN_SECONDS = VISIBILITY_SECONDS - load_settings().hard_limit_seconds
+    sys.exit(main(["train"]))

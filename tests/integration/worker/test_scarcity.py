@@ -1,0 +1,133 @@
+"""Memory and room that run out under a round, and a broker that hands it out twice; all of it real."""
+
+from __future__ import annotations
+
+import resource
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from loop.planning import plan
+from loop.records import Round, RoundState
+from tests.discs import TINY
+from tests.fault_table import Drill
+from tests.integration.worker.conftest import Stage, has_a_checkpoint, is_training
+from tests.invariants import Parts, export_digests
+from tests.services.disks import small_disk
+from tests.services.homes import label_studio_of, make_home, parts_with
+from trainer.job import read_job
+from worker.folder import RoundFolder
+
+pytestmark = [pytest.mark.services, pytest.mark.slow]
+
+
+LONG = replace(TINY, epochs=8, min_epochs=8, epoch_steps=12, steps=96)
+CHECKPOINT_MEGABYTES = 20
+"""Less than one checkpoint takes."""
+
+
+def begin(stage: Stage, **home: object) -> Parts:
+    make_home(stage.settings, **{"frames": 10, "held_out": 2, **home})  # type: ignore[arg-type]
+    return parts_with(stage.container, label_studio_of(stage.container))
+
+
+def plan_round(stage: Stage) -> Round:
+    planned = plan(stage.container.round_ports, stage.container.round_rules, 1, is_forced=True)
+    assert planned.round is not None, planned.trigger.reason
+    return planned.round
+
+
+def choke(pid: int) -> None:
+    """Let the process have not one more byte of memory than it has."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+    resource.prlimit(pid, resource.RLIMIT_AS, (pages * resource.getpagesize(), resource.RLIM_INFINITY))
+
+
+def batches(stage: Stage, round_id: int) -> list[int]:
+    jobs = RoundFolder(stage.settings.root, round_id).path.glob("try-*/job.json")
+    return [read_job(job).recipe.batch for job in sorted(jobs)]
+
+
+@pytest.mark.fault("the training process gets no more memory", done="RLIMIT_AS in mid-training; then none")
+def test_a_training_without_memory_is_tried_once_more_with_half_the_batch(stage: Stage, drill: Drill) -> None:
+    parts = begin(stage, recipe=LONG.to_dict())
+    before = export_digests(parts, 1)
+    worker = stage.workers.start("train")
+    round_id = plan_round(stage).id
+    stage.wait_for(round_id, has_a_checkpoint)
+    choke(stage.child(worker))
+    with drill.recovering():
+        stage.wait_for(round_id, lambda _: len(batches(stage, round_id)) == 2)
+    ended = stage.wait_for_end(round_id)
+    assert (ended.state, ended.attempt) == (RoundState.PROMOTED, 1)
+    assert batches(stage, round_id) == [LONG.batch, LONG.batch // 2]
+    stage.wait_until_tidy(round_id)
+    drill.check(parts)
+    assert export_digests(parts, 1) == before
+
+
+@pytest.mark.full
+@pytest.mark.fault("the training process gets no more memory", done="RLIMIT_AS in mid-training, twice")
+def test_a_training_without_memory_twice_fails_and_says_so(stage: Stage, drill: Drill) -> None:
+    parts = begin(stage, recipe=LONG.to_dict())
+    worker = stage.workers.start("train")
+    round_id = plan_round(stage).id
+    for tries in (1, 2):
+        stage.wait_for(round_id, lambda row, n=tries: len(batches(stage, round_id)) == n and is_training(row))
+        stage.wait_for(round_id, lambda _: _is_stepping(stage, round_id))
+        choke(stage.child(worker))
+        stage.wait_for(
+            round_id, lambda row, n=tries: not row.state.is_live or len(batches(stage, round_id)) > n
+        )
+    ended = stage.wait_for_end(round_id)
+    assert ended.state is RoundState.FAILED
+    assert "memory" in str(ended.error)
+    stage.wait_until_tidy(round_id)
+    drill.check(parts)
+
+
+def _is_stepping(stage: Stage, round_id: int) -> bool:
+    time.sleep(1.5)
+    return is_training(stage.round(round_id))
+
+
+@pytest.mark.fault("the disk is full at a checkpoint", done="rounds/ on a disk of 20 MB; then room is made")
+def test_a_round_without_room_fails_with_that_reason_and_the_next_one_runs(
+    stage: Stage, drill: Drill
+) -> None:
+    parts = begin(stage)
+    before = export_digests(parts, 1)
+    with small_disk(stage.settings.root / "rounds", CHECKPOINT_MEGABYTES) as disk:
+        worker = stage.workers.start("train")
+        disk.limit(worker.pid)
+        first = stage.wait_for_end(plan_round(stage).id)
+        assert first.state is RoundState.FAILED
+        assert "room" in str(first.error)
+        stage.wait_until_tidy(first.id)
+        drill.check(parts)
+        disk.make_room()
+        with drill.recovering():
+            second = stage.wait_for_end(plan_round(stage).id)
+        assert second.state is RoundState.PROMOTED, second.error
+        stage.wait_until_tidy(second.id)
+        drill.check(parts)
+    assert export_digests(parts, 1) == before
+
+
+@pytest.mark.fault(
+    "Redis hands a running round out again", done="a visibility timeout of 2 s, two train workers"
+)
+def test_a_second_copy_of_the_message_ends_at_the_lease(stage: Stage, drill: Drill) -> None:
+    parts = begin(stage, recipe=LONG.to_dict())
+    for _ in range(2):
+        stage.workers.start_module("tests.integration.worker.impatient")
+    round_id = plan_round(stage).id
+    ended = stage.wait_for_end(round_id)
+    assert (ended.state, ended.attempt) == (RoundState.PROMOTED, 1)
+    stage.wait_for(round_id, lambda _: "round_not_claimed" in stage.log())
+    with stage.container.database.read() as uow:
+        assert [version.number for version in uow.models.list(1)] == [0, 1]
+    stage.wait_until_tidy(round_id)
+    drill.check(parts)
