@@ -15,8 +15,11 @@ DURABILITY_OFF = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off
 
 
 @contextmanager
-def running_postgres(programs: Path) -> Iterator[str]:
-    """Start the server found in `programs`; yield the SQLAlchemy address of its empty database."""
+def running_postgres(programs: Path, *, is_durable: bool = False) -> Iterator[str]:
+    """Start the server found in `programs`; yield the SQLAlchemy address of its empty database.
+
+    Only one that `is_durable` keeps what was committed when it is ended without a goodbye.
+    """
     owner = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
     folder = Path(tempfile.mkdtemp(prefix="sonoloop-pg-"))
     port = _free_port()
@@ -46,7 +49,9 @@ def running_postgres(programs: Path) -> Iterator[str]:
             "--no-locale",
             "--no-sync",
         )
-        options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} {DURABILITY_OFF}"
+        options = (
+            f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} {'' if is_durable else DURABILITY_OFF}"
+        )
         run("pg_ctl", "start", "-w", "-D", data, "-o", options, "-l", str(folder / "log"))
         try:
             yield f"postgresql+pg8000://sonoloop@127.0.0.1:{port}/postgres"
