@@ -139,7 +139,7 @@ class Walk:
 
     def delete_task(self) -> str:
         tasks = sorted(self.mirror.tasks())
-        if len(tasks) < 40:
+        if len(tasks) < 60:
             return "too few"
         task = self.random.choice(tasks)
         self.home.container.label_studio_api.delete(f"/api/tasks/{task}/")

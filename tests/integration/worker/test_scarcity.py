@@ -20,10 +20,10 @@ from tests.services.homes import label_studio_of, make_home, parts_with
 from trainer.job import read_job
 from worker.folder import RoundFolder
 
-pytestmark = [pytest.mark.services, pytest.mark.slow]
+pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(400)]
 
 
-LONG = replace(TINY, epochs=8, min_epochs=8, epoch_steps=12, steps=96)
+LONG = replace(TINY, epochs=6, min_epochs=6, epoch_steps=6, steps=36)
 CHECKPOINT_MEGABYTES = 20
 """Less than one checkpoint takes."""
 
