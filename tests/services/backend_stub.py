@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,10 +26,13 @@ class Told:
 
 @dataclass
 class BackendStub:
-    """`told` holds every request; answers of /predict are empty lists of regions."""
+    """`told` holds every request; answers of /predict are empty lists of regions, those of /webhook come
+    after `delay` seconds.
+    """
 
     url: str = ""
     told: list[Told] = field(default_factory=list)
+    delay: float = 0.0
 
     def events(self) -> list[Told]:
         """What came to the webhook."""
@@ -50,6 +54,7 @@ def running_backend_stub(password: str = PASSWORD) -> Iterator[BackendStub]:
 
         def answer(self, body: Any) -> None:
             stub.told.append(Told(self.path, dict(self.headers), body))
+            time.sleep(stub.delay if self.path == "/webhook" else 0)
             known = self.path == "/webhook" or self.headers.get("Authorization") == expected
             said = json.dumps(
                 {"status": "UP", "model_version": "p1-v0", "results": [], "versions": []}
