@@ -38,6 +38,10 @@ class Drill:
         """Note how long it took until everything was as it should be."""
         self._properties.append((SECONDS, seconds))
 
+    def lost(self, count: int, of: int) -> None:
+        """Note what a checker of its own found."""
+        self._properties.append((LOST, (count, of)))
+
     def check(self, parts: Parts, project_id: int = 1) -> Findings:
         """Assert that every invariant holds, and note how many annotations were lost, of how many."""
         findings = examine(parts, project_id)

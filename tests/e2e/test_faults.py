@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import httpx
@@ -174,7 +174,8 @@ def test_webhooks_are_hints_whatever_they_say(
     stale = {"action": "ANNOTATION_UPDATED", "annotation": {"id": keys[1], **stamp}}
     created = {"action": "ANNOTATION_CREATED", "annotation": {"id": keys[0], **stamp}}
     lie = {"action": "ANNOTATIONS_DELETED", "annotations": [{"id": keys[2]}]}
-    events = [stale, created, lie, {"action": "TASKS_DELETED", "tasks": [{"id": mirror.queue()[0]}]}]
+    events: list[Mapping[str, object]] = [stale, created, lie]
+    events.append({"action": "TASKS_DELETED", "tasks": [{"id": mirror.queue()[0]}]})
     secret = home.settings.webhook_secret.get_secret_value()
     assert [send(home, mirror, event, "guessed") for event in events] == [401] * len(events)
     answers = Counter(send(home, mirror, event, secret) for event in events * 10)
@@ -192,7 +193,7 @@ def test_no_round_is_left_behind(home: Home, mirror: Mirror) -> None:
     assert cancel(home.container.round_ports, mirror.project_id) is None
 
 
-def send(home: Home, mirror: Mirror, body: dict[str, object], secret: str) -> int:
+def send(home: Home, mirror: Mirror, body: Mapping[str, object], secret: str) -> int:
     url = f"{home.settings.effective_backend_url}/webhook"
     stamped = {**body, "project": {"id": mirror.label_studio_id()}}
     headers = {SECRET_HEADER: secret}

@@ -31,8 +31,7 @@ class SmallDisk:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             return self.limit(os.getpid(), 0)
         with (self.folder / FILLER).open("wb") as file, _enough():
-            while True:
-                file.write(bytes(4096))
+            while file.write(bytes(4096)):
                 file.flush()
         return None
 

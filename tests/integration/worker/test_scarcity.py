@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,12 +74,8 @@ def test_a_training_without_memory_twice_fails_and_says_so(stage: Stage, drill: 
     worker = stage.workers.start("train")
     round_id = plan_round(stage).id
     for tries in (1, 2):
-        stage.wait_for(round_id, lambda row, n=tries: len(batches(stage, round_id)) == n and is_training(row))
-        stage.wait_for(round_id, lambda _: _is_stepping(stage, round_id))
+        wait_for_try(stage, round_id, tries)
         choke(stage.child(worker))
-        stage.wait_for(
-            round_id, lambda row, n=tries: not row.state.is_live or len(batches(stage, round_id)) > n
-        )
     ended = stage.wait_for_end(round_id)
     assert ended.state is RoundState.FAILED
     assert "memory" in str(ended.error)
@@ -88,9 +83,11 @@ def test_a_training_without_memory_twice_fails_and_says_so(stage: Stage, drill: 
     drill.check(parts)
 
 
-def _is_stepping(stage: Stage, round_id: int) -> bool:
-    time.sleep(1.5)
-    return is_training(stage.round(round_id))
+def wait_for_try(stage: Stage, round_id: int, number: int) -> None:
+    """Until this try trains: it has told of a step since its process began."""
+    stage.wait_for(round_id, lambda row: len(batches(stage, round_id)) == number and is_training(row))
+    told = stage.round(round_id).progress.get("step")
+    stage.wait_for(round_id, lambda row: is_training(row) and row.progress.get("step") != told)
 
 
 @pytest.mark.fault("the disk is full at a checkpoint", done="rounds/ on a disk of 20 MB; then room is made")
