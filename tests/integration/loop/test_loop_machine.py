@@ -1,5 +1,5 @@
-"""The whole loop in one process: readers, lost events, crashes, rounds, outages and clocks in any order; at the
-end of each walk every invariant holds.
+"""The whole loop in one process: readers, lost events, crashes, rounds, outages and clocks in any order; at
+the end of each walk every invariant holds.
 """
 
 from __future__ import annotations
@@ -160,11 +160,11 @@ seen: list[int] = []
     done="readers, crashes, rounds, outages and clocks in any order",
 )
 def test_however_the_walk_goes_nothing_is_lost(drill: Drill) -> None:
-    case = Loop.TestCase()
+    case = Loop.TestCase
     case.settings = settings(
         max_examples=15, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
     seen.clear()
-    case.runTest()
+    case().runTest()
     assert len(seen) > 10
     drill.lost(0, sum(seen))

@@ -101,7 +101,7 @@ def test_what_a_training_said_last_counts_though_its_end_takes_too_long(
     (tmp_path / "worker" / "__init__.py").touch()
     (tmp_path / "worker" / "child.py").write_text(LINGERING.replace("{last}", repr(last)))
     monkeypatch.setattr("worker.process.PROJECT_ROOT", tmp_path)
-    monkeypatch.setattr("worker.process.STOP_SECONDS", 0.5)
+    monkeypatch.setattr("worker.supervision.FAREWELL_SECONDS", 0.5)
     if last["event"] == "done":
         assert see_through(tmp_path / "job.json", lambda _: None) == last
         return
