@@ -237,6 +237,9 @@ class Inbox(Protocol):
         """Store; False when the key is there already."""
 
     def has(self, key: str) -> bool: ...
+    def forget(self, key: str) -> None:
+        """Strike a done event off, so that one of the same key is taken in again; others stay."""
+
     def pending(self, limit: int = 200) -> list[InboxEvent]: ...
     def since(self, at: datetime) -> list[InboxEvent]:
         """Every event that was received at this moment or later, done or not, in the order they came."""

@@ -92,19 +92,14 @@ def _projects(installation: Installation) -> list[Project]:
 
 
 def _of_project(project: Project) -> list[Check]:
-    name = f"project {project.id}"
-    looks = {"webhook": loop.webhook, "order": loop.order, "mirror": loop.mirror}
+    name, setup = f"project {project.id}", f"project {project.id} setup"
+    base = ("token", "database")
     return [
-        Check(
-            name,
-            partial(label_studio.project_check, project=project),
-            after=("token", "database"),
-            seconds=12,
-        ),
-        *(
-            Check(f"{name} {what}", partial(look, project=project), after=(name,), seconds=10)
-            for what, look in looks.items()
-        ),
+        Check(name, partial(label_studio.twin, project=project), after=base),
+        Check(setup, partial(label_studio.setup, project=project), after=(name,), seconds=12),
+        Check(f"{name} webhook", partial(loop.webhook, project=project), after=(name, setup), seconds=10),
+        Check(f"{name} order", partial(loop.order, project=project), after=(name,), seconds=15),
+        Check(f"{name} mirror", partial(loop.mirror, project=project), after=(name,), seconds=10),
     ]
 
 

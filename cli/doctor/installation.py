@@ -34,10 +34,21 @@ class Installation:
     @contextmanager
     def unit(self) -> Iterator[UnitOfWork]:
         """One look into the database. Raises NotFound for a file that is not there, Unavailable."""
+        with self._database() as database, database.read() as uow:
+            yield uow
+
+    @contextmanager
+    def change(self) -> Iterator[UnitOfWork]:
+        """One change in the database, of what the doctor itself left there."""
+        with self._database() as database, database.write() as uow:
+            yield uow
+
+    @contextmanager
+    def _database(self) -> Iterator[SqlDatabase]:
         if not self.settings.database_url and not self.settings.database_file.is_file():
             raise NotFound("no database", "the one that the first start makes", "run ./sonoloop up")
-        with closing(SqlDatabase(self.settings.effective_database_url)) as database, database.read() as uow:
-            yield uow
+        with closing(SqlDatabase(self.settings.effective_database_url)) as database:
+            yield database
 
     def projects(self) -> list[Project]:
         """Every project that has its twin in Label Studio."""

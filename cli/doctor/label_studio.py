@@ -77,18 +77,25 @@ def _compare(installation: Installation, frame: Frame, served: bytes) -> Finding
     return ok(f"a frame of {len(served) / 1000:.0f} kB as it is stored")
 
 
-def project_check(installation: Installation, project: Project) -> Finding:
-    """The twin, with our interface, order, version, backend and webhook."""
-    with installation.unit() as uow:
-        champion = uow.models.get(project.champion_id or 0).name
-        is_behind = bool(uow.outbox.pending())
-    plan = ProjectPlan(f"project {project.id}", project.title, project.classes, champion)
+def twin(installation: Installation, project: Project) -> Finding:
+    """The project in Label Studio is there."""
     with installation.label_studio() as api:
         try:
             remote = ask(api, f"/api/projects/{project.label_studio_id}/")
         except NotFound:
             todo = "./sonoloop export takes the masks out; the project comes back with a backup"
             return fail("a project that was deleted in Label Studio", "its twin", todo)
+    return ok(f"{remote['task_number']} tasks in Label Studio")
+
+
+def setup(installation: Installation, project: Project) -> Finding:
+    """It has our interface, order, version, backend and webhook."""
+    with installation.unit() as uow:
+        champion = uow.models.get(project.champion_id or 0).name
+        is_behind = bool(uow.outbox.pending())
+    plan = ProjectPlan(f"project {project.id}", project.title, project.classes, champion)
+    with installation.label_studio() as api:
+        remote = ask(api, f"/api/projects/{project.label_studio_id}/")
         faults = project_faults(remote, plan)
         backends = ask(api, "/api/ml/", project=project.label_studio_id)
         hooks = ask(api, "/api/webhooks/", project=project.label_studio_id)
@@ -99,7 +106,7 @@ def project_check(installation: Installation, project: Project) -> Finding:
         return warn(f"served by {remote['model_version']} still", champion, "look again in a minute")
     if faults:
         return fail(f"changed: {', '.join(faults)}", "as ./sonoloop up made it", MEND)
-    return ok(f"{remote['task_number']} tasks, served by {champion}")
+    return ok(f"served by {champion}, backend and webhook connected")
 
 
 def backend_plan(installation: Installation) -> BackendPlan:

@@ -137,6 +137,6 @@ SUPERVISED = Check("services", services)
 CHECKS = (
     Check("redis", redis),
     Check("workers", workers, after=(REDIS,)),
-    Check(BEAT, beat, seconds=LONGEST_BEAT_SECONDS + 2, is_slow=True),
+    Check(BEAT, beat, after=("workers",), seconds=LONGEST_BEAT_SECONDS + 2, is_slow=True),
     Check("ml backend", backend, seconds=2 * ANSWER_SECONDS + 1),
 )

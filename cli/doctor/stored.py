@@ -76,9 +76,7 @@ def contents(installation: Installation) -> Finding:
                 wrong.append(f"{kind} {digest[:12]}")
     looked = ", ".join(f"{count} of {len(held[kind])} {kind}" for kind, count in counts.items())
     if wrong:
-        return fail(
-            f"damaged or missing: {', '.join(wrong[:3])} ({len(wrong)} of {looked})", "whole", RESTORE
-        )
+        return fail(f"{len(wrong)} damaged or missing, as {wrong[0]}; {looked} looked at", "whole", RESTORE)
     return ok(f"{looked} looked at, whole" if looked else "nothing stored yet")
 
 

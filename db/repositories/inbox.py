@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from sqlalchemy import delete
+
 from db.models import InboxRow
 from db.repositories.base import Repository
 from loop.records import InboxEvent
@@ -40,6 +42,11 @@ class SqlInbox(Repository[InboxEvent]):
     def has(self, key: str) -> bool:
         """Whether an event of this key was received, done or not."""
         return self.first(self.select(InboxRow.key == key)) is not None
+
+    def forget(self, key: str) -> None:
+        """Strike a done event off, so that one of the same key is taken in again; a pending one stays."""
+        done = InboxRow.done_at.is_not(None)
+        self.connection.execute(delete(InboxRow).where(InboxRow.key == key, done))
 
     def pending(self, limit: int = 200) -> list[InboxEvent]:
         """Events not yet done, in the order they came."""

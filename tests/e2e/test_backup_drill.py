@@ -8,7 +8,6 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,34 +19,21 @@ from adapters.label_studio.users import ensure_reader
 from adapters.services.control import stop
 from adapters.settings import load_settings
 from cli.backup import write_backup
-from cli.intake import take_in
-from cli.project import connect_project, label_studio_id, make_project
+from cli.project import label_studio_id
 from cli.restore import put_back, read_backup
 from cli.rounds import start_round
-from cli.work import WorkPlan, export_dataset
+from cli.work import export_dataset
 from loop.records import Decision, MaskVersion, RoundState
 from loop.regions import mask_to_result
 from tests.e2e.homes import CLASS, ROOT, UP_SECONDS, Home, Mirror, draw_clips, running_home, wait_until
+from tests.e2e.projects import SIDE, make_small_project
 from tests.services.label_studio import READER_PASSWORD, free_port
-from trainer.recipes import RECIPES
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(600)]
 
-SIDE, CLIPS, PER_CLIP = 64, range(60, 66), 6
+CLIPS, PER_CLIP = range(60, 66), 6
 BEFORE, RADIUS = 4, 9
-BRIEF = replace(RECIPES["fast"], name="brief", size=64, steps=12, epoch_steps=4, min_epochs=3, looks=1)
 LABEL_STUDIO_NEXT, CONTENT_NEXT = "Label Studio's database", "frames, masks and models"
-
-
-def new_project(home: Home, frames: Path) -> Mirror:
-    """A project of small frames in the home, its first queue drawn."""
-    request = WorkPlan(classes=CLASS, title="Drill").to_request()
-    request = replace(request, settings={**request.settings, "recipe": BRIEF.to_dict()})
-    project = connect_project(home.container, make_project(home.container, request))
-    take_in(home.container, project, draw_clips(frames, CLIPS, PER_CLIP, SIDE))
-    mirror = Mirror(home.container, project.id)
-    wait_until(lambda: len(mirror.queue()) == len(mirror.frames), "the first queue", 120)
-    return mirror
 
 
 class Drawer:
@@ -133,7 +119,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_backup_under_way_loses_no_label_and_buries_none(home: Home, tmp_path: Path) -> None:
-    mirror = new_project(home, tmp_path / "frames")
+    mirror = make_small_project(home, "Drill", tmp_path / "frames", CLIPS, PER_CLIP)
     api = home.container.label_studio_api
     with ensure_reader(api, "drill@loop.org", READER_PASSWORD) as session:
         drawer, between = Drawer(mirror, session), []
@@ -174,7 +160,7 @@ def test_a_backup_under_way_loses_no_label_and_buries_none(home: Home, tmp_path:
 @pytest.mark.timeout(1200)
 def test_after_a_wipe_the_restored_home_trains_its_next_round(tmp_path: Path) -> None:
     with running_home(draw_clips(tmp_path / "first", (2, 10), 1)) as home:
-        mirror = new_project(home, tmp_path / "frames")
+        mirror = make_small_project(home, "Drill", tmp_path / "frames", CLIPS, PER_CLIP)
         with ensure_reader(home.container.label_studio_api, "drill@loop.org", READER_PASSWORD) as session:
             drawer = Drawer(mirror, session)
             for _ in range(len(CLIPS) * PER_CLIP - 6):

@@ -24,11 +24,15 @@ def test_an_event_is_taken_in_once_even_after_it_was_done(database: SqlDatabase)
         assert unit.inbox.has(str(event["key"]))
         assert not unit.inbox.add(**event)  # type: ignore[arg-type]
         found = unit.inbox.pending()[0]
+        unit.inbox.forget(found.key)
+        assert unit.inbox.pending() == [found]
         unit.inbox.mark_done(found.id, after(2))
         assert unit.inbox.pending() == []
         assert not unit.inbox.add(**event)  # type: ignore[arg-type]
         with pytest.raises(NotFound):
             unit.inbox.mark_done(404, NOON)
+        unit.inbox.forget(found.key)
+        assert unit.inbox.add(**event)  # type: ignore[arg-type]
     assert (found.annotation_ids, found.task_ids, found.received_at) == ((7, 2**40), (), after(1))
 
 

@@ -1,0 +1,167 @@
+"""The doctor on a running home: all well, nothing left behind; and each service really broken."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+from pydantic import SecretStr
+
+from adapters.label_studio.users import list_accounts
+from adapters.services.control import status
+from adapters.services.programs import BACKEND, BEAT, REDIS, WORKER_LIGHT
+from cli.doctor import label_studio, loop, services
+from cli.doctor.examine import examine
+from cli.doctor.findings import Finding, State
+from cli.doctor.installation import Installation
+from loop.records import Project
+from tests.e2e.homes import Home, Mirror, wait_until
+from tests.e2e.projects import make_small_project
+
+pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(400)]
+
+Look = Callable[[], Finding]
+CLIPS, PER_CLIP = range(70, 76), 5
+
+
+@pytest.fixture
+def installation(home: Home) -> Installation:
+    return Installation(home.settings)
+
+
+@pytest.fixture(scope="module")
+def project(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """One of its own, with more frames than there are readers."""
+    return make_small_project(home, "Doctor", tmp_path_factory.mktemp("frames"), CLIPS, PER_CLIP).project
+
+
+@contextmanager
+def paused(home: Home, *names: str) -> Iterator[None]:
+    """The services are there and answer nothing, nor does anything they started."""
+    pids = [each.pid for each in status(home.settings) if each.name in names and each.pid]
+    processes = [each for pid in pids for each in (psutil.Process(pid), *psutil.Process(pid).children(True))]
+    for process in processes:
+        process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGCONT)
+
+
+def kept(home: Home, project: Project) -> tuple[object, ...]:
+    """What a reader, an administrator or the loop would see of a visit."""
+    api = home.container.label_studio_api
+    path: Path = home.settings.root / "label-studio" / "label_studio.sqlite3"
+    with closing(sqlite3.connect(path)) as database:
+        locks = database.execute("SELECT count(*) FROM tasks_tasklock").fetchone()
+    with home.container.database.read() as uow:
+        aside = uow.marks.list_set_aside()
+    tasks = home.container.label_studio.task_ids(project.label_studio_id or 0)
+    return tasks, [each.email for each in list_accounts(api)], locks, aside
+
+
+def fails(look: Look, *words: str) -> None:
+    finding = look()
+    assert finding.state is State.FAIL, finding
+    assert all(word in finding.got for word in words), finding
+
+
+def test_a_running_home_is_well_and_nothing_is_left_behind(
+    home: Home, project: Project, installation: Installation
+) -> None:
+    home.settings.root.chmod(0o700)
+    before = kept(home, project)
+    findings = dict(examine(installation))
+    assert {name: each for name, each in findings.items() if each.state is State.FAIL} == {}
+    for name in ("webhook", "order", "mirror", "setup"):
+        assert findings[f"project {project.id} {name}"].state is State.OK
+    assert kept(home, project) == before
+
+
+def test_services_that_do_not_answer_are_told_apart(
+    home: Home, project: Project, installation: Installation
+) -> None:
+    with paused(home, REDIS):
+        fails(lambda: services.redis(installation), "no answer")
+    with paused(home, WORKER_LIGHT):
+        fails(lambda: services.workers(installation), WORKER_LIGHT)
+    with paused(home, BACKEND):
+        fails(lambda: services.backend(installation), "no answer")
+        fails(lambda: loop.webhook(installation, project), "none in the inbox")
+    with paused(home, BEAT):
+        fails(lambda: services.beat(installation), "nothing within")
+
+
+def test_a_wrong_token_is_told(home: Home) -> None:
+    wrong = home.settings.model_copy(update={"label_studio_token": SecretStr("0" * 40)})
+    fails(lambda: label_studio.token(Installation(wrong)), "a refusal of our token")
+
+
+def test_a_changed_project_is_told_field_by_field(
+    home: Home, project: Project, installation: Installation
+) -> None:
+    api, path = home.container.label_studio_api, f"/api/projects/{project.label_studio_id}"
+    api.patch(path, {"sampling": "Sequential sampling"})
+    hook = api.get("/api/webhooks/", {"project": project.label_studio_id or 0})[0]
+    api.patch(f"/api/webhooks/{hook['id']}/", {**hook, "is_active": False})
+    try:
+        fails(lambda: label_studio.setup(installation, project), "sampling", "webhook")
+        fails(lambda: loop.webhook(installation, project), "none in the inbox")
+    finally:
+        api.patch(path, {"sampling": "Uncertainty sampling"})
+        api.patch(f"/api/webhooks/{hook['id']}/", hook)
+    assert label_studio.setup(installation, project).state is State.OK
+
+
+def test_a_deleted_project_is_told(home: Home, project: Project, installation: Installation) -> None:
+    api = home.container.label_studio_api
+    created = api.post("/api/projects/", {"title": "Short-lived"})["id"]
+    api.delete(f"/api/projects/{created}/")
+    lost = replace(project, label_studio_id=created)
+    fails(lambda: label_studio.twin(installation, lost), "deleted in Label Studio")
+
+
+def test_an_order_that_is_not_ours_is_told(home: Home, project: Project, installation: Installation) -> None:
+    """Every place turned round in Label Studio: it serves the last of our queue first."""
+    client, project_id = home.container.label_studio, project.label_studio_id or 0
+    mirror = Mirror(home.container, project.id)
+    listed = client.predictions(project_id, mirror.champion().name)
+    for each in listed:
+        client.set_score(each.id, 2.0 - (each.score or 0.0))
+    try:
+        finding = loop.order(installation, project)
+    finally:
+        for each in listed:
+            client.set_score(each.id, each.score or 0.0)
+    assert (finding.state, "the task at place" in finding.got) == (State.FAIL, True), finding
+    assert loop.order(installation, project).state is State.OK
+
+
+def test_frames_that_are_not_served_are_told(
+    home: Home, project: Project, installation: Installation
+) -> None:
+    folder = home.settings.frames_dir / "all"
+    folder.rename(folder.with_name("elsewhere"))
+    try:
+        finding = dict(examine(installation))["frames served"]
+    finally:
+        folder.with_name("elsewhere").rename(folder)
+    assert finding.state is State.FAIL
+
+
+def test_a_label_that_is_not_copied_is_told(home: Home, project: Project, installation: Installation) -> None:
+    mirror = Mirror(home.container, project.id)
+    task = mirror.queue()[-1]
+    api = home.container.label_studio_api
+    with paused(home, WORKER_LIGHT):
+        made = api.post(f"/api/tasks/{task}/annotations/", {"result": []})["id"]
+        fails(lambda: loop.mirror(installation, project), "annotations in Label Studio")
+        api.delete(f"/api/annotations/{made}/")
+    wait_until(lambda: loop.mirror(installation, project).state is State.OK, "level again")
