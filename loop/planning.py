@@ -10,7 +10,7 @@ from loop.errors import Unavailable
 from loop.gate import GateRule
 from loop.policy import LabelCounts, Trigger, TriggerRule, should_retrain
 from loop.ports import Clock, Database, Job, Queue, UnitOfWork
-from loop.records import MaskVersion, Project, Round, RoundState, Split, TrainingEntry
+from loop.records import Project, Round, RoundState
 
 
 @dataclass(frozen=True)
@@ -109,11 +109,11 @@ def _not_at_once_again(uow: UnitOfWork, project_id: int, rule: TriggerRule, due:
 
     The next sweep would undo the cancel, and a failure would come again and again.
     """
-    rounds = uow.rounds.list(project_id)
-    if not rounds or rounds[-1].state in JUDGED:
+    last = uow.rounds.newest(project_id)
+    if last is None or last.state in JUDGED:
         return due
-    last, counts = rounds[-1], count_labels(uow, project_id)
-    further = replace(counts, new=_count_new(uow, _trainable(uow, project_id), last))
+    counts = count_labels(uow, project_id)
+    further = replace(counts, new=_count_new(uow, last))
     trigger = should_retrain(further, rule)
     if trigger.is_due:
         return due
@@ -139,29 +139,21 @@ def count_labels(uow: UnitOfWork, project_id: int) -> LabelCounts:
     A mask is new when it came after what the last round with a verdict learned; a round that failed or was
     cancelled leaves its labels to the next one.
     """
-    masks = _trainable(uow, project_id)
-    judged = [row for row in uow.rounds.list(project_id) if row.state in JUDGED]
-    if not judged:
-        return LabelCounts(len(masks), 0, len(masks))
-    taught = sum(entry.split is not Split.HELD_OUT for entry in _entries(uow, judged[-1]))
-    return LabelCounts(_count_new(uow, masks, judged[-1]), taught, len(masks))
+    judged = uow.rounds.newest(project_id, JUDGED)
+    may_teach = uow.masks.may_teach(project_id)
+    if judged is None:
+        return LabelCounts(uow.masks.count_to_learn(project_id), 0, may_teach)
+    digest = judged.training_set_digest
+    taught = uow.rounds.count_taught(digest) if digest else 0
+    return LabelCounts(_count_new(uow, judged), taught, may_teach)
 
 
-def _trainable(uow: UnitOfWork, project_id: int) -> list[MaskVersion]:
-    held_out = {frame.id for frame in uow.frames.list(project_id) if frame.is_held_out}
-    return [mask for mask in uow.masks.current(project_id) if mask.frame_id not in held_out]
-
-
-def _count_new(uow: UnitOfWork, masks: list[MaskVersion], since: Round) -> int:
+def _count_new(uow: UnitOfWork, since: Round) -> int:
     """By the order in which they were stored, which no clock can turn back; a round that froze nothing has
     its time alone.
     """
-    newest = max((entry.mask_version_id for entry in _entries(uow, since)), default=None)
+    digest = since.training_set_digest
+    newest = uow.rounds.newest_taught(digest) if digest else None
     if newest is None:
-        return sum(mask.recorded_at > since.created_at for mask in masks)
-    return sum(mask.id > newest for mask in masks)
-
-
-def _entries(uow: UnitOfWork, row: Round) -> tuple[TrainingEntry, ...]:
-    digest = row.training_set_digest
-    return uow.rounds.training_set(digest).entries if digest else ()
+        return uow.masks.count_to_learn(since.project_id, recorded_after=since.created_at)
+    return uow.masks.count_to_learn(since.project_id, after=newest)

@@ -45,13 +45,13 @@ class TriggerRule:
 
 @dataclass(frozen=True)
 class LabelCounts:
-    """What the trigger looks at, held-out frames left out: `trainable` masks in all, `new` ones since the
-    last round with a verdict, and how many there were then.
+    """What the trigger looks at, held-out frames left out: `new` trainable masks since the last round with a
+    verdict, how many that one had, and whether there are any at all.
     """
 
     new: int
     at_last_round: int
-    trainable: int
+    may_teach: bool
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Trigger:
 
 def should_retrain(counts: LabelCounts, rule: TriggerRule, *, is_forced: bool = False) -> Trigger:
     """Decide whether to plan a round; by force one mask that is not held out is enough."""
-    if counts.trainable < 1:
+    if not counts.may_teach:
         return Trigger(False, "no labelled frame outside the held-out groups")
     if is_forced:
         return Trigger(True, f"asked for by hand, with {counts.new} new masks")

@@ -5,7 +5,7 @@ They return frozen records and raise `loop.errors.NotFound` for an id that does 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -167,6 +167,16 @@ class Masks(Protocol):
     def count_trainable(self, project_id: int) -> int:
         """How many frames have a current trainable mask."""
 
+    def count_to_learn(
+        self, project_id: int, *, after: int = 0, recorded_after: datetime | None = None
+    ) -> int:
+        """How many frames that are not held out have a current mask whose id is above `after`, or that was
+        recorded after a moment.
+        """
+
+    def may_teach(self, project_id: int) -> bool:
+        """Whether any annotation outside the held-out frames is trainable in its latest version."""
+
 
 class Rounds(Protocol):
     """Rounds; at most one live round per project (a partial unique index)."""
@@ -176,6 +186,9 @@ class Rounds(Protocol):
 
     def get(self, round_id: int) -> Round: ...
     def live(self, project_id: int) -> Round | None: ...
+    def newest(self, project_id: int, states: Collection[RoundState] = ()) -> Round | None:
+        """The one with the highest number, of those in `states` where any are given."""
+
     def claim(self, round_id: int, *, now: datetime, until: datetime) -> Round:
         """Raise `attempt` by one and take the lease. Raises Conflict while another holds an unexpired one;
         one twice as long as this is of a clock that was turned back, and void.
@@ -200,6 +213,12 @@ class Rounds(Protocol):
         """Live rounds with no lease or one that has run out; with `lease`, also with one twice as long."""
 
     def save_training_set(self, training_set: TrainingSet) -> None: ...
+    def count_taught(self, digest: str) -> int:
+        """How many entries of a training set are not held out; an unknown one has none."""
+
+    def newest_taught(self, digest: str) -> int | None:
+        """The highest mask version id in a training set, held-out ones included; None without any."""
+
     def training_set(self, digest: str) -> TrainingSet: ...
     def list(self, project_id: int) -> list[Round]: ...
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select, tuple_
+from sqlalchemy.orm import aliased
 
 from db.models import FrameRow, MaskVersionRow
 from db.repositories.base import Repository
-from db.repositories.standing import current_versions, frame_standing, latest_versions, newest_first
+from db.repositories.standing import (
+    TRAINABLE,
+    current_versions,
+    frame_standing,
+    latest_versions,
+    newest_first,
+)
 from loop.errors import BadRequest
 from loop.records import Decision, MaskVersion
 
@@ -98,3 +105,37 @@ class SqlMasks(Repository[MaskVersion]):
         standing = frame_standing(project_id)
         query = select(func.count()).where(standing.c.is_labelled == 1)
         return self.connection.execute(query).scalar_one()
+
+    def count_to_learn(
+        self, project_id: int, *, after: int = 0, recorded_after: datetime | None = None
+    ) -> int:
+        """How many frames that are not held out have a current mask whose id is above `after`, or that was
+        recorded after a moment.
+
+        Asked with every label, so it looks only at the frames that got a version since then.
+        """
+        is_new = MaskVersionRow.id > after
+        if recorded_after is not None:
+            is_new = MaskVersionRow.recorded_at > recorded_after
+        touched = MaskVersionRow.frame_id.in_(select(MaskVersionRow.frame_id).where(is_new))
+        conditions = [touched] if after or recorded_after else []
+        current = current_versions(project_id, FrameRow.is_held_out.is_(False), *conditions)
+        query = select(func.count()).select_from(current).where(current.c.id > after)
+        if recorded_after is not None:
+            query = query.where(current.c.recorded_at > recorded_after)
+        return self.connection.execute(query).scalar_one()
+
+    def may_teach(self, project_id: int) -> bool:
+        """Whether any annotation outside the held-out frames is trainable in its latest version."""
+        later = aliased(MaskVersionRow)
+        is_later = tuple_(later.is_tombstone, later.updated_at) > tuple_(
+            MaskVersionRow.is_tombstone, MaskVersionRow.updated_at
+        )
+        superseded = exists().where(later.annotation_id == MaskVersionRow.annotation_id, is_later)
+        query = (
+            select(MaskVersionRow.id)
+            .join(FrameRow, FrameRow.id == MaskVersionRow.frame_id)
+            .where(FrameRow.project_id == project_id, FrameRow.is_held_out.is_(False))
+            .where(MaskVersionRow.decision.in_(TRAINABLE), ~superseded)
+        )
+        return self.connection.execute(query.limit(1)).first() is not None

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select, update
 
-from db.models import RoundRow
+from db.models import RoundRow, TrainingEntryRow
 from db.repositories.base import Repository
 from db.repositories.locks import lock_project
 from db.repositories.training_sets import load_training_set, save_training_set
 from loop.errors import Conflict, LeaseLost
-from loop.records import Round, RoundState, TrainingSet
+from loop.records import Round, RoundState, Split, TrainingSet
 
 LIVE = tuple(state for state in RoundState if state.is_live)
 CHANGES = frozenset({"reason", "error", "verdict", "candidate_id", "training_set_digest", "base", "progress"})
@@ -54,6 +54,12 @@ class SqlRounds(Repository[Round]):
     def live(self, project_id: int) -> Round | None:
         """The project's live round, if any."""
         return self.first(self.select(RoundRow.project_id == project_id, RoundRow.state.in_(LIVE)))
+
+    def newest(self, project_id: int, states: Collection[RoundState] = ()) -> Round | None:
+        """The one with the highest number, of those in `states` where any are given."""
+        condition = [RoundRow.state.in_(tuple(states))] if states else []
+        query = self.select(RoundRow.project_id == project_id, *condition)
+        return self.first(query.order_by(RoundRow.number.desc()).limit(1))
 
     def claim(self, round_id: int, *, now: datetime, until: datetime) -> Round:
         """Raise `attempt` by one and take the lease.
@@ -115,6 +121,19 @@ class SqlRounds(Repository[Round]):
     def training_set(self, digest: str) -> TrainingSet:
         """The manifest with its entries in order. Raises NotFound."""
         return load_training_set(self.connection, digest)
+
+    def count_taught(self, digest: str) -> int:
+        """How many entries of a training set are not held out; an unknown one has none."""
+        own = TrainingEntryRow.training_set_digest == digest
+        query = select(func.count()).where(own, TrainingEntryRow.split != Split.HELD_OUT)
+        return self.connection.execute(query).scalar_one()
+
+    def newest_taught(self, digest: str) -> int | None:
+        """The highest mask version id in a training set, held-out ones included; None without any."""
+        own = TrainingEntryRow.training_set_digest == digest
+        return self.connection.execute(
+            select(func.max(TrainingEntryRow.mask_version_id)).where(own)
+        ).scalar_one()
 
     def list(self, project_id: int) -> list[Round]:
         """All rounds of the project, by number."""

@@ -235,3 +235,35 @@ def test_the_history_of_service_is_kept_in_order(database: SqlDatabase) -> None:
         ]
         with pytest.raises(NotFound):
             unit.models.record_service(project.id, 404, NOON)
+
+
+def test_the_newest_round_has_the_highest_number_of_those_asked_for(
+    database: SqlDatabase,
+) -> None:
+    with database.write() as unit:
+        project, other = add_project(unit), add_project(unit)
+        assert unit.rounds.newest(project.id) is None
+        first = add_round(unit, project)
+        rejected = unit.rounds.move(first.id, 0, RoundState.REJECTED, now=NOON)
+        second = add_round(unit, project)
+        assert unit.rounds.newest(project.id) == second
+        assert unit.rounds.newest(project.id, {RoundState.REJECTED, RoundState.PROMOTED}) == rejected
+        assert unit.rounds.newest(project.id, {RoundState.FAILED}) is None
+        assert unit.rounds.newest(other.id) is None
+
+
+def test_how_many_a_round_was_taught_leaves_held_out_ones_out(database: SqlDatabase) -> None:
+    with database.write() as unit:
+        frames = add_frames(unit, add_project(unit), 3)
+        masks = [append_mask(unit, frame, frame.id) for frame in frames]
+        splits = Split.TRAIN, Split.INNER, Split.HELD_OUT
+        entries = tuple(
+            TrainingEntry(frame.id, frame.digest, mask.id, digest(1), frame.clip, split)
+            for frame, mask, split in zip(frames, masks, splits, strict=True)
+            if mask is not None
+        )
+        unit.rounds.save_training_set(TrainingSet(digest(5), entries))
+        assert unit.rounds.count_taught(digest(5)) == 2
+        assert unit.rounds.newest_taught(digest(5)) == entries[-1].mask_version_id
+        assert unit.rounds.count_taught(digest(6)) == 0
+        assert unit.rounds.newest_taught(digest(6)) is None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from db import SqlDatabase
 from loop.records import Decision, Frame, MaskVersion
-from tests.contract.repositories.rows import add_frames, add_project, append_mask
+from tests.contract.repositories.rows import NOON, add_frames, add_project, after, append_mask
 
 FRAMES = 3
 READERS = 3
@@ -105,3 +105,36 @@ def test_what_counts_as_labelled_unlabelled_and_for_review(
         ]
         assert unit.masks.current(other.id) == []
         assert unit.frames.unlabelled(other.id) == []
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+)
+@given(events=EVENTS, held_out=st.sets(st.integers(0, FRAMES - 1)))
+def test_what_the_next_round_would_learn_that_the_last_one_did_not(
+    database: SqlDatabase, events: list[Event], held_out: set[int]
+) -> None:
+    with database.write() as unit:
+        project, other = add_project(unit), add_project(unit)
+        frames = add_frames(unit, project, FRAMES)
+        unit.frames.pin_held_out([frames[index].id for index in held_out])
+        stored = [
+            append_mask(
+                unit, frames[event.annotation % FRAMES], event.annotation, event.decision, event.second
+            )
+            for event in events
+        ]
+        versions = [version for version in stored if version is not None]
+        blind = {frames[index].id for index in held_out}
+        current = [
+            version for version in current_by_rule(latest_by_rule(versions)) if version.frame_id not in blind
+        ]
+
+        assert unit.masks.may_teach(project.id) == bool(current)
+        for bound in (0, *(version.id for version in versions)):
+            newer = sum(version.id > bound for version in current)
+            assert unit.masks.count_to_learn(project.id, after=bound) == newer
+        assert unit.masks.count_to_learn(project.id, recorded_after=after(-1)) == len(current)
+        assert unit.masks.count_to_learn(project.id, recorded_after=NOON) == 0
+        assert not unit.masks.may_teach(other.id)
+        assert unit.masks.count_to_learn(other.id) == 0

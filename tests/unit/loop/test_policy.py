@@ -17,7 +17,7 @@ counts = st.integers(0, 5000)
 def test_a_round_is_due_after_twenty_new_masks_or_ten_percent_whichever_is_larger(
     new: int, before: int
 ) -> None:
-    trigger = should_retrain(LabelCounts(new, before, trainable=1), TriggerRule())
+    trigger = should_retrain(LabelCounts(new, before, may_teach=True), TriggerRule())
     assert trigger.is_due == (new >= 20 and 10 * new >= before)
     assert str(new) in trigger.reason
 
@@ -28,9 +28,9 @@ def test_growth_is_not_rounded_up_by_binary_fractions() -> None:
 
 
 def test_a_person_may_force_a_round_but_not_without_a_label_to_learn_from() -> None:
-    assert should_retrain(LabelCounts(0, 50, trainable=1), TriggerRule(), is_forced=True).is_due
-    assert not should_retrain(LabelCounts(99, 0, trainable=0), TriggerRule(), is_forced=True).is_due
-    assert not should_retrain(LabelCounts(99, 0, trainable=0), TriggerRule()).is_due
+    assert should_retrain(LabelCounts(0, 50, may_teach=True), TriggerRule(), is_forced=True).is_due
+    assert not should_retrain(LabelCounts(99, 0, may_teach=False), TriggerRule(), is_forced=True).is_due
+    assert not should_retrain(LabelCounts(99, 0, may_teach=False), TriggerRule()).is_due
 
 
 def test_every_state_has_its_moves_and_ended_rounds_have_none() -> None:
