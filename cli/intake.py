@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,9 +19,11 @@ from adapters.formats.frames import FrameFile, RejectedFile, list_files, walk_fr
 from cli.shell import console, say
 from loop.errors import BadRequest
 from loop.intake import Added, IntakePorts, SplitRule, add_frames
+from loop.ports import Storage
 from loop.records import NewFrame, Project
 
 LOOK_SECONDS = 0.5
+STORED_AT_ONCE = 16
 
 
 @dataclass
@@ -73,7 +77,10 @@ def _read_folder(
 ) -> FolderRead:
     read = FolderRead()
     columns = (TextColumn("reading frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with (
+        _storing(container.storage) as store,
+        Progress(*columns, console=console, transient=True) as progress,
+    ):
         task = progress.add_task("frames", total=None)
         for item in walk_frames(
             folder, salt, lambda done, total: progress.update(task, completed=done, total=total)
@@ -81,12 +88,31 @@ def _read_folder(
             if isinstance(item, RejectedFile):
                 read.rejected.append(item)
                 continue
-            container.storage.put("frames", item.digest, item.png)
+            store(item.digest, item.png)
             read.frames.append(item.to_new_frame())
             read.source_of_clip.setdefault(item.clip, item.clip_source.value)
             read.usable.add(pseudonym(salt, "file", str(item.relative)))
             on_frame(item)
     return read
+
+
+@contextmanager
+def _storing(storage: Storage) -> Iterator[Callable[[str, bytes], None]]:
+    """Store frames side by side, since nearly all of the time is waiting for the disk to confirm.
+
+    All are stored when the block ends. Raises what storing raised, at one of the next frames or at the end.
+    """
+    under_way: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(STORED_AT_ONCE) as pool:
+
+        def store(digest: str, png: bytes) -> None:
+            if len(under_way) == STORED_AT_ONCE:
+                under_way.popleft().result()
+            under_way.append(pool.submit(storage.put, "frames", digest, png))
+
+        yield store
+        for each in under_way:
+            each.result()
 
 
 def _set_aside(container: Container, read: FolderRead) -> None:

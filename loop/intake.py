@@ -22,7 +22,7 @@ from loop.splits import choose_held_out
 LEASE = timedelta(seconds=30)
 """How long an intake that was killed keeps others out; a living one renews it with every chunk."""
 
-CHUNK = 100
+CHUNK = 250
 """Tasks an import: few enough for a slow Label Studio to take them in well within a lease."""
 
 Wait = Callable[[float], None]
