@@ -29,7 +29,10 @@ from worker.training import tidy
 
 log = structlog.get_logger()
 
-CONCURRENCY = {TRAIN_QUEUE: 1, LIGHT_QUEUE: 2}
+CONCURRENCY = {TRAIN_QUEUE: 1, LIGHT_QUEUE: 4}
+"""Following a champion and looking at all of Label Studio may each take a thread for minutes; two are left
+for what must not wait for them: new labels, and switching the model.
+"""
 
 
 def main(arguments: list[str]) -> int:

@@ -8,7 +8,7 @@ import functools
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 import structlog
@@ -18,10 +18,10 @@ from adapters.bootstrap import Container
 from adapters.metrics.instruments import WorkerMetrics
 from loop.errors import SonoloopError, Unavailable
 from loop.ingest import Tally, drain_inbox, reconcile
-from loop.planning import wake
+from loop.planning import plan, wake
 from loop.ports import Job
 from loop.preannotate import Progress, follow_champion
-from loop.records import Project
+from loop.records import Project, Round
 from loop.serving import relay_outbox
 from loop.sweep import sweep
 from loop.watching import note_reconciled
@@ -107,7 +107,9 @@ class Tasks:
         self._count("webhook", tally)
         if tally:
             log.info("inbox_drained", **{kind.name.lower(): count for kind, count in tally.items()})
-            self.sweep()
+            ports, rules = self._container.round_ports, self._container.round_rules
+            planned = [plan(ports, rules, project.id).round for project in self._projects(None)]
+            _tell_of(round_ for round_ in planned if round_ is not None)
 
     def reconcile(self, project_id: int | None = None, full: bool = False) -> None:
         """Look for changes that no webhook told of, in one project or in all; once a day at everything, and
@@ -152,8 +154,7 @@ class Tasks:
     def sweep(self) -> None:
         """Wake workers for what nobody holds, and plan rounds that are due."""
         swept = sweep(self._container.round_ports, self._container.round_rules)
-        for round_ in swept.planned:
-            log.info("round_planned", project=round_.project_id, round=round_.id, reason=round_.reason)
+        _tell_of(swept.planned)
         for round_ in swept.ended:
             ids = {"project": round_.project_id, "round": round_.id, "attempt": round_.attempt}
             log.warning("round_ended_by_sweeper", **ids, state=round_.state, error=round_.error)
@@ -222,3 +223,8 @@ class Tasks:
     def _projects(self, project_id: int | None) -> list[Project]:
         with self._container.database.read() as uow:
             return uow.projects.list() if project_id is None else [uow.projects.get(project_id)]
+
+
+def _tell_of(planned: Iterable[Round]) -> None:
+    for round_ in planned:
+        log.info("round_planned", project=round_.project_id, round=round_.id, reason=round_.reason)

@@ -16,7 +16,8 @@ PAGE = 100
 ID_PAGE = 1000  # ids alone are light: 1,000 take half a second
 IMPORT_BATCH = 500
 CHUNK_LIMIT = 100
-GONE_TASK = "corresponding task ID"
+GONE_TASK = "corresponding task ID", "not found in project"
+"""Label Studio's words for it, in its older and its newer code."""
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 # The task list answers with these fields alone, at every depth; else each page would carry all predictions.
@@ -117,7 +118,7 @@ class LabelStudioClient:
         try:
             answer = self._api.post(f"/api/projects/{project_id}/import/predictions", body)
         except BadRequest as exc:
-            if GONE_TASK in exc.message:
+            if any(words in exc.message for words in GONE_TASK):
                 raise NotFound(
                     "a push for a task that is gone", "tasks of the project", project=project_id
                 ) from exc

@@ -19,7 +19,6 @@ MIDDLEWARE = [
     "sonoloop_headers.careful_headers",
     *MIDDLEWARE,
     "sonoloop_stream.without_empty_wishes",
-    "sonoloop_turns.one_at_a_time",
 ]
 
 # Requests that went well say nothing; those that did not say their path alone.
@@ -32,6 +31,7 @@ LOGGING["loggers"]["django.server"] = {"level": "WARNING", "filters": ["without_
 globals().update(settings_for(HOSTNAME))
 
 if DJANGO_DB == DJANGO_DB_SQLITE:
+    MIDDLEWARE.append("sonoloop_turns.one_at_a_time")  # PostgreSQL locks the row itself, in any process
     # Readers and writers side by side; a writer waits for its turn instead of failing half-way.
     DATABASES["default"]["OPTIONS"] = {
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",

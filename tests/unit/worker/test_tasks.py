@@ -163,6 +163,22 @@ def test_a_sweep_plans_the_round_that_is_due(container: HomeWithFake) -> None:
     assert [line["event"] for line in lines].count("round_planned") == 1
 
 
+def test_a_label_that_makes_a_round_due_plans_it_at_once(container: HomeWithFake) -> None:
+    with container.database.write() as uow:
+        uow.inbox.add(
+            key="deleted",
+            action="ANNOTATIONS_DELETED",
+            label_studio_project=None,
+            annotation_ids=[501],
+            task_ids=[],
+            now=container.clock(),
+        )
+        uow.commit()
+    with capture_logs() as lines:
+        Tasks(container, Stopping()).ingest()
+    assert [line["event"] for line in lines] == ["inbox_drained", "round_planned"]
+
+
 def test_every_job_has_its_task_and_its_queue(container: HomeWithFake) -> None:
     app = make_app(container, Stopping())
     jobs = {value for name, value in vars(Job).items() if name.isupper()}
