@@ -305,6 +305,18 @@ def test(
     sys.exit(run_tests(full, context.args))
 
 
+@app.command(context_settings={"allow_interspersed_args": False, "allow_extra_args": True})
+@guarded()
+def bench(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Which one; none lists them.")] = "",
+) -> None:
+    """Measure speed, memory or load; further words go to the benchmark."""
+    from cli.benching import run_benchmark
+
+    sys.exit(run_benchmark(name, context.args))
+
+
 def main() -> None:
     """Run the command; what its parts would log is said to the person instead, unless it is an error."""
     os.umask(0o077)  # frames, masks and exports of patients are for their owner alone

@@ -1,0 +1,1 @@
+"""The parts of the load drill, `python -m benchmarks.load`."""

@@ -1,0 +1,136 @@
+"""PostgreSQL with its databases, and Label Studio on one of them as a user would start it by itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+import psutil
+from sqlalchemy import create_engine, make_url, text
+
+from adapters.label_studio import server
+from adapters.label_studio.api import Api
+from adapters.label_studio.config import label_config
+from adapters.settings import Settings, process_environment
+from loop.errors import Unavailable
+
+START_SECONDS = 300.0
+OURS_INSIDE = ("DJANGO_SETTINGS_MODULE", "PYTHONPATH")
+"""What makes Label Studio load modules of ours."""
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A running server by the SQLAlchemy address of its first database."""
+
+    url: str
+
+    def database(self, name: str) -> str:
+        """The address of another database of it."""
+        return make_url(self.url).set(database=name).render_as_string(hide_password=False)
+
+    def plain_url(self, name: str) -> str:
+        """The same without a driver, as PostgreSQL's own programs read it."""
+        return self.database(name).replace("+pg8000", "")
+
+    def create(self, name: str, template: str = "template0") -> str:
+        """Make a database, a copy of `template`, which nobody may be using; its address."""
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self.database(name)
+
+    def run(self, statement: str, database: str = "") -> list[tuple[object, ...]]:
+        """Run one statement of our own; the rows, where it gives any."""
+        url = self.database(database) if database else self.url
+        engine = create_engine(url, isolation_level="AUTOCOMMIT")
+        try:
+            with engine.connect() as connection:
+                answer = connection.execute(text(statement))
+                return [tuple(row) for row in answer] if answer.returns_rows else []
+        finally:
+            engine.dispose()
+
+    def pid(self) -> int:
+        """The server's first process."""
+        engine = create_engine(self.url)
+        with engine.connect() as connection:
+            backend = int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+            parent = psutil.Process(backend).ppid()
+        engine.dispose()
+        return parent
+
+    def variables(self, name: str) -> dict[str, str]:
+        """What makes Label Studio use this database."""
+        address = make_url(self.url)
+        return {
+            "DJANGO_DB": "default",
+            "POSTGRE_HOST": str(address.host),
+            "POSTGRE_PORT": str(address.port),
+            "POSTGRE_NAME": name,
+            "POSTGRE_USER": str(address.username),
+            "POSTGRE_PASSWORD": "trusted",
+        }
+
+
+@contextmanager
+def laid_over_environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """These variables in the environment, for the processes that are started meanwhile."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@contextmanager
+def plain_label_studio(settings: Settings, variables: Mapping[str, str]) -> Iterator[int]:
+    """The id of Label Studio's process, up and without a module of ours in it; ended with the block."""
+    (settings.frames_dir / "all").mkdir(parents=True, exist_ok=True)
+    ours = server.environment(settings)
+    environment = process_environment({**ours, **variables})
+    for name in OURS_INSIDE:
+        environment.pop(name, None)
+    with (settings.root / "label-studio.log").open("ab") as log:
+        process = subprocess.Popen(
+            server.command(settings),
+            env=environment,
+            cwd=settings.root,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        _wait_until_up(settings.effective_label_studio_url, process)
+        yield process.pid
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def plain_project(api: Api, settings: Settings, classes: tuple[str, ...]) -> int:
+    """A project as Label Studio makes one by default, with a storage that shows the frames."""
+    made = api.post("/api/projects/", {"title": "Bare", "label_config": label_config(classes)})
+    storage = {"project": made["id"], "title": "frames", "path": str(settings.frames_dir / "all")}
+    api.post("/api/storages/localfiles/", {**storage, "use_blob_urls": True})
+    return int(made["id"])
+
+
+def _wait_until_up(url: str, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            if httpx.get(f"{url}/health", timeout=2, trust_env=False).status_code == 200:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.25)
+    raise Unavailable("no answer from Label Studio", f"one within {START_SECONDS:.0f} s", "read its log")
