@@ -172,7 +172,7 @@ def addresses(kind: str) -> Iterator[Callable[[int], str]]:
         return
     programs = POSTGRES.find()
     if programs is not None:
-        with running_postgres(programs, "") as url:
+        with running_postgres(programs, is_durable=True) as url:
             from benchmarks.loading.servers import Postgres
 
             yield lambda frames: Postgres(url).create(f"frames_{frames}")

@@ -37,8 +37,6 @@ TEMPLATE, BARE, OURS = "empty_label_studio", "bare_label_studio", "label_studio"
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".pytest_cache" / "load"
 SETTLE_SECONDS = 120.0
-DURABLE = ""
-"""No options: PostgreSQL as it is installed, where a commit waits for the disk."""
 
 
 Settled = tuple[float, dict[int, datetime], list[MaskVersion]]
@@ -84,7 +82,7 @@ def drill(plan: Plan) -> Outcome:
     load_before = os.getloadavg()[0]
     folder = Path(tempfile.mkdtemp(prefix="sonoloop-load-"))
     try:
-        with running_postgres(programs, DURABLE) as url:
+        with running_postgres(programs, is_durable=True) as url:
             postgres = Postgres(url)
             truth = draw_frames(folder / "frames", plan.frames)
             _make_template(plan, folder, postgres, programs)
