@@ -17,7 +17,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from adapters.label_studio import server
-from adapters.services.programs import PROJECT_ROOT
+from adapters.services.programs import LABEL_STUDIO, PROJECT_ROOT, service_names
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import ANSWER_SECONDS, Installation
 
@@ -39,7 +39,7 @@ def packages(_: Installation) -> Finding:
 
 def label_studio_packages(installation: Installation) -> Finding:
     """The same for Label Studio's own environment."""
-    if installation.settings.label_studio_url:
+    if LABEL_STUDIO not in service_names(installation.settings):
         return ok("elsewhere")
     folders = [str(path) for path in server.PYTHON.parents[1].glob("lib/python3.11/site-packages")]
     if not folders:

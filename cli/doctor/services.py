@@ -11,7 +11,7 @@ from adapters.services.configuration import render
 from adapters.services.control import status
 from adapters.services.paths import Paths
 from adapters.services.ports import Port, is_free
-from adapters.services.programs import BEAT, REDIS, WORKER_LIGHT, WORKER_TRAIN, ports
+from adapters.services.programs import BEAT, REDIS, WORKER_LIGHT, WORKER_TRAIN, ports, service_names
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import ANSWER_SECONDS, Installation
 from loop.errors import Unavailable
@@ -27,6 +27,8 @@ START = "./sonoloop up starts it; ./sonoloop logs says why it ended"
 def services(installation: Installation) -> Finding:
     """What the supervisor says."""
     states = status(installation.settings)
+    if not states:
+        return ok("elsewhere")
     down = [f"{each.name} {each.state}" for each in states if each.state != "running"]
     if len(down) == len(states) and all(each.state == "stopped" for each in states):
         return fail("all stopped", "all running", "./sonoloop up")
@@ -42,8 +44,9 @@ def services(installation: Installation) -> Finding:
 
 
 def port_checks(installation: Installation) -> list[Check]:
-    """One for each port that this home wants."""
-    wanted = ports(installation.settings)
+    """One for each port that a service of this home wants."""
+    here = service_names(installation.settings)
+    wanted = [each for each in ports(installation.settings) if each.service in here]
     return [Check(f"port {each.number}", lambda _, port=each: _port(installation, port)) for each in wanted]  # type: ignore[misc]
 
 

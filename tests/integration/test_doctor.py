@@ -69,6 +69,13 @@ def failing(home: Settings, name: str) -> str:
     return f"{finding.got} {finding.todo}"
 
 
+def test_services_that_run_elsewhere_are_not_looked_for_here(home: Settings) -> None:
+    remember_settings(home.root, {"services": "elsewhere"})
+    findings = found(home)
+    assert (findings["services"].got, findings["label studio's packages"].got) == ("elsewhere", "elsewhere")
+    assert not [name for name in findings if name.startswith("port")]
+
+
 def test_a_stopped_home_is_well_but_for_what_does_not_run(home: Settings) -> None:
     findings = found(home)
     assert "./sonoloop up" in findings["services"].todo
