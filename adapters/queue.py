@@ -125,6 +125,13 @@ class CeleryQueue(Queue):
             return None
         return sum(each["total"].get(job, 0) for each in answers.values()) if answers else None
 
+    def answers(self, name: str, seconds: float) -> bool:
+        """Whether the worker of exactly that name and host answers within `seconds`."""
+        try:
+            return bool(self._app.control.ping(destination=[name], timeout=seconds, limit=1))
+        except (KombuError, OSError, RedisError):
+            return False
+
     def close(self) -> None:
         """Give the connections back."""
         self._app.close()

@@ -11,17 +11,20 @@ import socket
 import sys
 import warnings
 from contextlib import closing, suppress
+from typing import Any
 
 import structlog
 from celery import Celery
 from celery.apps.beat import Beat
+from celery.beat import Scheduler
 from celery.platforms import SecurityWarning
 
 from adapters.bootstrap import Container, build
 from adapters.logging import configure_logging, log_uncaught
 from adapters.metrics.exposition import serve
 from adapters.queue import LIGHT_QUEUE, TRAIN_QUEUE
-from adapters.settings import load_settings
+from adapters.services.heartbeat import mark_beat
+from adapters.settings import Settings, load_settings
 from loop.errors import SonoloopError, Unavailable
 from worker.app import make_app
 from worker.stopping import Stopping
@@ -52,7 +55,7 @@ def main(arguments: list[str]) -> int:
             if role == TRAIN_QUEUE:
                 tidy_up(container)
             if role == "beat":
-                run_beat(app)
+                run_beat(app, settings)
             else:
                 show_figures(container)
                 run_worker(app, role)
@@ -98,9 +101,18 @@ def run_worker(app: Celery, queue: str) -> None:
     worker.start()
 
 
-def run_beat(app: Celery) -> None:
+def run_beat(app: Celery, settings: Settings) -> None:
     """Send the scheduled wake-ups; nothing is kept on disk, since all of them may come at any time."""
-    Beat(app=app, scheduler_cls="celery.beat:Scheduler", quiet=True, loglevel="INFO").run()
+
+    class MarkingScheduler(Scheduler):
+        """Leaves a mark for the health check each time that a call was taken."""
+
+        def apply_async(self, *arguments: Any, **options: Any) -> Any:
+            sent = super().apply_async(*arguments, **options)
+            mark_beat(settings)
+            return sent
+
+    Beat(app=app, scheduler_cls=MarkingScheduler, quiet=True, loglevel="INFO").run()
 
 
 if __name__ == "__main__":
