@@ -276,6 +276,19 @@ def list_users(home: Home = None) -> None:
 
 @app.command()
 @guarded()
+def secrets(
+    file: Annotated[
+        Path | None, typer.Argument(help="The env file.", show_default="deploy/sonoloop.env")
+    ] = None,
+) -> None:
+    """Draw the secrets of a deployment into its env file; those that are there stay."""
+    from cli.secrets import write_secrets
+
+    write_secrets(file)
+
+
+@app.command()
+@guarded()
 def pretrain(
     out: Annotated[Path, typer.Option(help="Folder for weights and card; what is unfinished waits there.")],
     phantoms: Annotated[int, typer.Option(min=8, help="How many phantoms to learn from.")] = 1450,

@@ -13,7 +13,7 @@ RUN if [ "$TORCH" = cpu ]; then \
         cp /tmp/app.lock /tmp/used.lock && backend=; \
     fi \
     && uv venv --quiet /venv \
-    && uv pip sync --quiet --no-cache --python /venv/bin/python ${backend:+--torch-backend $backend} /tmp/used.lock
+    && uv pip sync --quiet --no-cache --compile-bytecode --python /venv/bin/python ${backend:+--torch-backend $backend} /tmp/used.lock
 ENV PATH=/venv/bin:$PATH
 
 WORKDIR /app
@@ -25,8 +25,10 @@ COPY ml_backend ml_backend
 COPY worker worker
 COPY cli cli
 COPY weights weights
+# The root is read-only where it runs: what is not compiled now would be at every start.
+RUN python -m compileall -q .
 
-RUN useradd --create-home --uid 10001 sonoloop && mkdir -p /data/frames && chown -R sonoloop /data
+RUN useradd --create-home --uid 10001 --user-group sonoloop && mkdir -p /data/frames && chown -R sonoloop:sonoloop /data
 USER sonoloop
 ENV SONOLOOP_HOME=/data
 VOLUME /data
