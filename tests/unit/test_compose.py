@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from adapters.label_studio.server import BANNED, environment
+from adapters.services.env_file import DRAW
 from adapters.settings import Settings, load_settings, read_env_file
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,6 +20,7 @@ TEXT = (ROOT / "docker-compose.yml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILES = sorted((ROOT / "deploy").glob("*.Dockerfile"))
+RUN_AND_END = {"folders", "sonoloop"}
 PINNED = re.compile(r":v?\d+\.\d+(\.\d+)?(-[\w.${}:-]+)?$")
 
 
@@ -39,17 +41,10 @@ def command_of(service: dict[str, Any]) -> list[str]:
 
 
 def test_every_part_of_a_department_stands_in_it() -> None:
-    assert set(SERVICES) == {
-        "postgres",
-        "valkey",
-        "storage",
-        "label-studio",
-        "backend",
-        "worker-light",
-        "worker-train-cpu",
-        "worker-train-gpu",
-        "beat",
-    }
+    foreign = {"folders", "postgres", "valkey", "storage", "label-studio", "proxy", "flower"}
+    ours = {"backend", "worker-light", "worker-train-cpu", "worker-train-gpu", "beat", "sonoloop"}
+    assert set(SERVICES) == foreign | ours
+    assert set(own_services()) == ours
 
 
 def test_every_image_is_pinned_to_a_version() -> None:
@@ -66,12 +61,15 @@ def test_no_image_comes_under_a_licence_that_we_keep_out() -> None:
 
 
 def test_every_variable_is_explained_in_the_example_and_none_is_left_over() -> None:
-    assert set(read_env_file(ROOT / "deploy" / "sonoloop.env.example")) == variables()
+    read_by_compose_itself = {"COMPOSE_PROJECT_NAME"}
+    example = set(read_env_file(ROOT / "deploy" / "sonoloop.env.example"))
+    assert example == variables() | read_by_compose_itself
 
 
 def test_every_secret_must_be_filled_in_and_the_example_holds_none() -> None:
     example = read_env_file(ROOT / "deploy" / "sonoloop.env.example")
-    secret = {name for name in example if re.search("PASSWORD|TOKEN|SECRET|KEY", name)}
+    secret = {name for name in example if re.search("PASSWORD|TOKEN|SECRET|KEY|SALT", name)}
+    assert secret == set(DRAW)
     assert {name for name in secret if example[name]} == set()
     assert {name for name in secret if re.search(rf"\$\{{{name}(?!:\?)", TEXT)} == set()
 
@@ -85,26 +83,58 @@ def test_every_setting_that_it_gives_is_one_that_the_program_reads() -> None:
 @pytest.mark.parametrize("name", sorted(own_services()))
 def test_a_service_of_ours_runs_a_room_that_exists_on_outside_services_only(name: str) -> None:
     service = own_services()[name]
-    python, flag, room, *_ = command_of(service)
+    python, flag, room, *_ = service.get("entrypoint") or command_of(service)
     assert (python, flag) == ("python", "-m")
     assert find_spec(room)
     environment = service["environment"]
     outside = ("DATABASE_URL", "REDIS_URL", "STORAGE_URL", "LABEL_STUDIO_URL")
     assert all(environment[f"SONOLOOP_{setting}"] for setting in outside)
+    assert environment["SONOLOOP_SERVICES"] == "elsewhere"
 
 
 def test_the_two_training_workers_differ_in_their_device_only() -> None:
     cpu, gpu = SERVICES["worker-train-cpu"], SERVICES["worker-train-gpu"]
     assert command_of(cpu) == command_of(gpu) == ["python", "-m", "worker", "train"]
     assert (cpu["profiles"], gpu["profiles"]) == (["cpu"], ["gpu"])
-    assert "deploy" not in cpu
+    assert gpu["environment"] == cpu["environment"]
+    assert set(gpu) - set(cpu) == {"deploy"}
     (device,) = gpu["deploy"]["resources"]["reservations"]["devices"]
     assert device["capabilities"] == ["gpu"]
 
 
 def test_what_a_service_waits_for_exists_and_can_tell_its_health() -> None:
     awaited = {name for service in SERVICES.values() for name in service.get("depends_on", {})}
-    assert all("healthcheck" in SERVICES[name] for name in awaited)
+    assert all("healthcheck" in SERVICES[name] for name in awaited - RUN_AND_END)
+
+
+def test_every_service_that_stays_has_a_health_check_and_limits() -> None:
+    staying = {name: service for name, service in SERVICES.items() if name not in RUN_AND_END}
+    assert [name for name, service in staying.items() if not service["healthcheck"].get("test")] == []
+    assert [name for name, service in SERVICES.items() if "mem_limit" not in service] == []
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_can_do_little_beside_its_work(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["logging"]["options"]["max-size"]
+    assert service["user"] != "0:0" or name in RUN_AND_END
+    allowed = {"folders": ["CHOWN"], "proxy": ["NET_BIND_SERVICE"]}
+    assert service.get("cap_add", []) == allowed.get(name, [])
+
+
+@pytest.mark.parametrize("name", ["worker-light", "worker-train-cpu", "worker-train-gpu", "beat"])
+def test_the_health_of_a_worker_is_asked_of_that_worker(name: str) -> None:
+    service = SERVICES[name]
+    role = command_of(service)[-1]
+    assert service["healthcheck"]["test"] == ["CMD", "python", "-m", "worker.health", role]
+
+
+def test_no_secret_stands_on_a_command_line() -> None:
+    lines = [str([service.get("command"), service.get("entrypoint")]) for service in SERVICES.values()]
+    assert not [line for line in lines if any(name in line for name in DRAW)]
 
 
 def test_every_volume_and_every_mounted_file_exists() -> None:
@@ -112,12 +142,22 @@ def test_every_volume_and_every_mounted_file_exists() -> None:
         str(volume).split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])
     ]
     files = {mount for mount in mounts if mount.startswith("./")}
-    assert set(mounts) - files == set(COMPOSE["volumes"])
+    chosen = {mount for mount in mounts if mount.startswith("${")}  # a folder of the person's own
+    assert set(mounts) - files - chosen == set(COMPOSE["volumes"])
     assert all((ROOT / file).is_file() for file in files)
+    assert (ROOT / "deploy" / "certificates").is_dir()
 
 
-def test_only_label_studio_is_reachable_from_outside() -> None:
-    assert [name for name, service in SERVICES.items() if "ports" in service] == ["label-studio"]
+def test_only_the_proxy_is_reachable_from_outside() -> None:
+    open_ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert set(open_ports) == {"label-studio", "proxy"}
+    assert open_ports["label-studio"] == ["${LABEL_STUDIO_BIND:-127.0.0.1}:${LABEL_STUDIO_PORT:-8080}:8080"]
+    assert {port.split(":")[0] for port in open_ports["proxy"]} == {"80", "443", "${MONITORING_BIND"}
+    assert COMPOSE["networks"]["default"]["internal"] is True
+    assert [name for name, service in SERVICES.items() if "edge" in service.get("networks", [])] == [
+        "label-studio",
+        "proxy",
+    ]
 
 
 def test_label_studio_runs_there_as_it_runs_here(tmp_path: Path) -> None:
@@ -125,6 +165,7 @@ def test_label_studio_runs_there_as_it_runs_here(tmp_path: Path) -> None:
     there = {**SERVICES["label-studio"]["environment"], **dict(re.findall(r"([A-Z_]+)=(\S+)", image))}
     here = environment(load_settings(tmp_path, storage_url="s3://frames"))
     only_here = {"PYTHONDONTWRITEBYTECODE"}  # bytecode is made while the image is built
+    assert "--compile-bytecode" in image
     assert set(here) - set(there) == only_here
     same = re.compile(
         "LEGACY|SIGNUP|CORS|DEBUG|TTL|COLLECT|VERSION_CHECK|DSN|PROXY_|DEFAULT_BANNED|SSRF|LOG_LEVEL|MODULE"
@@ -146,6 +187,8 @@ def test_label_studio_reaches_this_network_and_no_other_private_one() -> None:
     whole = ip_network("172.16.0.0/12")
     inside = [net for net in nets if net.version == 4 and net.subnet_of(whole)]  # type: ignore[arg-type]
     assert sum(net.num_addresses for net in inside) + own.num_addresses == whole.num_addresses
+    edge = ip_network(COMPOSE["networks"]["edge"]["ipam"]["config"][0]["subnet"])
+    assert edge in nets, "through it readers come in; nothing in it is called"
 
 
 @pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.name)
