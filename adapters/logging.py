@@ -23,6 +23,7 @@ QUIET = (
     "urllib3",
     "kombu",
     "amqp",
+    "aiobotocore",
     "botocore",
     "s3fs",
     "fsspec",

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Valkey with its password, which would stand in the list of processes as an argument.
+# Valkey with its password, which would stand in the list of processes as an argument; its data lie where it starts.
 set -eu
 umask 077
 conf=${TMPDIR:-/tmp}/valkey.conf
@@ -7,7 +7,6 @@ cat >"$conf" <<CONF
 requirepass $VALKEY_PASSWORD
 appendonly yes
 save ""
-dir /data
 maxmemory 256mb
 maxmemory-policy noeviction
 CONF

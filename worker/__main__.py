@@ -104,7 +104,7 @@ def run_worker(app: Celery, queue: str) -> None:
 def run_beat(app: Celery, settings: Settings) -> None:
     """Send the scheduled wake-ups; nothing is kept on disk, since all of them may come at any time."""
 
-    class MarkingScheduler(Scheduler):
+    class MarkingScheduler(Scheduler):  # type: ignore[misc] # Celery ships no types
         """Leaves a mark for the health check each time that a call was taken."""
 
         def apply_async(self, *arguments: Any, **options: Any) -> Any:

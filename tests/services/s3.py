@@ -58,9 +58,9 @@ class RunningS3:
             assert time.monotonic() < until, "the S3 server did not come up"
             time.sleep(0.05)
 
-    def new_bucket(self) -> str:
-        """Make a bucket of one's own; its address."""
-        name = f"sonoloop-{uuid4().hex[:12]}"
+    def new_bucket(self, name: str = "") -> str:
+        """Make a bucket, without a name one's own; its address."""
+        name = name or f"sonoloop-{uuid4().hex[:12]}"
         self.client().create_bucket(Bucket=name)
         return f"s3://{name}/content"
 
