@@ -1,4 +1,4 @@
-"""The Kubernetes manifests: valid by the schema, closed by default, the same services as docker-compose.yml."""
+"""The Kubernetes manifests: valid by the schema, closed by default, the services of docker-compose.yml."""
 
 from __future__ import annotations
 
