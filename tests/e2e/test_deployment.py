@@ -124,6 +124,8 @@ def places(
         "postgres": "127.0.0.1",
         "5432": str(postgres),
         "6379": str(valkey),
+        "worker-light 9100": str(free_port()),  # two containers may have one port each; two processes not
+        "worker-train-cpu 9100": str(free_port()),
         "/data": str(home),
         "/data/frames": str(home / "frames"),
         "/label-studio": str(home / "label-studio"),

@@ -42,7 +42,8 @@ def resolved(compose: Path, env_file: Path, *profiles: str) -> dict[str, Any]:
 @dataclass
 class Stand:
     """The services of one resolved file. What to put in place of what stands there: of an address anywhere in
-    a value (`addresses`), of a whole value or word (`words`). `path`: where programs are found.
+    a value (`addresses`), of a whole value or word (`words`; `SERVICE WORD` for one service alone). `path`:
+    where programs are found.
     """
 
     config: Mapping[str, Any]
@@ -54,12 +55,15 @@ class Stand:
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def environment(self, name: str) -> dict[str, str]:
-        """What the image and the file give to the service, and nothing of ours but the way to programs."""
+        """What the image and the file give to the service, and what the machine is: the way to programs, a
+        folder for what is passing, and one core, since other tests run beside.
+        """
         service = self.service(name)
         image = dockerfile(service)
         given = {**image.environment, **(service.get("environment") or {})}
-        found = {key: self.moved(str(value)) for key, value in given.items() if key != "PATH"}
-        return {"PATH": self.path, "LANG": "C.UTF-8", "TMPDIR": str(self.folder), **found}
+        found = {key: self.moved(name, str(value)) for key, value in given.items() if key != "PATH"}
+        machine = {"PATH": self.path, "LANG": "C.UTF-8", "TMPDIR": str(self.folder), "SONOLOOP_THREADS": "1"}
+        return machine | found
 
     def command(self, name: str, *words: str) -> list[str]:
         """The service's command line; `words` in place of its command."""
@@ -125,11 +129,12 @@ class Stand:
 
     def in_place(self, name: str, words: Sequence[str]) -> list[str]:
         python = str(PYTHON) if name == "label-studio" else sys.executable
-        return [python if word == "python" else self.moved(word) for word in words]
+        return [python if word == "python" else self.moved(name, word) for word in words]
 
-    def moved(self, text: str) -> str:
-        if text in self.words:
-            return self.words[text]
+    def moved(self, name: str, text: str) -> str:
+        for word in (f"{name} {text}", text):
+            if word in self.words:
+                return self.words[word]
         known = "|".join(map(re.escape, sorted(self.addresses, key=len, reverse=True)))
         return re.sub(known, lambda found: self.addresses[found[0]], text)
 
