@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+from prometheus_client import CollectorRegistry
+
+from adapters.metrics.standing import StandingCollector
 from loop.ingest import drain_inbox, reconcile
 from loop.planning import RoundRules
 from loop.sweep import sweep
@@ -83,3 +87,18 @@ def test_the_last_look_of_the_reconciler_and_of_the_sweeper_is_remembered(served
     assert swept is not None
     assert reconciled is not None
     assert reconciled < swept <= served.clock.present
+
+
+def test_prometheus_reads_how_many_were_lost(served: World, tmp_path: Path) -> None:
+    def shown() -> float | None:
+        registry = CollectorRegistry()
+        registry.register(StandingCollector(lambda: served.database, dict, tmp_path, served.clock))
+        labels = {"project": str(served.project.id)}
+        return registry.get_sample_value("sonoloop_webhooks_lost_total", labels)
+
+    assert shown() == 0
+    served.label(3)
+    look(served)
+    served.clock.advance(LATER)
+    look(served)
+    assert shown() == 3
