@@ -87,7 +87,7 @@ def connect_project(container: Container, project: Project) -> Project:
     settings = container.settings
     with container.database.read() as uow:
         version = uow.models.get(project.champion_id or 0)
-    plan = ProjectPlan(f"project {project.id}", project.title, project.classes, version.name)
+    plan = ProjectPlan(twin_key(container, project), project.title, project.classes, version.name)
     try:
         remote = ensure_project(container.label_studio_api, plan, project.label_studio_id)
     except NotFound as exc:
@@ -110,6 +110,12 @@ def connect_project(container: Container, project: Project) -> Project:
     ensure_backend(container.label_studio_api, remote, backend)
     with container.database.read() as uow:
         return uow.projects.get(project.id)
+
+
+def twin_key(container: Container, project: Project) -> str:
+    """What marks the twin as this home's: two homes may share one Label Studio, and both have a project 1."""
+    salt = container.settings.salt.get_secret_value()
+    return f"project {project.id} of home {hashlib.sha256(f'home {salt}'.encode()).hexdigest()[:8]}"
 
 
 def label_studio_id(project: Project) -> int:

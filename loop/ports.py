@@ -134,7 +134,7 @@ class LabelStudio(Protocol):
     def predictions(self, project_id: int, model_version: str) -> list[RemotePrediction]: ...
     def push_predictions(self, project_id: int, predictions: Sequence[NewPrediction]) -> None:
         """Create all of one chunk (at most 100). Raises NotFound when one of its tasks is gone (then none was
-        created), Unavailable when fewer were created.
+        created), BadRequest when Label Studio takes none of them, Unavailable when fewer were created.
         """
 
     def withdraw_predictions(self, project_id: int, model_version: str) -> None:

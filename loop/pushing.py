@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from loop.errors import BadInput, NotFound
+from loop.errors import BadInput, BadRequest, NotFound
 from loop.following import Progress, Run
 from loop.ingest import IngestPorts, refresh_task
 from loop.masks import check_mask, unpack
@@ -90,8 +90,32 @@ def _send(run: Run, predictions: Sequence[NewPrediction]) -> int:
         existing = run.ports.label_studio.task_ids(run.remote_id)
         predictions = [new for new in predictions if new.task_id in existing]
         run.ports.label_studio.push_predictions(run.remote_id, predictions)
+    except BadRequest as error:
+        return _send_apart(run, predictions, error)
     run.held.update(new.task_id for new in predictions)
     return len(predictions)
+
+
+def _send_apart(run: Run, predictions: Sequence[NewPrediction], error: BadRequest) -> int:
+    """Send one by one what was refused as a whole: a drawing that Label Studio does not take must keep no
+    other from its reader. When it takes none at all, the fault is not theirs: then `error` is raised.
+    """
+    refused: dict[int, str] = {}
+    for new in predictions:
+        run.check_in()
+        try:
+            run.ports.label_studio.push_predictions(run.remote_id, [new])
+            run.held.add(new.task_id)
+        except (BadRequest, NotFound) as reason:
+            refused[new.task_id] = reason.message
+    if not run.held:
+        raise error
+    with run.ports.database.read() as uow:
+        frames = {frame.task_id: frame for frame in uow.frames.list(run.project.id)}
+    for task_id, message in refused.items():
+        if task_id in frames:
+            run.set_aside(frames[task_id], message)
+    return len(predictions) - len(refused)
 
 
 def _build(run: Run, row: Prediction, frame: Frame) -> NewPrediction | None:

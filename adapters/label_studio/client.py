@@ -124,6 +124,9 @@ class LabelStudioClient:
                 ) from exc
             raise
         # Label Studio drops what it finds invalid and answers 201 all the same.
+        if not answer["created"]:
+            got = f"{len(body)} predictions that Label Studio does not take"
+            raise BadRequest(got, "drawings that fit the project's labels", project=project_id)
         if answer["created"] != len(body):
             raise Unavailable(
                 f"{answer['created']} predictions created",

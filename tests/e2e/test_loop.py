@@ -4,13 +4,8 @@ real.
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,10 +16,7 @@ import pytest
 from adapters.label_studio.provision import SECRET_HEADER
 from adapters.label_studio.session import ReaderSession, Result, ServedTask
 from adapters.label_studio.users import ensure_reader
-from adapters.services.control import start, status
-from adapters.services.paths import Paths
 from adapters.services.programs import BACKEND
-from adapters.services.readiness import wait_ready
 from cli.intake import take_in
 from cli.project import connect_project, make_project
 from cli.rounds import promote_version, roll_back
@@ -33,14 +25,17 @@ from loop.errors import NotFound
 from loop.records import Decision, ModelVersion, Purpose
 from loop.regions import mask_to_result
 from tests.e2e.homes import CLASS, Home, Mirror, draw_clips, wait_until
+from tests.e2e.outages import Services, wait_until_whole
+from tests.fault_table import Drill
+from tests.invariants import parts_of
 from tests.services.label_studio import READER_PASSWORD
 from trainer.recipes import RECIPES
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(400)]
 
 SIDE = 128
-FIRST_CLIPS, LATER_CLIPS = range(20, 33), range(40, 44)
-LABELS = 30
+FIRST_CLIPS, LATER_CLIPS = range(20, 40), range(40, 44)
+LABELS = 50
 BRIEF = replace(RECIPES["fast"], name="brief", size=64, steps=12, epoch_steps=4, min_epochs=3, looks=1)
 Say = Callable[[str], None]
 
@@ -80,14 +75,19 @@ def test_frames_that_are_added_stand_drawn_in_the_queue_within_a_minute(
     assert next_task(reader, mirror).id == queue[0]
 
 
+@pytest.mark.fault("the backend is down", done=f"killed and held down while {LABELS} labels are submitted")
 def test_labels_that_were_submitted_while_the_backend_was_dead_are_all_mirrored(
-    home: Home, mirror: Mirror, reader: ReaderSession, say: Say
+    home: Home, mirror: Mirror, reader: ReaderSession, say: Say, drill: Drill
 ) -> None:
-    with dead_backend(home):
+    with Services(home.settings).without(BACKEND):
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{home.settings.effective_backend_url}/health", trust_env=False)
         expected = label(mirror, reader, LABELS)
     seconds = wait_until(lambda: expected.keys() <= mirror.masks().keys(), "all in the mirror", 60)
     say(f"{LABELS} labels mirrored {seconds:.1f} s after the backend was up again")
     assert mirror.decisions() == expected
+    drill.took(seconds + wait_until_whole(parts_of(home.container), mirror.project_id))
+    drill.check(parts_of(home.container), mirror.project_id)
     assert Decision.ACCEPTED in expected.values()
     assert Decision.FROM_SCRATCH in expected.values()
 
@@ -196,21 +196,3 @@ def send(home: Home, body: dict[str, object], secret: str) -> int:
     """Post to the webhook; the status of the answer."""
     url = f"{home.settings.effective_backend_url}/webhook"
     return httpx.post(url, json=body, headers={SECRET_HEADER: secret}, trust_env=False).status_code
-
-
-@contextmanager
-def dead_backend(home: Home) -> Iterator[None]:
-    """Killed, and held down until the end of the block; then started as `sonoloop up` does."""
-    (service,) = (each for each in status(home.settings) if each.name == BACKEND)
-    assert service.pid is not None
-    os.kill(service.pid, signal.SIGKILL)
-    server = f"unix://{Paths(home.settings).socket}"
-    control = (sys.executable, "-m", "supervisor.supervisorctl", "--serverurl", server)
-    subprocess.run([*control, "stop", BACKEND], stdout=subprocess.DEVNULL, check=True)
-    try:
-        with pytest.raises(httpx.ConnectError):
-            httpx.get(f"{home.settings.effective_backend_url}/health", trust_env=False)
-        yield
-    finally:
-        start(home.settings)
-        wait_ready(home.settings)

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
-from loop.errors import NotFound, Unavailable
+from loop.errors import BadRequest, NotFound, Unavailable
 from loop.ports import Clock
 from loop.records import MaskVersion, NewPrediction, RemoteAnnotation, RemotePrediction, RemoteTask
 from tests.fakes.clock import ManualClock
@@ -41,13 +41,14 @@ class FakeLabelStudio:
     `create_project()` gives a project id. What readers do: `next_task`, `annotate`, `update`,
     `delete_annotation`, `delete_task`. Faults: `is_down = True` makes every call of the port raise
     Unavailable; `lost_answers = n` makes the next n pushes or imports raise Unavailable although everything
-    was stored. `calls` counts the port's calls.
+    was stored; `refused` holds tasks whose predictions it does not take. `calls` counts the port's calls.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock: Clock = clock or ManualClock()
         self.is_down = False
         self.lost_answers = 0
+        self.refused: set[int] = set()
         self.calls = 0
         self.model_versions: dict[int, str] = {}
         self.tasks: dict[int, StoredTask] = {}
@@ -99,6 +100,8 @@ class FakeLabelStudio:
         known = {task.id for task in self._tasks_of(project_id)}
         if any(item.task_id not in known for item in predictions):
             raise NotFound("a push for a task that is gone", "tasks of the project", project=project_id)
+        if any(item.task_id in self.refused for item in predictions):
+            raise BadRequest("a refusal from Label Studio", project=project_id)
         for item in predictions:
             key = next(self._prediction_ids)
             result = [dict(region) for region in item.result]

@@ -326,3 +326,25 @@ def test_several_classes_are_drawn_in_their_own_regions(make_world: Callable[...
 def test_a_broker_that_is_away_stops_nobody(world: World) -> None:
     world.queue.is_down = True
     wake(world.queue, Job.SWEEP)
+
+
+def test_a_drawing_that_label_studio_does_not_take_keeps_no_other_from_its_reader(world: World) -> None:
+    version = world.model()
+    frame = world.frames()[3]
+    world.studio.refused.add(frame.task_id or 0)
+    followed = world.follow()
+    assert (followed.has_switched, followed.set_aside) == (True, 1)
+    held = {item.task_id for item in world.studio.stored_predictions.values()}
+    assert held == {each.task_id for each in world.frames()} - {frame.task_id}
+    assert "refusal" in world.set_aside()[frame.digest]
+    assert world.studio.model_versions[world.label_studio_id] == version.name
+
+
+def test_a_label_studio_that_takes_no_drawing_at_all_is_not_the_frames_fault(world: World) -> None:
+    world.model()
+    world.studio.refused.update(frame.task_id or 0 for frame in world.frames())
+    with pytest.raises(BadRequest, match="refusal"):
+        world.follow()
+    assert world.set_aside() == {}
+    world.studio.refused.clear()
+    assert world.follow().has_switched
