@@ -93,10 +93,11 @@ def test_a_push_that_was_cut_short_goes_on_and_doubles_nothing(
 @pytest.mark.parametrize(
     "name",
     [
-        BACKEND,
-        *(pytest.param(each, marks=pytest.mark.full) for each in (BEAT, WORKER_LIGHT, WORKER_TRAIN)),
-        pytest.param(REDIS, marks=pytest.mark.full),
-        pytest.param(LABEL_STUDIO, marks=pytest.mark.full),
+        BEAT,
+        *(
+            pytest.param(each, marks=pytest.mark.full)
+            for each in (BACKEND, WORKER_LIGHT, WORKER_TRAIN, REDIS, LABEL_STUDIO)
+        ),
     ],
 )
 def test_a_killed_service_loses_no_label(

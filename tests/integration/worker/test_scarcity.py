@@ -113,6 +113,7 @@ def test_a_round_without_room_fails_with_that_reason_and_the_next_one_runs(
     assert export_digests(parts, 1) == before
 
 
+@pytest.mark.full
 @pytest.mark.fault(
     "Redis hands a running round out again", done="a visibility timeout of 2 s, two train workers"
 )
