@@ -81,7 +81,7 @@ class Services:
             self.up()
 
 
-def wait_until_whole(parts: Parts, project_id: int, seconds: float = 120.0) -> float:
+def wait_until_whole(parts: Parts, project_id: int, seconds: float = 240.0) -> float:
     """Let the services recover by themselves; how long that took. Fails with what is broken still."""
     began = time.monotonic()
     findings: Findings | None = None

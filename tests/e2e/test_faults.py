@@ -81,9 +81,9 @@ def test_a_push_that_was_cut_short_goes_on_and_doubles_nothing(
         held = home.container.label_studio.predictions(mirror.label_studio_id(), name)
         return [prediction.task_id for prediction in held]
 
-    wait_until(lambda: bool(pushed()), "a first push", 240)
+    wait_until(lambda: bool(pushed()), "a first push", 500)
     services.kill(WORKER_LIGHT)
-    seconds = wait_until(lambda: len(mirror.queue()) == len(mirror.frames), "the whole queue", 300)
+    seconds = wait_until(lambda: len(mirror.queue()) == len(mirror.frames), "the whole queue", 500)
     assert max(Counter(pushed()).values()) == 1
     drill.took(seconds + wait_until_whole(parts, mirror.project_id))
     drill.check(parts, mirror.project_id)

@@ -60,9 +60,9 @@ def make_mirror(home: Home, folder: Path) -> Mirror:
     request = WorkPlan(classes=CLASS, title="Walk").to_request()
     request = replace(request, settings={**request.settings, "recipe": BRIEF.to_dict(), "min_new_labels": 10})
     project = connect_project(home.container, make_project(home.container, request))
-    take_in(home.container, project, draw_clips(folder / "frames", range(20, 60), 2, SIDE))
+    take_in(home.container, project, draw_clips(folder / "frames", range(20, 55), 2, SIDE))
     mirror = Mirror(home.container, project.id)
-    wait_until(lambda: len(mirror.queue()) == len(mirror.frames), "the first queue", 240)
+    wait_until(lambda: len(mirror.queue()) == len(mirror.frames), "the first queue", 900)
     return mirror
 
 
