@@ -28,7 +28,7 @@ from tests.e2e.projects import make_small_project
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(400)]
 
 Look = Callable[[], Finding]
-CLIPS, PER_CLIP = range(70, 76), 5
+CLIPS, PER_CLIP = range(70, 75), 3
 
 
 @pytest.fixture
