@@ -77,7 +77,7 @@ class Stage:
         with self.container.database.read() as uow:
             return uow.rounds.get(round_id)
 
-    def wait_for(self, round_id: int, is_so: Callable[[Round], bool], seconds: float = 150.0) -> Round:
+    def wait_for(self, round_id: int, is_so: Callable[[Round], bool], seconds: float = 400.0) -> Round:
         until = time.monotonic() + seconds
         while not is_so(row := self.round(round_id)):
             if time.monotonic() > until:
@@ -85,7 +85,7 @@ class Stage:
             time.sleep(0.2)
         return row
 
-    def wait_for_end(self, round_id: int, seconds: float = 150.0) -> Round:
+    def wait_for_end(self, round_id: int, seconds: float = 400.0) -> Round:
         return self.wait_for(round_id, lambda row: not row.state.is_live, seconds)
 
     def wait_until_tidy(self, round_id: int) -> None:

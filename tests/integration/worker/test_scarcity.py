@@ -19,7 +19,7 @@ from tests.services.homes import label_studio_of, make_home, parts_with
 from trainer.job import read_job
 from worker.folder import RoundFolder
 
-pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 LONG = replace(TINY, epochs=6, min_epochs=6, epoch_steps=6, steps=36)

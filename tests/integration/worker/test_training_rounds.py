@@ -22,7 +22,7 @@ from tests.invariants import Parts, export_digests
 from tests.services.homes import label_studio_of, make_home, parts_with
 from trainer.recipes import Recipe
 
-pytestmark = [pytest.mark.services, pytest.mark.slow]
+pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900)]
 
 LONG = replace(TINY, epochs=8, min_epochs=8, epoch_steps=12, steps=96)
 """Long enough to be interrupted in the middle."""
