@@ -33,7 +33,7 @@ from trainer.recipes import RECIPES
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(600)]
 
-SIDE = 64
+SIDE, LABELS = 64, 50
 CLIPS = range(20, 75)
 BRIEF = replace(RECIPES["fast"], name="brief", size=64, steps=12, epoch_steps=4, min_epochs=3, looks=1)
 
@@ -87,6 +87,17 @@ def test_a_push_that_was_cut_short_goes_on_and_doubles_nothing(
     assert max(Counter(pushed()).values()) == 1
     drill.took(seconds + wait_until_whole(parts, mirror.project_id))
     drill.check(parts, mirror.project_id)
+
+
+@pytest.mark.fault("the backend is down", done=f"killed and held down while {LABELS} labels are submitted")
+def test_labels_of_which_no_webhook_tells_are_all_mirrored(
+    mirror: Mirror, reader: ReaderSession, parts: Parts, services: Services, drill: Drill
+) -> None:
+    with services.without(BACKEND):
+        made = label(mirror, reader, LABELS, SIDE)
+    drill.took(wait_until_whole(parts, mirror.project_id))
+    assert {mask.annotation_id for mask in mirror.masks().values()} == set(made.values())
+    assert drill.check(parts, mirror.project_id).annotations == LABELS
 
 
 @pytest.mark.fault("SIGKILL of one service", done="kill -9, then two labels at once")
