@@ -157,7 +157,7 @@ def test_a_backup_under_way_loses_no_label_and_buries_none(home: Home, tmp_path:
 
 
 @pytest.mark.full
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(2400)
 def test_after_a_wipe_the_restored_home_trains_its_next_round(tmp_path: Path) -> None:
     with running_home(draw_clips(tmp_path / "first", (2, 10), 1)) as home:
         mirror = make_small_project(home, "Drill", tmp_path / "frames", CLIPS, PER_CLIP)
