@@ -21,6 +21,7 @@ from loop.mirror import (
     append_tombstone,
     bury_annotation,
     ingest_annotation,
+    is_mirrored,
 )
 from loop.ports import LabelStudio, UnitOfWork
 from loop.records import Decision, Frame, InboxEvent, Project, RemoteTask
@@ -82,8 +83,13 @@ def reconcile(ports: IngestPorts, project_id: int, *, full: bool = False) -> Tal
     since = None if is_whole or last is None else last - OVERLAP
     tally: Tally = Counter()
     for page in _pages(ports.label_studio.tasks_changed_since(remote_id, since)):
+        with ports.database.read() as uow:
+            states = uow.masks.states([task.id for task in page])
         for task in page:
-            tally += _follow_task(ports, project, task)
+            if is_mirrored(task, states.get(task.id)):
+                tally[Ingested.KNOWN] += len(task.annotations)
+            else:
+                tally += _follow_task(ports, project, task)
         _advance(ports, project_id, max(task.updated_at for task in page))
     return tally + _bury_missing(ports, project, remote_id) if full else tally
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,7 +12,16 @@ from loop.errors import BadInput, NotFound
 from loop.masks import Mask, check_mask, mask_digest, pack, unpack
 from loop.ports import BrushCodec, Clock, Database, LabelStudio, Storage, UnitOfWork
 from loop.reading import SKIPPED, Reading, began_at, classify, version_in_service
-from loop.records import Decision, Frame, MaskVersion, Prediction, Project, Purpose, RemoteAnnotation
+from loop.records import (
+    Decision,
+    Frame,
+    MaskVersion,
+    Prediction,
+    Project,
+    Purpose,
+    RemoteAnnotation,
+    RemoteTask,
+)
 from loop.regions import result_to_mask
 from loop.serving import served_history
 
@@ -62,6 +72,19 @@ def ingest_annotation(ports: IngestPorts, frame: Frame | None, annotation: Remot
         return _store(ports, frame, annotation)
     except (BadInput, NotFound) as error:
         return _set_aside(ports, annotation, error.message)
+
+
+def is_mirrored(task: RemoteTask, state: Mapping[int, datetime | None] | None) -> bool:
+    """Whether nothing is to be done for a task as it was listed; `state` is what `Masks.states` says of it.
+
+    That is so for nearly every task of a look, which goes back over what webhooks told of.
+    """
+    if state is None:
+        return False
+    listed = {annotation.id: annotation.updated_at for annotation in task.annotations}
+    living = {annotation_id for annotation_id, updated_at in state.items() if updated_at is not None}
+    known = all(item in state and state[item] in (None, updated_at) for item, updated_at in listed.items())
+    return known and living <= listed.keys()
 
 
 def bury_annotation(ports: IngestPorts, annotation_id: int) -> Ingested:

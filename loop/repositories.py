@@ -151,6 +151,11 @@ class Masks(Protocol):
     def history(self, frame_id: int) -> list[MaskVersion]:
         """Every version of every annotation of a frame, oldest first."""
 
+    def states(self, task_ids: Sequence[int]) -> dict[int, dict[int, datetime | None]]:
+        """For each task that belongs to a frame its annotations, each with the `updated_at` of its latest
+        version, None for one that was deleted.
+        """
+
     def current(self, project_id: int) -> list[MaskVersion]:
         """One per labelled frame: the newest trainable version among the latest ones of its annotations, by
         frame id.

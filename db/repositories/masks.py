@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import exists, func, select, tuple_
 from sqlalchemy.orm import aliased
 
 from db.models import FrameRow, MaskVersionRow
-from db.repositories.base import Repository
+from db.repositories.base import Repository, chunks
 from db.repositories.standing import (
     TRAINABLE,
     current_versions,
@@ -75,6 +76,24 @@ class SqlMasks(Repository[MaskVersion]):
         """Every version of every annotation of a frame, oldest first."""
         order = MaskVersionRow.updated_at, MaskVersionRow.is_tombstone, MaskVersionRow.id
         return self.all(self.select(MaskVersionRow.frame_id == frame_id).order_by(*order))
+
+    def states(self, task_ids: Sequence[int]) -> dict[int, dict[int, datetime | None]]:
+        """For each task that belongs to a frame its annotations, each with the `updated_at` of its latest
+        version, None for one that was deleted. An empty list gives an empty dict.
+        """
+        found: dict[int, dict[int, datetime | None]] = {}
+        version = MaskVersionRow.annotation_id, MaskVersionRow.updated_at, MaskVersionRow.is_tombstone
+        for chunk in chunks(task_ids):
+            query = select(FrameRow.task_id, *version).where(FrameRow.task_id.in_(chunk))
+            query = query.outerjoin_from(FrameRow, MaskVersionRow, MaskVersionRow.frame_id == FrameRow.id)
+            # Oldest first, so that the latest stays: a tombstone, else the newest.
+            order = MaskVersionRow.is_tombstone, MaskVersionRow.updated_at
+            for row in self.connection.execute(query.order_by(*order)):
+                task, annotation, updated_at, is_tombstone = row
+                of_task = found.setdefault(task, {})
+                if annotation is not None:
+                    of_task[annotation] = None if is_tombstone else updated_at
+        return found
 
     def current(self, project_id: int) -> list[MaskVersion]:
         """One per labelled frame: the newest trainable version among the latest ones of its annotations.

@@ -96,6 +96,16 @@ def test_what_counts_as_labelled_unlabelled_and_for_review(
         review = [frame.id for frame in frames if review_by_rule(latest, frame)]
         with_task = [frame.id for index, frame in enumerate(frames) if index != taskless]
 
+        known = unit.masks.states([404, *(frame.task_id for frame in frames if frame.task_id)])
+        assert known == {
+            frame.task_id: {
+                version.annotation_id: None if version.decision is Decision.DELETED else version.updated_at
+                for version in latest
+                if version.frame_id == frame.id
+            }
+            for index, frame in enumerate(frames)
+            if index != taskless
+        }
         assert unit.masks.latest_of_all(project.id) == latest
         assert unit.masks.current(project.id) == current
         assert unit.masks.count_trainable(project.id) == len(labelled)
