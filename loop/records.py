@@ -149,6 +149,17 @@ class ModelVersion:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """What a model version drew on a frame, to be stored as a Prediction; see there."""
+
+    frame_id: int
+    purpose: Purpose
+    mask_digest: str | None
+    uncertainty: float | None
+    place: float | None = None
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What one model version drew on one frame; unique per (frame, model version).
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from loop.records import (
     Backlog,
     Decision,
+    Drawn,
     Frame,
     InboxEvent,
     MaskVersion,
@@ -116,6 +117,9 @@ class Predictions(Protocol):
         place: float | None,
     ) -> Prediction:
         """Insert, or update the row of the same (frame, model version) while it has not been pushed."""
+
+    def put_many(self, model_version_id: int, drawn: Sequence[Drawn]) -> list[Prediction]:
+        """The same for many frames, each given once; by frame id."""
 
     def get(self, prediction_id: int) -> Prediction: ...
     def find(self, frame_id: int, model_version_id: int) -> Prediction | None: ...

@@ -17,7 +17,7 @@ from loop.following import Progress, Run
 from loop.masks import check_mask, mask_digest, pack, probs_to_mask
 from loop.ports import Examination, Segmenter
 from loop.ranking import Candidate, take_turns
-from loop.records import Frame, Prediction, Purpose
+from loop.records import Drawn, Frame, Prediction, Purpose
 
 BATCH = 16
 
@@ -93,15 +93,10 @@ def _uncertainty(run: Run, examination: Examination) -> float:
 
 def _keep(run: Run, scored: Iterable[Scored]) -> None:
     with run.ports.database.write() as uow:
-        for item in scored:
-            uow.predictions.put(
-                item.frame.id,
-                run.version.id,
-                purpose=Purpose.PROPOSAL,
-                mask_digest=item.mask_digest,
-                uncertainty=item.uncertainty,
-                place=None,
-            )
+        drawn = [
+            Drawn(item.frame.id, Purpose.PROPOSAL, item.mask_digest, item.uncertainty) for item in scored
+        ]
+        uow.predictions.put_many(run.version.id, drawn)
         uow.commit()
 
 

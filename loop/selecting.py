@@ -13,7 +13,7 @@ from loop.errors import BadRequest, BadWeights
 from loop.following import Run
 from loop.pushing import placed_rows
 from loop.ranking import Candidate, compose, insert_places, place
-from loop.records import Arm, Frame, Prediction, Purpose, SelectionEntry
+from loop.records import Arm, Drawn, Frame, Prediction, Purpose, SelectionEntry
 from loop.scoring import Scored, score, stratify
 from loop.serving import is_order_only
 from loop.sweep import followed_mark
@@ -183,22 +183,22 @@ def _store_rows(run: Run, wanted: Mapping[int, tuple[Arm, float | None]]) -> dic
     """Bring the rows of frames into the form that their arm needs; returns frame id to prediction id."""
     with run.ports.database.read() as uow:
         row_of = {row.frame_id: row for row in uow.predictions.for_version(run.project.id, run.version.id)}
-    ids = sorted(wanted)
-    for start in range(0, len(ids), WRITES_PER_UNIT):
+    drawn = [
+        _drawn(frame_id, _mask_digest(run, arm, row_of.get(frame_id)), uncertainty)
+        for frame_id, (arm, uncertainty) in sorted(wanted.items())
+    ]
+    stored: dict[int, int] = {}
+    for start in range(0, len(drawn), WRITES_PER_UNIT):
         with run.ports.database.write() as uow:
-            for frame_id in ids[start : start + WRITES_PER_UNIT]:
-                arm, uncertainty = wanted[frame_id]
-                mask_digest = _mask_digest(run, arm, row_of.get(frame_id))
-                row_of[frame_id] = uow.predictions.put(
-                    frame_id,
-                    run.version.id,
-                    purpose=Purpose.ORDER_ONLY if mask_digest is None else Purpose.PROPOSAL,
-                    mask_digest=mask_digest,
-                    uncertainty=uncertainty,
-                    place=None,
-                )
+            rows = uow.predictions.put_many(run.version.id, drawn[start : start + WRITES_PER_UNIT])
             uow.commit()
-    return {frame_id: row_of[frame_id].id for frame_id in ids}
+        stored |= {row.frame_id: row.id for row in rows}
+    return stored
+
+
+def _drawn(frame_id: int, mask_digest: str | None, uncertainty: float | None) -> Drawn:
+    purpose = Purpose.ORDER_ONLY if mask_digest is None else Purpose.PROPOSAL
+    return Drawn(frame_id, purpose, mask_digest, uncertainty)
 
 
 def _mask_digest(run: Run, arm: Arm, row: Prediction | None) -> str | None:

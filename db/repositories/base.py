@@ -7,7 +7,7 @@ from dataclasses import fields
 from itertools import islice
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Executable, Select, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, Executable, Select, case, cast, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from db.models import Base
@@ -16,6 +16,8 @@ from loop.errors import NotFound
 Record = TypeVar("Record")
 Item = TypeVar("Item")
 
+CHANGED_AT_ONCE = 250
+"""Rows in one update that gives each its own value; the database tries the values one by one."""
 CHUNK = 1000
 """Values in one IN list: well under SQLite's 32,766 variables and PostgreSQL's 65,535."""
 
@@ -65,14 +67,19 @@ class Repository(Generic[Record]):
             raise missing(self.record.__name__, row_id)
 
     def change_each(self, column: str, value_of_id: Mapping[int, Any]) -> None:
-        """Set one column of many rows, each to its own value. Raises NotFound when an id does not exist."""
+        """Set one column of many rows, each to its own value. Raises NotFound when an id does not exist.
+
+        In few statements: a large project has many rows, and each statement is a way to the server and back.
+        """
         if not value_of_id:
             return
-        condition = self.row.__table__.c.id == bindparam("row_id")
-        statement = update(self.row).where(condition).values({column: bindparam("new_value")})
-        pairs = [{"row_id": row_id, "new_value": value} for row_id, value in value_of_id.items()]
-        if self.connection.execute(statement, pairs).rowcount < len(pairs):
-            raise missing(self.record.__name__, *value_of_id)
+        key, target = self.row.__table__.c.id, self.row.__table__.c[column]
+        for chunk in chunks(value_of_id.items(), CHANGED_AT_ONCE):
+            pairs = {row_id: literal(value, target.type) for row_id, value in chunk}
+            new = cast(case(pairs, value=key), target.type)
+            statement = update(self.row).where(key.in_(pairs)).values({column: new})
+            if self.connection.execute(statement).rowcount < len(pairs):
+                raise missing(self.record.__name__, *pairs)
 
     def insert(self) -> sqlite.Insert | postgresql.Insert:
         """An insert that can say what happens on a conflict, which both databases spell alike."""

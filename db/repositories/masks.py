@@ -90,7 +90,7 @@ class SqlMasks(Repository[MaskVersion]):
             order = MaskVersionRow.is_tombstone, MaskVersionRow.updated_at
             for row in self.connection.execute(query.order_by(*order)):
                 task, annotation, updated_at, is_tombstone = row
-                of_task = found.setdefault(task, {})
+                of_task = found.setdefault(task or 0, {})
                 if annotation is not None:
                     of_task[annotation] = None if is_tombstone else updated_at
         return found

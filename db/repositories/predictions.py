@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import cached_property
 
 from sqlalchemy import ColumnElement, Executable, update
 
 from db.models import FrameRow, PredictionRow
 from db.repositories.base import Repository, chunks
-from loop.records import Prediction, Purpose
+from loop.records import Drawn, Prediction, Purpose
 
 
 class SqlPredictions(Repository[Prediction]):
@@ -43,6 +44,19 @@ class SqlPredictions(Repository[Prediction]):
         return written or Prediction(
             *self.connection.execute(self.select(*_key(frame_id, model_version_id))).one()
         )
+
+    def put_many(self, model_version_id: int, drawn: Sequence[Drawn]) -> list[Prediction]:
+        """The same for many frames, each given once, in few statements; by frame id. None gives none."""
+        shared = {"model_version_id": model_version_id}
+        found: list[Prediction] = []
+        for chunk in chunks(drawn):
+            rows = [asdict(item) | shared for item in chunk]
+            written = {row.frame_id: Prediction(*row) for row in self.connection.execute(self._upsert, rows)}
+            pushed = [item.frame_id for item in chunk if item.frame_id not in written]
+            found += written.values()
+            of_version = PredictionRow.model_version_id == model_version_id
+            found += self.all(self.select(of_version, PredictionRow.frame_id.in_(pushed))) if pushed else []
+        return sorted(found, key=lambda row: row.frame_id)
 
     def get(self, prediction_id: int) -> Prediction:
         """By id. Raises NotFound."""

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from db import SqlDatabase
 from loop.errors import BadRequest, Conflict, NotFound
-from loop.records import Arm, Decision, Purpose, SelectionEntry
+from loop.records import Arm, Decision, Drawn, Purpose, SelectionEntry
 from tests.contract.repositories.rows import (
     NOON,
     add_frames,
@@ -221,3 +221,28 @@ def test_a_version_that_may_teach_is_not_stored_without_its_mask(database: SqlDa
                 now=NOON,
             )
         assert unit.masks.latest(7) is None
+
+
+def test_many_predictions_are_stored_like_one_and_a_pushed_one_stays_as_it_is(database: SqlDatabase) -> None:
+    with database.write() as unit:
+        project = add_project(unit)
+        model = add_model(unit, project)
+        frames = add_frames(unit, project, 4)
+        pushed = put_prediction(unit, frames[1], model)
+        unit.predictions.set_remote({pushed.id: 77})
+        waiting = put_prediction(unit, frames[2], model)
+        drawn = [
+            Drawn(frame.id, Purpose.ORDER_ONLY, None, 0.125, place=0.5) for frame in reversed(frames[:3])
+        ]
+        stored = unit.predictions.put_many(model.id, drawn)
+        assert [row.frame_id for row in stored] == [frame.id for frame in frames[:3]]
+        assert stored[1] == unit.predictions.get(pushed.id)
+        assert stored[1].purpose is Purpose.PROPOSAL
+        assert stored[2].id == waiting.id
+        assert (stored[2].purpose, stored[2].mask_digest, stored[2].uncertainty) == (
+            Purpose.ORDER_ONLY,
+            None,
+            0.125,
+        )
+        assert stored == unit.predictions.for_version(project.id, model.id)
+        assert unit.predictions.put_many(model.id, []) == []
