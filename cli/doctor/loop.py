@@ -40,7 +40,7 @@ def webhook(installation: Installation, project: Project) -> Finding:
         (task,) = client.import_tasks(remote, [{"image": PROBE, "frame": PROBE}])
         key = _key(task, remote)
         with installation.change() as uow:
-            uow.inbox.forget(key)  # Label Studio gives the number of a deleted task to the next one
+            uow.inbox.forget(key)  # of an earlier look: Label Studio uses numbers of deleted tasks again
             uow.commit()
         api.delete(f"/api/tasks/{task}/")
     began = time.monotonic()

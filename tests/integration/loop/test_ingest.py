@@ -187,6 +187,28 @@ def test_a_forged_deletion_changes_nothing(served: World) -> None:
     assert served.frame_of(frame.task_id or 0) == frame
 
 
+def test_a_deletion_that_was_told_too_early_is_heard_when_it_comes(served: World) -> None:
+    frame, parent, _ = served.read_next()
+    annotation = served.submit(frame, served.truth(frame), parent=parent)
+    reconcile(served.ingest, served.project.id)
+    assert hear(served, "ANNOTATIONS_DELETED", annotations=[{"id": annotation}])
+    assert not hear(served, "ANNOTATIONS_DELETED", annotations=[{"id": annotation}])
+    drain_inbox(served.ingest)
+    served.studio.delete_annotation(annotation)
+    assert hear(served, "ANNOTATIONS_DELETED", annotations=[{"id": annotation}])
+    assert drain_inbox(served.ingest)[Ingested.BURIED] == 1
+
+
+def test_the_deletion_of_a_task_is_heard_under_a_number_that_was_used_before(served: World) -> None:
+    frame, *_ = served.read_next()
+    hear(served, "TASKS_DELETED", tasks=[{"id": frame.task_id}])
+    drain_inbox(served.ingest)
+    served.studio.delete_task(frame.task_id or 0)
+    assert hear(served, "TASKS_DELETED", tasks=[{"id": frame.task_id}])
+    drain_inbox(served.ingest)
+    assert next(item for item in served.frames() if item.id == frame.id).task_id is None
+
+
 def test_an_annotation_that_was_deleted_before_it_was_read_leaves_no_trace(served: World) -> None:
     frame, parent, _ = served.read_next()
     annotation = served.submit(frame, served.truth(frame), parent=parent)
