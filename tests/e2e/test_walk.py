@@ -84,12 +84,12 @@ def sessions_of(home: Home) -> Callable[[], ReaderSession]:
 def finish(walk: Walk) -> None:
     """After all that, a round still runs to its end, and all is whole."""
     walk.services.up()
-    wait_until(lambda: not any(row.state.is_live for row in walk.mirror.rounds()), "the last round", 240)
+    wait_until(lambda: not any(row.state.is_live for row in walk.mirror.rounds()), "the last round", 900)
     before = len(walk.mirror.rounds())
     walk.do(walk.label)
     walk.do(walk.start_round)
-    wait_until(lambda: len(walk.mirror.rounds()) > before, "one more round", 60)
-    wait_until(lambda: not walk.mirror.rounds()[-1].state.is_live, "its end", 240)
+    wait_until(lambda: len(walk.mirror.rounds()) > before, "one more round", 300)
+    wait_until(lambda: not walk.mirror.rounds()[-1].state.is_live, "its end", 900)
     ended = walk.mirror.rounds()[-1]
     assert ended.verdict is not None, ended.error
     wait_until_whole(walk.parts, walk.mirror.project_id)
