@@ -60,7 +60,7 @@ def test_a_training_without_memory_is_tried_once_more_with_half_the_batch(stage:
     with drill.recovering():
         stage.wait_for(round_id, lambda _: len(batches(stage, round_id)) == 2)
     ended = stage.wait_for_end(round_id)
-    # A library in which an allocation fails may abort without a word: that is a crash, and tried again as such.
+    # A library whose allocation fails may abort without a word: that is a crash, and tried again as one.
     is_told = "out_of_memory" in stage.log()
     assert (ended.state, ended.attempt) == (RoundState.PROMOTED, 1 if is_told else 2)
     assert batches(stage, round_id) == [LONG.batch, LONG.batch // 2 if is_told else LONG.batch]
