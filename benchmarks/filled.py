@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from db import SqlDatabase
 from db.models import (
@@ -19,6 +19,7 @@ from db.models import (
     SelectionEntryRow,
     TrainingEntryRow,
 )
+from db.repositories.base import insert_many
 from loop.records import Arm, Decision, Purpose, RoundState, SelectionEntry, Split, TrainingSet
 
 NOW = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
@@ -114,7 +115,7 @@ def _select(database: SqlDatabase, project_id: int, version_id: int, frames: int
 def _write(connection: Connection, table: type[Base], rows: Iterable[Row]) -> None:
     iterator = iter(rows)
     while batch := list(islice(iterator, BATCH)):
-        connection.execute(insert(table), batch)
+        insert_many(connection, table, batch)
 
 
 def _frame(number: int, project_id: int) -> Row:

@@ -7,7 +7,18 @@ from dataclasses import fields
 from itertools import islice
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Executable, Select, case, cast, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    Select,
+    case,
+    cast,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from db.models import Base
@@ -89,6 +100,15 @@ class Repository(Generic[Record]):
 def insert_into(connection: Connection, row: type[Base]) -> sqlite.Insert | postgresql.Insert:
     """An insert into a table, in the words of the connection's database."""
     return sqlite.insert(row) if connection.dialect.name == "sqlite" else postgresql.insert(row)
+
+
+def insert_many(connection: Connection, row: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows of a table in few statements; none does nothing.
+
+    Because something is returned, SQLAlchemy packs them together; else pg8000 would send them one by one.
+    """
+    if rows:
+        connection.execute(insert(row).returning(literal(1)), rows)
 
 
 def missing(kind: str, *row_ids: object) -> NotFound:

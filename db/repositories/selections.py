@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select
 
 from db.models import SelectionEntryRow, SelectionRow
+from db.repositories.base import insert_many
 from loop.records import Selection, SelectionEntry
 
 HEAD = (
@@ -49,7 +50,7 @@ class SqlSelections:
         head = self.connection.execute(insert(SelectionRow).values(**values).returning(*HEAD)).one()
         if entries:
             rows = [asdict(entry) | {"selection_id": head.id} for entry in entries]
-            self.connection.execute(insert(SelectionEntryRow), rows)
+            insert_many(self.connection, SelectionEntryRow, rows)
         return _selection(head._asdict(), entries)
 
     def latest(self, project_id: int) -> Selection | None:

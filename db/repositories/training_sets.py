@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, fields
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from db.models import TrainingEntryRow, TrainingSetRow
-from db.repositories.base import insert_into, missing
+from db.repositories.base import insert_into, insert_many, missing
 from loop.records import TrainingEntry, TrainingSet
 
 
@@ -21,7 +21,7 @@ def save_training_set(connection: Connection, training_set: TrainingSet) -> None
             asdict(entry) | shared | {"position": position}
             for position, entry in enumerate(training_set.entries)
         ]
-        connection.execute(insert(TrainingEntryRow), rows)
+        insert_many(connection, TrainingEntryRow, rows)
 
 
 def load_training_set(connection: Connection, digest: str) -> TrainingSet:
