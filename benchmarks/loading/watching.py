@@ -19,7 +19,7 @@ MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Look:
-    """One moment: MiB (PSS) and processor seconds so far by service, and how many predictions there are."""
+    """One moment: MiB and processor seconds so far by service, and how many predictions there are."""
 
     at: float
     memory: Mapping[str, float]
@@ -57,7 +57,7 @@ class Watch:
 
 
 def look(roots: Mapping[str, int], predictions: int) -> Look:
-    """One look; a service's processes are added up, its PSS parts shared pages among those who share them."""
+    """One look; the processes of a service are added up."""
     memory, processor = {}, {}
     for name, pid in roots.items():
         own, below = family(pid)
@@ -78,11 +78,15 @@ def family(pid: int) -> tuple[list[psutil.Process], list[psutil.Process]]:
 
 
 def measure(processes: Sequence[psutil.Process]) -> tuple[float, float]:
-    """MiB and processor seconds of those that still run."""
+    """MiB and processor seconds of those that still run.
+
+    What they have for themselves (USS): libraries are shared with whatever else uses them on the machine, so
+    a share of these would go up and down with what others start and end.
+    """
     memory = processor = 0.0
     for process in processes:
         with suppress(psutil.Error):
-            memory += process.memory_full_info().pss / MIB
+            memory += process.memory_full_info().uss / MIB
             times = process.cpu_times()
             processor += times.user + times.system
     return memory, processor
