@@ -25,6 +25,11 @@ from db.repositories import (
 from db.schema import upgrade
 from loop import repositories
 
+ANALYSED_ROWS = 1000
+"""Of each index that SQLite looks at: enough to choose by, and quick at any size."""
+ALL_TABLES = "0x10002"
+"""SQLite's word for: analyse what needs it, whether or not this connection has asked for it yet."""
+
 
 class SqlUnitOfWork:
     """One transaction over all repositories; leaving the `with` block without `commit` rolls back.
@@ -85,6 +90,17 @@ class SqlDatabase:
         """A unit that sees one snapshot and waits for no writer; a change in it raises BadRequest."""
         with self._unit(Access.READ) as unit:
             yield unit
+
+    def renew_statistics(self) -> None:
+        """Let SQLite count its tables again where they have grown, so that it goes on choosing good plans; a
+        moment's work. PostgreSQL sees to it itself. Raises Unavailable.
+        """
+        if self.engine.dialect.name != "sqlite":
+            return
+        with self.engine.connect().execution_options(access=Access.WRITE) as connection:
+            connection.exec_driver_sql(f"PRAGMA analysis_limit = {ANALYSED_ROWS}")
+            connection.exec_driver_sql(f"PRAGMA optimize = {ALL_TABLES}")
+            connection.commit()
 
     def close(self) -> None:
         """Let go of everything; a later unit opens it again."""

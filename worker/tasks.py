@@ -174,10 +174,13 @@ class Tasks:
                 self._looking[subject].release()
 
     def _look_after_storage(self) -> None:
-        """Remove what interrupted writes left, and bring back frames that Label Studio could not serve."""
+        """Remove what interrupted writes left, bring back frames that Label Studio could not serve, and keep
+        the database's own statistics fresh.
+        """
         storage = self._container.storage
         removed = storage.remove_leftovers()
         published = storage.publish(self._digests())
+        self._container.database.renew_statistics()
         self._next_upkeep = time.monotonic() + UPKEEP_SECONDS
         log.info("storage_looked_after", leftovers_removed=removed, frames_published=published)
 

@@ -57,6 +57,7 @@ class TrainingEntryRow(Base):
     """One line of a manifest, at its position."""
 
     __tablename__ = "training_entries"
+    __table_args__ = (Index(None, "training_set_digest", "mask_version_id"),)
 
     training_set_digest: Mapped[str] = mapped_column(ForeignKey("training_sets.digest"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)

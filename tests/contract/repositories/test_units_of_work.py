@@ -203,3 +203,17 @@ def test_an_address_of_another_kind_is_refused(address: str) -> None:
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+pg8000"])
 def test_every_spelling_of_postgresql_uses_the_one_driver(scheme: str) -> None:
     assert SqlDatabase(f"{scheme}://user:word@host/name").engine.driver == "pg8000"
+
+
+def test_fresh_statistics_change_no_row_and_let_sqlite_know_its_tables(database: SqlDatabase) -> None:
+    with database.write() as unit:
+        add_frames(unit, add_project(unit), 2000)
+        unit.commit()
+    for _ in range(2):
+        database.renew_statistics()
+    with database.read() as unit:
+        assert unit.frames.count(1) == 2000
+    if database.engine.dialect.name == "sqlite":
+        with database.engine.connect() as connection:
+            known = connection.exec_driver_sql("SELECT DISTINCT tbl FROM sqlite_stat1").scalars().all()
+        assert "frames" in known
