@@ -273,6 +273,8 @@ class Inbox(Protocol):
         """Every event that was received at this moment or later, done or not, in the order they came."""
 
     def mark_done(self, event_id: int, now: datetime, error: str | None = None) -> None: ...
+    def mark_all_done(self, event_ids: Sequence[int], now: datetime) -> None:
+        """The same for many that were followed; ids that are not there change nothing."""
 
 
 class Outbox(Protocol):

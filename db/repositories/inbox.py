@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from db.models import InboxRow
-from db.repositories.base import Repository
+from db.repositories.base import Repository, chunks
 from loop.records import InboxEvent
 
 
@@ -59,3 +59,9 @@ class SqlInbox(Repository[InboxEvent]):
     def mark_done(self, event_id: int, now: datetime, error: str | None = None) -> None:
         """Take the event off the list, with what was wrong with it, if anything. Raises NotFound."""
         self.change(event_id, done_at=now, error=error)
+
+    def mark_all_done(self, event_ids: Sequence[int], now: datetime) -> None:
+        """The same for many that were followed; ids that are not there change nothing."""
+        for chunk in chunks(event_ids):
+            statement = update(InboxRow).where(InboxRow.id.in_(chunk), InboxRow.done_at.is_(None))
+            self.connection.execute(statement.values(done_at=now))

@@ -116,3 +116,16 @@ def test_what_was_set_aside_is_kept_once_with_its_newest_reason(database: SqlDat
         ("annotation", "7", "bad label", after(3)),
         ("frame", "7", "no image", after(2)),
     ]
+
+
+def test_many_followed_events_leave_the_list_together(database: SqlDatabase) -> None:
+    with database.write() as unit:
+        for name in "abc":
+            unit.inbox.add(
+                key=name, action="x", label_studio_project=1, annotation_ids=[1], task_ids=[], now=NOON
+            )
+        first, second, third = unit.inbox.pending()
+        unit.inbox.mark_all_done([first.id, second.id, 404], after(5))
+        assert unit.inbox.pending() == [third]
+        unit.inbox.mark_all_done([], NOON)
+        assert unit.inbox.pending() == [third]

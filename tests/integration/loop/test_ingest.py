@@ -351,3 +351,65 @@ def test_a_body_that_is_no_event_is_refused_and_one_of_no_interest_passed_over(w
     with world.database.write() as uow, pytest.raises(BadEvent):
         receive_event(uow, {"action": "ANNOTATION_CREATED"}, world.clock())
     assert not hear(world, "PROJECT_UPDATED")
+
+
+def hear_many(world: World, count: int) -> list[int]:
+    annotations = [
+        world.submit(frame, world.truth(frame), user_id=user_id)
+        for user_id, frame in enumerate(world.frames()[:count], start=50)
+    ]
+    for annotation in annotations:
+        hear_created(world, annotation)
+    return annotations
+
+
+class Counting:
+    """Counts the calls for single annotations that go through to Label Studio."""
+
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[int] = []
+        ask = world.studio.get_annotation
+
+        def count(annotation_id: int) -> Any:
+            self.asked.append(annotation_id)
+            return ask(annotation_id)
+
+        monkeypatch.setattr(world.studio, "get_annotation", count)
+
+
+def test_many_labels_at_once_are_asked_for_together(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.add(6, 5)
+    hear_many(world, 30)
+    counting = Counting(world, monkeypatch)
+    assert drain_inbox(world.ingest)[Ingested.STORED] == 30
+    assert counting.asked == []
+    assert len(world.current()) == 30
+    with world.database.read() as uow:
+        assert uow.inbox.pending() == []
+
+
+def test_of_many_labels_those_that_are_gone_again_are_asked_for_one_by_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.add(6, 5)
+    annotations = hear_many(world, 30)
+    world.studio.delete_annotation(annotations[7])
+    counting = Counting(world, monkeypatch)
+    drain_inbox(world.ingest)
+    assert counting.asked == [annotations[7]]
+    assert len(world.current()) == 29
+    with world.database.read() as uow:
+        assert uow.inbox.pending() == []
+
+
+def test_a_label_studio_that_goes_away_leaves_many_events_waiting(world: World) -> None:
+    world.add(6, 5)
+    hear_many(world, 30)
+    world.studio.is_down = True
+    with pytest.raises(Unavailable):
+        drain_inbox(world.ingest)
+    with world.database.read() as uow:
+        assert len(uow.inbox.pending()) == 30
+    world.studio.is_down = False
+    drain_inbox(world.ingest)
+    assert len(world.current()) == 30

@@ -1,0 +1,80 @@
+"""Mirroring tasks as Label Studio lists them, and joining them to the frames whose digest they carry."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from loop.errors import NotFound
+from loop.mirror import Ingested, IngestPorts, Tally, bury_annotation, ingest_annotation, is_mirrored
+from loop.ports import LabelStudio
+from loop.records import Decision, Frame, Project, RemoteTask
+
+
+def follow_page(ports: IngestPorts, project: Project, page: list[RemoteTask]) -> Tally:
+    """Mirror tasks with their annotations as listed; what is mirrored already costs one query for all."""
+    with ports.database.read() as uow:
+        states = uow.masks.states([task.id for task in page])
+    tally: Tally = Counter()
+    for task in page:
+        if is_mirrored(task, states.get(task.id)):
+            tally[Ingested.KNOWN] += len(task.annotations)
+        else:
+            tally += _follow_task(ports, project, task)
+    return tally
+
+
+def refresh_annotation(ports: IngestPorts, annotation_id: int, project: Project | None = None) -> Ingested:
+    """Ask Label Studio about one annotation and mirror the answer; one that is gone gets its tombstone."""
+    try:
+        annotation = ports.label_studio.get_annotation(annotation_id)
+    except NotFound:
+        return bury_annotation(ports, annotation_id)
+    with ports.database.read() as uow:
+        frame = uow.frames.find_by_task(annotation.task_id)
+    if frame is None and project is not None:
+        frame = adopt(ports, project, annotation.task_id)
+    return ingest_annotation(ports, frame, annotation)
+
+
+def adopt(ports: IngestPorts, project: Project, task_id: int) -> Frame | None:
+    """Ask Label Studio for a task and link it; None: it is gone, or not ours."""
+    try:
+        return link(ports, project, ports.label_studio.get_task(task_id))
+    except NotFound:
+        return None
+
+
+def link(ports: IngestPorts, project: Project, task: RemoteTask) -> Frame | None:
+    """Join a task to the frame whose digest it carries, where an import was cut short; None: not ours."""
+    with ports.database.write() as uow:
+        orphans = uow.frames.without_task(project.id)
+        frame = next((frame for frame in orphans if frame.digest == task.data.get("frame")), None)
+        if frame is not None:
+            uow.frames.set_tasks({frame.id: task.id})
+            uow.commit()
+    return frame
+
+
+def has_task(label_studio: LabelStudio, task_id: int) -> bool:
+    """Whether Label Studio still has a task."""
+    try:
+        label_studio.get_task(task_id)
+    except NotFound:
+        return False
+    return True
+
+
+def _follow_task(ports: IngestPorts, project: Project, task: RemoteTask) -> Tally:
+    with ports.database.read() as uow:
+        frame = uow.frames.find_by_task(task.id)
+    frame = frame or link(ports, project, task)
+    if frame is None:
+        return Counter(ingest_annotation(ports, None, annotation) for annotation in task.annotations)
+    tally: Tally = Counter(ingest_annotation(ports, frame, annotation) for annotation in task.annotations)
+    with ports.database.read() as uow:
+        history = uow.masks.history(frame.id)
+    buried = {version.annotation_id for version in history if version.decision is Decision.DELETED}
+    listed = {annotation.id for annotation in task.annotations}
+    # The listing may be older than the mirror, so what it lacks is asked for by id before it is buried.
+    gone = {version.annotation_id for version in history} - buried - listed
+    return tally + Counter(refresh_annotation(ports, annotation_id) for annotation_id in sorted(gone))
