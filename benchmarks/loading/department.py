@@ -25,8 +25,8 @@ from loop.records import Project
 from tests.discs import TINY
 from tests.services.label_studio import ADMIN_PASSWORD, TOKEN, free_port
 
-RECIPE = replace(TINY, name="load", steps=200, epochs=60, looks=4)
-"""The smallest network, trained for about half a minute: long enough to lie beside the readers' work."""
+RECIPE = replace(TINY, name="load", steps=60, epochs=20, looks=4)
+"""The smallest network, trained for a minute or so: long enough to lie beside the readers' work."""
 
 SECRETS = f"SONOLOOP_ADMIN_PASSWORD={ADMIN_PASSWORD}\nSONOLOOP_LABEL_STUDIO_TOKEN={TOKEN}\n"
 """Those of the copied database."""
