@@ -19,6 +19,7 @@ from adapters.label_studio.provision import (
     ensure_frames,
     ensure_project,
 )
+from adapters.settings import Settings
 from loop.errors import BadRequest, NotFound
 from loop.records import Project
 from loop.serving import put_into_service
@@ -87,7 +88,7 @@ def connect_project(container: Container, project: Project) -> Project:
     settings = container.settings
     with container.database.read() as uow:
         version = uow.models.get(project.champion_id or 0)
-    plan = ProjectPlan(twin_key(container, project), project.title, project.classes, version.name)
+    plan = ProjectPlan(twin_key(settings, project), project.title, project.classes, version.name)
     try:
         remote = ensure_project(container.label_studio_api, plan, project.label_studio_id)
     except NotFound as exc:
@@ -112,9 +113,9 @@ def connect_project(container: Container, project: Project) -> Project:
         return uow.projects.get(project.id)
 
 
-def twin_key(container: Container, project: Project) -> str:
+def twin_key(settings: Settings, project: Project) -> str:
     """What marks the twin as this home's: two homes may share one Label Studio, and both have a project 1."""
-    salt = container.settings.salt.get_secret_value()
+    salt = settings.salt.get_secret_value()
     return f"project {project.id} of home {hashlib.sha256(f'home {salt}'.encode()).hexdigest()[:8]}"
 
 

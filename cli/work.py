@@ -19,7 +19,7 @@ from cli.intake import require_folder, take_in
 from cli.project import ProjectRequest, connect_project, label_studio_id, make_project
 from cli.services import Ports, require_label_studio, started_home, wait_until_ready
 from cli.shell import console, say
-from loop.errors import BadRequest, SonoloopError
+from loop.errors import BadRequest, NotFound, SonoloopError
 from loop.export import gather_export
 from loop.ingest import reconcile
 from loop.mirror import BAD_ANNOTATION
@@ -89,7 +89,7 @@ def bring_up(home: Path | None, ports: Ports, frames: Path | None, plan: WorkPla
         wait_until_ready(container.settings)
         if frames is not None and not projects:
             projects = [make_project(container, request)]
-        connected = [connect_project(container, project) for project in projects]
+        connected = _connect_all(container, projects)
         if frames is not None:
             take_in(container, connected[-1], frames)
             wait_until_drawn(container, connected[-1])
@@ -97,6 +97,23 @@ def bring_up(home: Path | None, ports: Ports, frames: Path | None, plan: WorkPla
             console.print("everything runs; ./sonoloop up --frames DIR makes a project")
         for project in connected:
             print_address(container, project)
+
+
+def _connect_all(container: Container, projects: list[Project]) -> list[Project]:
+    """Those whose side in Label Studio is right now. A project that was deleted there is told, and keeps no
+    other from its readers; the newest is the one that commands mean, so it must be there.
+
+    Raises NotFound where the newest was deleted.
+    """
+    connected = []
+    for project in projects:
+        try:
+            connected.append(connect_project(container, project))
+        except NotFound as exc:
+            if project is projects[-1]:
+                raise
+            console.print(f"passed over: got {escape(exc.got)}; {escape(exc.todo)}", soft_wrap=True)
+    return connected
 
 
 def add_folder(home: Path | None, folder: Path, project_id: int) -> None:

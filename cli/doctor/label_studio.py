@@ -14,6 +14,7 @@ from adapters.label_studio.provision import (
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import ANSWER_SECONDS, Installation, ask
 from cli.doctor.machine import LOCKS
+from cli.project import twin_key
 from loop.errors import Denied, NotFound
 from loop.records import Frame, Project
 
@@ -93,7 +94,7 @@ def setup(installation: Installation, project: Project) -> Finding:
     with installation.unit() as uow:
         champion = uow.models.get(project.champion_id or 0).name
         is_behind = bool(uow.outbox.pending())
-    plan = ProjectPlan(f"project {project.id}", project.title, project.classes, champion)
+    plan = ProjectPlan(twin_key(installation.settings, project), project.title, project.classes, champion)
     with installation.label_studio() as api:
         remote = ask(api, f"/api/projects/{project.label_studio_id}/")
         faults = project_faults(remote, plan)

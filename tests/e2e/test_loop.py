@@ -31,7 +31,7 @@ from tests.invariants import parts_of
 from tests.services.label_studio import READER_PASSWORD
 from trainer.recipes import RECIPES
 
-pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(800)]
 
 SIDE = 128
 FIRST_CLIPS, LATER_CLIPS = range(20, 33), range(40, 44)
@@ -172,7 +172,7 @@ def trained_version(mirror: Mirror, reader: ReaderSession, say: Say) -> ModelVer
     while missing > 0:
         missing -= teaching(mirror, label(mirror, reader, missing))
     wait_until(lambda: bool(mirror.rounds()), "a planned round", 60)
-    wait_until(lambda: not mirror.rounds()[0].state.is_live, "the end of the round", 200)
+    wait_until(lambda: not mirror.rounds()[0].state.is_live, "the end of the round", 600)
     (ended,) = mirror.rounds()
     assert ended.candidate_id is not None, ended.error
     assert ended.finished_at is not None

@@ -9,7 +9,9 @@ import pytest
 from pydantic import SecretStr
 
 from adapters.label_studio.api import Api
+from cli import work
 from cli.work import print_address
+from loop.errors import NotFound
 from loop.records import Project
 from tests.services.homes import make_settings
 
@@ -30,3 +32,22 @@ def test_a_password_is_printed_as_it_is(tmp_path: Path, capsys: pytest.CaptureFi
         f"  login       admin@sonoloop.local  {PASSWORD}",
         "  new reader  http://[a::1]:8080/user/signup/?token=abc",
     ]
+
+
+def test_a_project_that_was_deleted_keeps_no_other_from_its_readers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = (Project(number, "Veins", ("Vein",), label_studio_id=number) for number in (1, 2))
+
+    def connect(_: object, project: Project) -> Project:
+        if project is deleted:
+            raise NotFound("a project that was deleted", "its twin", "export DIR takes the masks out")
+        return project
+
+    monkeypatch.setattr(work, "connect_project", connect)
+    deleted = old
+    assert work._connect_all(SimpleNamespace(), [old, new]) == [new]  # type: ignore[arg-type]
+    assert "export DIR takes the masks out" in capsys.readouterr().out
+    deleted = new
+    with pytest.raises(NotFound):
+        work._connect_all(SimpleNamespace(), [old, new])  # type: ignore[arg-type]
