@@ -33,7 +33,7 @@ def draw(outcome: Outcome, path: Path) -> None:
     moments = [(look.at - looks[0].at) / 60 for look in looks]
     for service in looks[-1].memory:
         below.plot(moments, [look.memory.get(service, 0.0) for look in looks], label=service)
-    below.set(xlabel="minutes", ylabel="memory (USS), MiB", ylim=0)
+    below.set(xlabel="minutes", ylabel="memory, MiB", ylim=0)
     below.legend(ncols=4, fontsize="small")
     figure.savefig(path, dpi=90)
     plt.close(figure)

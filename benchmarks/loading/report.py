@@ -109,7 +109,7 @@ def _whole_run(outcome: Outcome) -> dict[str, str]:
 
 def _memory_table(outcome: Outcome) -> Table:
     headings = "start", "middle", "end", "peak", "per 1,000 submits", "ms of a core per submit"
-    table = _table("Memory that is not shared (USS) in MiB, and processor time", "service", *headings)
+    table = _table("Memory beside files and shared memory in MiB, and processor time", "service", *headings)
     for name, side in _sides(outcome).items():
         submits = [each.at for each in side.log.calls if each.kind == "submit"]
         for service in side.looks[-1].memory:

@@ -80,8 +80,8 @@ def family(pid: int) -> tuple[list[psutil.Process], list[psutil.Process]]:
 def measure(processes: Sequence[psutil.Process]) -> tuple[float, float]:
     """MiB and processor seconds of those that still run.
 
-    What they have for themselves (USS): libraries are shared with whatever else uses them on the machine, so
-    a share of these would go up and down with what others start and end.
+    What they hold beside files and shared memory: libraries are shared with whatever else has them loaded, so
+    any share of these goes up and down with what others start and end.
     """
     memory = processor = 0.0
     for process in processes:
