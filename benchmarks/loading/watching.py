@@ -86,7 +86,8 @@ def measure(processes: Sequence[psutil.Process]) -> tuple[float, float]:
     memory = processor = 0.0
     for process in processes:
         with suppress(psutil.Error):
-            memory += process.memory_full_info().uss / MIB
+            held = process.memory_info()
+            memory += (held.rss - getattr(held, "shared", 0)) / MIB
             times = process.cpu_times()
             processor += times.user + times.system
     return memory, processor
