@@ -117,7 +117,7 @@ class Tasks:
         """
         for project in self._projects(project_id):
             if project.label_studio_id is not None:
-                self._once(project.id, functools.partial(self._reconcile, project, full))
+                self._once(project.id, functools.partial(self._reconcile_alone, project, full))
         if time.monotonic() >= self._next_upkeep:
             self._once(STORAGE, self._look_after_storage)
 
@@ -190,6 +190,18 @@ class Tasks:
             with self._container.database.read() as uow:
                 frames = uow.frames.list(project.id)
             yield from (frame.digest for frame in frames)
+
+    def _reconcile_alone(self, project: Project, full: bool) -> None:
+        """What is wrong with one project (deleted in Label Studio, say) keeps no other from being looked at.
+
+        Raises Unavailable: then there is nothing to be had for the others either.
+        """
+        try:
+            self._reconcile(project, full)
+        except Unavailable:
+            raise
+        except SonoloopError as exc:
+            log.error("project_not_reconciled", project=project.id, reason=exc.message)
 
     def _reconcile(self, project: Project, full: bool) -> None:
         name, now = f"full-look-{project.id}", self._container.clock()

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from adapters.bootstrap import Container
 from adapters.metrics.instruments import WorkerMetrics, new_registry
 from adapters.queue import celery_config
-from loop.errors import BadRequest, Unavailable
+from loop.errors import BadRequest, NotFound, Unavailable
 from loop.ports import Job
 from loop.records import RemoteTask
 from loop.serving import note_served, put_into_service
@@ -90,6 +90,27 @@ def test_label_studio_is_looked_at_as_a_whole_once_a_day(container: HomeWithFake
     tasks.reconcile(project_id=1)
     asked = container.label_studio.asked
     assert [since is None for since in asked] == [True, False, True]
+
+
+def test_a_project_that_was_deleted_keeps_no_other_from_being_looked_at(container: HomeWithFake) -> None:
+    with container.database.write() as uow:
+        gone = uow.projects.get(1)
+        other = uow.projects.add("Another", ["Vein"], {})
+        uow.projects.set_label_studio_id(other.id, 77)
+        uow.commit()
+
+    class Studio(ListeningLabelStudio):
+        def tasks_changed_since(self, project_id: int, since: datetime | None) -> Iterator[RemoteTask]:
+            if project_id == gone.label_studio_id:
+                raise NotFound("nothing at Label Studio")
+            return super().tasks_changed_since(project_id, since)
+
+    studio = Studio()
+    container.__dict__["label_studio"] = studio
+    with capture_logs() as lines:
+        Tasks(container, Stopping()).reconcile()
+    assert studio.asked == [None]
+    assert [line["project"] for line in lines if line["event"] == "project_not_reconciled"] == [gone.id]
 
 
 def test_old_predictions_are_withdrawn_once_a_day(container: HomeWithFake) -> None:
