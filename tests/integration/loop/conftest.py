@@ -50,3 +50,11 @@ def labelled(world: World) -> World:
     reconcile(world.ingest, world.project.id)
     world.queue.take()
     return world
+
+
+@pytest.fixture
+def served(world: World) -> World:
+    """A model's proposals are in the queue."""
+    world.model()
+    world.follow()
+    return world

@@ -10,40 +10,9 @@ import pytest
 
 from loop.errors import BadEvent, Unavailable
 from loop.ingest import Ingested, drain_inbox, receive_event, reconcile
-from loop.records import Decision, MaskVersion
+from loop.records import Decision
+from tests.integration.loop.hearing import hear, hear_created, only
 from tests.integration.loop.world import World
-
-
-def hear(world: World, action: str, **content: Any) -> bool:
-    """Label Studio's webhook arrives."""
-    with world.database.write() as uow:
-        payload = {"action": action, "project": {"id": world.label_studio_id}, **content}
-        is_new = receive_event(uow, payload, world.clock())
-        uow.commit()
-    return is_new
-
-
-def hear_created(world: World, annotation_id: int, action: str = "ANNOTATION_CREATED") -> bool:
-    annotation = world.studio.get_annotation(annotation_id)
-    body = {
-        "id": annotation.id,
-        "updated_at": annotation.updated_at.isoformat(),
-        "result": ["not", "trusted"],
-    }
-    return hear(world, action, annotation=body, task={"id": annotation.task_id})
-
-
-def only(versions: list[MaskVersion]) -> MaskVersion:
-    assert len(versions) == 1
-    return versions[0]
-
-
-@pytest.fixture
-def served(world: World) -> World:
-    """A model's proposals are in the queue."""
-    world.model()
-    world.follow()
-    return world
 
 
 def open_proposal(world: World) -> Any:
@@ -163,80 +132,6 @@ def test_two_readers_on_one_frame_are_both_kept_and_the_newer_one_counts(served:
     assert only(served.current()).decision is Decision.NO_VEIN
 
 
-def test_a_deletion_is_a_tombstone_that_a_stale_event_does_not_lift(served: World) -> None:
-    frame, parent, _ = served.read_next()
-    annotation = served.submit(frame, served.truth(frame), parent=parent)
-    hear_created(served, annotation)
-    drain_inbox(served.ingest)
-    served.studio.delete_annotation(annotation)
-    hear(served, "ANNOTATIONS_DELETED", annotations=[{"id": annotation}])
-    hear(served, "ANNOTATION_UPDATED", annotation={"id": annotation, "updated_at": "stale"})
-    assert drain_inbox(served.ingest) == {Ingested.BURIED: 1, Ingested.KNOWN: 1}
-    assert [version.decision for version in served.history(frame)][-1] is Decision.DELETED
-    assert served.current() == []
-
-
-def test_a_forged_deletion_changes_nothing(served: World) -> None:
-    frame, parent, _ = served.read_next()
-    annotation = served.submit(frame, served.truth(frame), parent=parent)
-    reconcile(served.ingest, served.project.id)
-    hear(served, "ANNOTATIONS_DELETED", annotations=[{"id": annotation}])
-    hear(served, "TASKS_DELETED", tasks=[{"id": frame.task_id}])
-    drain_inbox(served.ingest)
-    assert only(served.current()).frame_id == frame.id
-    assert served.frame_of(frame.task_id or 0) == frame
-
-
-def test_a_deletion_that_was_told_too_early_is_heard_when_it_comes(served: World) -> None:
-    frame, parent, _ = served.read_next()
-    annotation = served.submit(frame, served.truth(frame), parent=parent)
-    reconcile(served.ingest, served.project.id)
-    assert hear(served, "ANNOTATIONS_DELETED", annotations=[{"id": annotation}])
-    assert not hear(served, "ANNOTATIONS_DELETED", annotations=[{"id": annotation}])
-    drain_inbox(served.ingest)
-    served.studio.delete_annotation(annotation)
-    assert hear(served, "ANNOTATIONS_DELETED", annotations=[{"id": annotation}])
-    assert drain_inbox(served.ingest)[Ingested.BURIED] == 1
-
-
-def test_the_deletion_of_a_task_is_heard_under_a_number_that_was_used_before(served: World) -> None:
-    frame, *_ = served.read_next()
-    hear(served, "TASKS_DELETED", tasks=[{"id": frame.task_id}])
-    drain_inbox(served.ingest)
-    served.studio.delete_task(frame.task_id or 0)
-    assert hear(served, "TASKS_DELETED", tasks=[{"id": frame.task_id}])
-    drain_inbox(served.ingest)
-    assert next(item for item in served.frames() if item.id == frame.id).task_id is None
-
-
-def test_an_annotation_that_was_deleted_before_it_was_read_leaves_no_trace(served: World) -> None:
-    frame, parent, _ = served.read_next()
-    annotation = served.submit(frame, served.truth(frame), parent=parent)
-    hear_created(served, annotation)
-    served.studio.delete_annotation(annotation)
-    assert drain_inbox(served.ingest) == {Ingested.KNOWN: 1}
-    assert served.history(frame) == []
-
-
-@pytest.mark.parametrize("is_heard", [True, False])
-def test_a_task_deleted_in_label_studio_buries_its_annotations_and_is_set_aside(
-    served: World, is_heard: bool
-) -> None:
-    frame, parent, _ = served.read_next()
-    served.submit(frame, served.truth(frame), parent=parent)
-    reconcile(served.ingest, served.project.id)
-    served.studio.delete_task(frame.task_id or 0)
-    if is_heard:
-        hear(served, "TASKS_DELETED", tasks=[{"id": frame.task_id}])
-        tally = drain_inbox(served.ingest)
-    else:
-        tally = reconcile(served.ingest, served.project.id, full=True)
-    assert tally[Ingested.BURIED] == 1
-    assert served.current() == []
-    assert "deleted" in served.set_aside()[frame.digest]
-    assert next(item for item in served.frames() if item.id == frame.id).task_id is None
-
-
 BAD_RESULTS: dict[str, list[dict[str, Any]]] = {
     "polygon": [{"id": "x", "type": "polygonlabels", "value": {"polygonlabels": ["Vein"]}}],
     "size": [{"original_width": 99}],
@@ -304,112 +199,7 @@ def test_a_full_disk_leaves_the_event_pending(served: World) -> None:
     assert drain_inbox(served.ingest) == {Ingested.STORED: 1}
 
 
-def test_thirty_annotations_that_no_webhook_told_of_are_found(served: World) -> None:
-    served.label(30)
-    assert reconcile(served.ingest, served.project.id)[Ingested.STORED] == 30
-    assert len(served.current()) == 30
-    assert Ingested.STORED not in reconcile(served.ingest, served.project.id)
-
-
-def test_the_reconciler_looks_back_no_further_than_its_overlap(served: World) -> None:
-    served.label(5)
-    reconcile(served.ingest, served.project.id)
-    served.clock.advance(3600)
-    served.label(1)
-    assert reconcile(served.ingest, served.project.id)[Ingested.STORED] == 1
-    assert reconcile(served.ingest, served.project.id) == {Ingested.KNOWN: 1}
-    assert reconcile(served.ingest, served.project.id, full=True) == {Ingested.KNOWN: 6}
-
-
-def test_a_deletion_that_no_webhook_told_of_is_found(served: World) -> None:
-    first, second = served.label(2)
-    reconcile(served.ingest, served.project.id)
-    served.studio.delete_annotation(first)
-    assert reconcile(served.ingest, served.project.id)[Ingested.BURIED] == 1
-    assert only(served.current()).annotation_id == second
-
-
-def test_an_annotation_on_a_task_of_nobody_is_kept_on_the_list(served: World) -> None:
-    (task_id,) = served.studio.import_tasks(served.label_studio_id, [{"image": "by hand"}])
-    annotation = served.studio.annotate(task_id, [])
-    hear_created(served, annotation)
-    assert drain_inbox(served.ingest) == {Ingested.SET_ASIDE: 1}
-    assert str(annotation) in served.set_aside()
-
-
-def test_an_annotation_on_a_task_whose_import_was_cut_short_finds_its_frame(served: World) -> None:
-    frame, parent, _ = served.read_next()
-    with served.database.write() as uow:
-        uow.frames.set_tasks({frame.id: None})
-        uow.commit()
-    hear_created(served, served.submit(frame, served.truth(frame), parent=parent))
-    assert drain_inbox(served.ingest) == {Ingested.STORED: 1}
-    assert served.frame_of(frame.task_id or 0).id == frame.id
-
-
 def test_a_body_that_is_no_event_is_refused_and_one_of_no_interest_passed_over(world: World) -> None:
     with world.database.write() as uow, pytest.raises(BadEvent):
         receive_event(uow, {"action": "ANNOTATION_CREATED"}, world.clock())
     assert not hear(world, "PROJECT_UPDATED")
-
-
-def hear_many(world: World, count: int) -> list[int]:
-    annotations = [
-        world.submit(frame, world.truth(frame), user_id=user_id)
-        for user_id, frame in enumerate(world.frames()[:count], start=50)
-    ]
-    for annotation in annotations:
-        hear_created(world, annotation)
-    return annotations
-
-
-class Counting:
-    """Counts the calls for single annotations that go through to Label Studio."""
-
-    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.asked: list[int] = []
-        ask = world.studio.get_annotation
-
-        def count(annotation_id: int) -> Any:
-            self.asked.append(annotation_id)
-            return ask(annotation_id)
-
-        monkeypatch.setattr(world.studio, "get_annotation", count)
-
-
-def test_many_labels_at_once_are_asked_for_together(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.add(6, 5)
-    hear_many(world, 30)
-    counting = Counting(world, monkeypatch)
-    assert drain_inbox(world.ingest)[Ingested.STORED] == 30
-    assert counting.asked == []
-    assert len(world.current()) == 30
-    with world.database.read() as uow:
-        assert uow.inbox.pending() == []
-
-
-def test_of_many_labels_those_that_are_gone_again_are_asked_for_one_by_one(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world.add(6, 5)
-    annotations = hear_many(world, 30)
-    world.studio.delete_annotation(annotations[7])
-    counting = Counting(world, monkeypatch)
-    drain_inbox(world.ingest)
-    assert counting.asked == [annotations[7]]
-    assert len(world.current()) == 29
-    with world.database.read() as uow:
-        assert uow.inbox.pending() == []
-
-
-def test_a_label_studio_that_goes_away_leaves_many_events_waiting(world: World) -> None:
-    world.add(6, 5)
-    hear_many(world, 30)
-    world.studio.is_down = True
-    with pytest.raises(Unavailable):
-        drain_inbox(world.ingest)
-    with world.database.read() as uow:
-        assert len(uow.inbox.pending()) == 30
-    world.studio.is_down = False
-    drain_inbox(world.ingest)
-    assert len(world.current()) == 30

@@ -12,7 +12,7 @@ from loop.ingest import drain_inbox, reconcile
 from loop.planning import RoundRules
 from loop.sweep import sweep
 from loop.watching import last_reconciled, last_swept, lost_webhooks, note_reconciled
-from tests.integration.loop.test_ingest import hear_created
+from tests.integration.loop.hearing import hear_created
 from tests.integration.loop.world import World
 
 LATER = 60.0

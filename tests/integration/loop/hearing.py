@@ -1,0 +1,33 @@
+"""Webhooks as they come in, whatever they claim."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loop.ingest import receive_event
+from loop.records import MaskVersion
+from tests.integration.loop.world import World
+
+
+def hear(world: World, action: str, **content: Any) -> bool:
+    """Label Studio's webhook arrives."""
+    with world.database.write() as uow:
+        payload = {"action": action, "project": {"id": world.label_studio_id}, **content}
+        is_new = receive_event(uow, payload, world.clock())
+        uow.commit()
+    return is_new
+
+
+def hear_created(world: World, annotation_id: int, action: str = "ANNOTATION_CREATED") -> bool:
+    annotation = world.studio.get_annotation(annotation_id)
+    body = {
+        "id": annotation.id,
+        "updated_at": annotation.updated_at.isoformat(),
+        "result": ["not", "trusted"],
+    }
+    return hear(world, action, annotation=body, task={"id": annotation.task_id})
+
+
+def only(versions: list[MaskVersion]) -> MaskVersion:
+    assert len(versions) == 1
+    return versions[0]
