@@ -115,7 +115,7 @@ def copy_databases(settings: Settings, folder: Path, on_step: OnStep = lambda _:
     ours, theirs = settings.effective_database_url, label_studio_database(settings.root)
     _require_label_studio(settings, theirs)
     require_database(ours)
-    names = {OWN_COPY + _ending(ours): ours, LABEL_STUDIO_COPY + _ending(theirs): theirs}
+    names = {OWN_COPY + ending_of(ours): ours, LABEL_STUDIO_COPY + ending_of(theirs): theirs}
     for number in range(TRIES):
         before, at = stand(ours), datetime.now(UTC)
         files = {name: folder / f"{number}-{Path(name).name}" for name in names}
@@ -143,7 +143,8 @@ def _require_label_studio(settings: Settings, url: str) -> None:
         )
 
 
-def _ending(url: str) -> str:
+def ending_of(url: str) -> str:
+    """What the copy of a database ends in; by it a restoration knows which kind it was."""
     return SQLITE if is_sqlite(url) else DUMP
 
 

@@ -15,17 +15,23 @@ from rich.progress import Progress
 from adapters.formats.archive import Archive
 from adapters.services.locks import holder
 from adapters.services.paths import Paths
-from adapters.settings import Settings, label_studio_database, load_settings
+from adapters.settings import (
+    SECRETS_FILE,
+    SETTINGS_FILE,
+    Settings,
+    label_studio_database,
+    load_settings,
+)
 from adapters.storage import open_storage
-from cli.backup import LABEL_STUDIO_COPY, OWN_COPY
+from cli.backup import LABEL_STUDIO_COPY, OWN_COPY, ending_of
 from cli.shell import console, say
 from db import open_database, upgrade
 from db.backup import check_file, is_sqlite, known_revisions, load_dump, require_empty
+from loop import full_looks
 from loop.errors import BadInput, BadRequest, Conflict
 
 PLACES = ("db/", "frames/all/", "masks/", "models/", "label-studio/")
-FILES = ("secrets.env", "sonoloop.env")
-LONG_AGO = "1970-01-01T00:00:00+00:00"
+FILES = (SECRETS_FILE, SETTINGS_FILE)
 READABLE = 0o644
 OnStep = Callable[[str], None]
 
@@ -90,7 +96,7 @@ def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lam
         _move_contents(draft, settings)
         for name, url in urls.items():
             if not is_sqlite(url):
-                dump = draft / f"{name}.dump"
+                dump = draft / (name + ending_of(url))
                 load_dump(url, dump)
                 dump.unlink()
         upgrade(settings.effective_database_url)
@@ -104,7 +110,7 @@ def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lam
 def _check_databases(archive: Archive, draft: Path, urls: Mapping[str, str]) -> None:
     """Raises Conflict where the settings name another kind of database than was copied, or a filled one."""
     for name, url in urls.items():
-        wanted = f"{name}{'.sqlite3' if is_sqlite(url) else '.dump'}"
+        wanted = name + ending_of(url)
         if wanted not in archive.manifest.members:
             raise Conflict(
                 f"a backup that holds {', '.join(archive.manifest.about['databases'])}",
@@ -138,7 +144,7 @@ def _look_at_everything(settings: Settings) -> None:
     """Let the first look of the reconciler compare all of Label Studio with the mirror."""
     with closing(open_database(settings.effective_database_url)) as database, database.write() as uow:
         for project in uow.projects.list():
-            uow.marks.set_cursor(f"full-look-{project.id}", LONG_AGO)
+            full_looks.note(uow, project.id, full_looks.NEVER)
         uow.commit()
 
 

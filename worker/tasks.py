@@ -9,13 +9,14 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 from celery import Celery
 
 from adapters.bootstrap import Container
 from adapters.metrics.instruments import WorkerMetrics
+from loop import full_looks
 from loop.errors import SonoloopError, Unavailable
 from loop.ingest import Tally, drain_inbox, reconcile
 from loop.planning import plan, wake
@@ -28,11 +29,6 @@ from loop.watching import note_reconciled
 from loop.withdrawing import withdraw_outdated
 from worker.stopping import Interrupted, Stopping
 from worker.training import run_round, tidy
-
-FULL_EVERY = timedelta(hours=24)
-"""How often the mirror is compared with all of Label Studio; by the clock of the database, since a laptop may
-sleep at any fixed hour of the night.
-"""
 
 UPKEEP_SECONDS = 3600.0
 """How often the files of the storage are looked after; the first time when the worker begins."""
@@ -204,15 +200,14 @@ class Tasks:
             log.error("project_not_reconciled", project=project.id, reason=exc.message)
 
     def _reconcile(self, project: Project, full: bool) -> None:
-        name, now = f"full-look-{project.id}", self._container.clock()
+        now = self._container.clock()
         with self._container.database.read() as uow:
-            last = uow.marks.cursor(name)
-        is_full = full or last is None or not now - FULL_EVERY <= datetime.fromisoformat(last) <= now
+            is_full = full or full_looks.is_due(uow, project.id, now)
         tally = reconcile(self._container.ingest_ports, project.id, full=is_full)
         self._count("reconciler", tally)
         if is_full:
             with self._container.database.write() as uow:
-                uow.marks.set_cursor(name, now.isoformat())
+                full_looks.note(uow, project.id, now)
                 uow.commit()
             self._withdraw(project)
         lost = note_reconciled(self._container.database, self._container.clock, project.id)

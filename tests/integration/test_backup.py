@@ -25,6 +25,7 @@ from adapters.settings import Settings, load_settings, remember_settings
 from cli.app import app
 from cli.backup import write_backup
 from db import SqlDatabase, open_database
+from loop import full_looks
 from loop.errors import Conflict, NotFound
 from loop.records import NewFrame
 from tests.conftest import ROOT
@@ -106,6 +107,20 @@ def test_a_restored_home_holds_the_same(new_database: Callable[[], str], tmp_pat
     assert (new / "secrets.env").stat().st_mode & 0o077 == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b.tar", "deep", "home"]
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["new"]
+
+
+def test_a_restored_home_is_compared_with_all_of_its_label_studio_at_once(
+    home: Settings, tmp_path: Path
+) -> None:
+    with closing(SqlDatabase(home.effective_database_url)) as database, database.write() as uow:
+        full_looks.note(uow, 1, NOW)
+        assert not full_looks.is_due(uow, 1, NOW)
+        uow.commit()
+    write_backup(home, tmp_path / "b.tar")
+    run("restore", tmp_path / "b.tar", "--home", tmp_path / "new")
+    restored = load_settings(tmp_path / "new").effective_database_url
+    with closing(SqlDatabase(restored)) as database, database.read() as uow:
+        assert full_looks.is_due(uow, 1, NOW)
 
 
 def test_a_store_elsewhere_is_copied_and_filled_again(tmp_path: Path) -> None:
