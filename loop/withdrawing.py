@@ -28,7 +28,8 @@ def withdraw_outdated(
     """Remove the predictions of versions that left service a day and a `lock` ago; our own rows stay.
 
     Returns the versions whose predictions went; none while another run follows the champion, which might be
-    bringing one of them back. A version that serves again later is pushed anew. Raises Unavailable, Denied.
+    bringing one of them back. A version that serves again later is pushed anew. Raises Unavailable, Denied,
+    NotFound for a project of nobody.
     """
     holder = uuid4().hex
     try:
@@ -37,8 +38,6 @@ def withdraw_outdated(
         return []
     try:
         return _withdraw(ports, rules, project_id, holder, lock)
-    except (LeaseLost, NotFound):  # NotFound: the project was deleted there, and its predictions with it
-        return []
     finally:
         with ports.database.write() as uow:
             uow.marks.release(lease_name(project_id), holder)
@@ -58,14 +57,21 @@ def last_served(history: Sequence[tuple[int, datetime]]) -> dict[int, datetime]:
 def _withdraw(
     ports: PreannotatePorts, rules: PreannotateRules, project_id: int, holder: str, lock: timedelta
 ) -> list[ModelVersion]:
+    gone: list[ModelVersion] = []
     project, outdated = _outdated(ports, project_id, ports.clock() - lock - REST)
-    for version in outdated if project.label_studio_id is not None else []:
-        hold(ports, project_id, holder, rules)
-        ports.label_studio.withdraw_predictions(project.label_studio_id or 0, version.name)
+    if project.label_studio_id is None:
+        return gone
+    for version in outdated:
+        try:
+            hold(ports, project_id, holder, rules)
+            ports.label_studio.withdraw_predictions(project.label_studio_id, version.name)
+        except (LeaseLost, NotFound):  # NotFound: the project was deleted there, and its predictions with it
+            break
         with ports.database.write() as uow:
             uow.models.set_withdrawn(version.id, ports.clock())
             uow.commit()
-    return outdated
+        gone.append(version)
+    return gone
 
 
 def _outdated(
