@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,10 +32,34 @@ def write_whole(path: Path, data: bytes) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def write_private(path: Path, text: str, *, is_first: bool) -> bool:
+    """Write a file durably and at once, for this user alone, over the one that is there. Raises OSError.
+
+    One that `is_first` is never put in the place of a faster caller's: False, that one stands.
+    """
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if is_first:
+            os.link(draft, path)  # unlike a rename, it replaces nothing
+        else:
+            draft.replace(path)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return True
+
+
+def sync_folder(folder: Path) -> None:
     """Make the new name durable; some file systems cannot sync a folder, and the content is safe anyway."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

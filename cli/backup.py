@@ -23,6 +23,7 @@ from typing import Any
 from rich.markup import escape
 from rich.progress import Progress
 
+from adapters.disk import sync_folder
 from adapters.formats.archive import ArchiveWriter, Manifest
 from adapters.settings import SECRETS_FILE, SETTINGS_FILE, Settings, label_studio_database
 from adapters.storage import open_storage
@@ -209,9 +210,4 @@ def _give_name(part: Path, file: Path) -> None:
         raise BadRequest(f"{file}, which is there by now", "a new file", "name another") from error
     except OSError:  # a file system without links
         part.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        with suppress(OSError):
-            os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(file.parent)

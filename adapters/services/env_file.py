@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from adapters.disk import write_private
 from loop.errors import Denied, NotFound
 
 DRAW: dict[str, Callable[[], str]] = {
@@ -41,7 +41,8 @@ def fill_env_file(path: Path, example: Path) -> list[str]:
         is_first = not path.exists()
         lines = [] if is_first else path.read_text(encoding="utf-8").splitlines()
         filled, drawn = _filled(_completed(lines, example.read_text(encoding="utf-8").splitlines()))
-        is_written = _write(path, filled, is_first=is_first)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_written = write_private(path, "\n".join(filled) + "\n", is_first=is_first)
     except OSError as error:
         raise Denied(
             f"an env file that cannot be written ({error.strerror})",
@@ -76,25 +77,3 @@ def _filled(lines: list[str]) -> tuple[list[str], list[str]]:
         else:
             filled.append(line)
     return filled, drawn
-
-
-def _write(path: Path, lines: list[str], *, is_first: bool) -> bool:
-    """False: another call made the file in the meantime, and its values stand."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    try:
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        if not is_first:
-            draft.replace(path)
-            return True
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return False
-        return True
-    finally:
-        draft.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from adapters.disk import write_private
 from adapters.settings import SECRETS_FILE, SETTINGS_FILE, read_env_file
 from loop.errors import Denied
 
@@ -21,6 +22,7 @@ DRAW: dict[str, Callable[[], str]] = {
 """How each secret is drawn: passwords, Label Studio's token (40 hex) and session key, the salt of patient
 ids.
 """
+HEAD = "# Drawn by Sonoloop; keep it private, and in your backups."
 
 
 def ensure_secrets(home: Path) -> Path:
@@ -31,33 +33,16 @@ def ensure_secrets(home: Path) -> Path:
     """
     path = home / SECRETS_FILE
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    known = read_env_file(path) if path.exists() else {}
+    is_first = not path.exists()  # asked once: a file that appears from now on is a faster caller's
+    known = {} if is_first else read_env_file(path)
     missing = {name: draw() for name, draw in DRAW.items() if not known.get(name)}
     if missing:
-        _write(path, known | missing, is_first=not path.exists())
+        lines = [HEAD, *(f"{name}={value}" for name, value in (known | missing).items())]
+        write_private(path, "\n".join(lines) + "\n", is_first=is_first)
     _close_to_others(path)
     if (home / SETTINGS_FILE).exists():  # an address in it may carry a password
         _close_to_others(home / SETTINGS_FILE)
     return path
-
-
-def _write(path: Path, values: dict[str, str], *, is_first: bool) -> None:
-    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write("# Drawn by Sonoloop; keep it private, and in your backups.\n")
-        file.writelines(f"{name}={value}\n" for name, value in values.items())
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        if is_first:
-            os.link(draft, path)  # unlike a rename, never in place of a faster caller's set
-        else:
-            draft.replace(path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _close_to_others(path: Path) -> None:

@@ -6,6 +6,8 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from adapters.services.secrets import DRAW, ensure_secrets
 from adapters.settings import load_settings, read_env_file
 
@@ -48,3 +50,16 @@ def test_two_first_starts_at_once_end_with_one_set(tmp_path: Path) -> None:
         paths = list(pool.map(ensure_secrets, [tmp_path] * 16))
     assert len({path.read_text() for path in paths}) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["secrets.env"]
+
+
+def test_a_faster_first_start_keeps_its_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faster: list[str] = []
+
+    def draw() -> str:
+        if not faster:  # while the slower one draws, the faster one begins and ends
+            faster.append("")
+            faster[0] = ensure_secrets(tmp_path).read_text()
+        return "drawn"
+
+    monkeypatch.setitem(DRAW, "SONOLOOP_SALT", draw)
+    assert ensure_secrets(tmp_path).read_text() == faster[0]
