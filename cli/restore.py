@@ -25,8 +25,8 @@ from adapters.settings import (
 from adapters.storage import open_storage
 from cli.backup import LABEL_STUDIO_COPY, OWN_COPY, ending_of
 from cli.shell import console, say
-from db import open_database, upgrade
-from db.backup import check_file, is_sqlite, known_revisions, load_dump, require_empty
+from db import known_revisions, open_database, upgrade
+from db.backup import check_file, is_sqlite, load_dump, require_empty
 from loop import full_looks
 from loop.errors import BadInput, BadRequest, Conflict
 

@@ -19,7 +19,6 @@ from adapters.settings import process_environment
 from db.engine import Access, make_engine, parse_url, sqlite_path
 from db.foreign_errors import sqlite_error
 from db.models import FrameRow, MaskVersionRow, ModelVersionRow, PredictionRow, ProjectRow, ServiceRow
-from db.schema import MIGRATIONS
 from loop.errors import BadInput, BadRequest, Conflict, NotFound, Unavailable
 
 CONNECT_SECONDS = "10"
@@ -146,11 +145,6 @@ def list_contents(url: str) -> dict[str, set[str]]:
             kind: {digest for each in queries for digest in connection.scalars(each.distinct()) if digest}
             for kind, queries in columns.items()
         }
-
-
-def known_revisions() -> set[str]:
-    """The revisions of the schema that this Sonoloop can bring up to the present one."""
-    return {path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")}
 
 
 @contextmanager

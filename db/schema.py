@@ -61,6 +61,11 @@ def downgrade(url: str, revision: str) -> None:
             ) from exc
 
 
+def known_revisions() -> set[str]:
+    """The revisions of the schema that this Sonoloop can bring up to the present one."""
+    return {path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")}
+
+
 def current(url: str) -> str | None:
     """The revision that the database is at; None before the first upgrade."""
     from alembic.runtime.migration import MigrationContext

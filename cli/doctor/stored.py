@@ -12,8 +12,8 @@ from adapters.storage.images import StoredImages
 from adapters.storage.layout import place_of
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import Installation
-from db import SqlDatabase, current
-from db.backup import known_revisions, list_contents, look_over
+from db import SqlDatabase, current, known_revisions
+from db.backup import list_contents, look_over
 from loop.errors import BadInput, NotFound
 
 PROBE = b"written by sonoloop doctor"
