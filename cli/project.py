@@ -88,7 +88,7 @@ def connect_project(container: Container, project: Project) -> Project:
     settings = container.settings
     with container.database.read() as uow:
         version = uow.models.get(project.champion_id or 0)
-    plan = ProjectPlan(twin_key(settings, project), project.title, project.classes, version.name)
+    plan = project_plan(settings, project, version.name)
     try:
         remote = ensure_project(container.label_studio_api, plan, project.label_studio_id)
     except NotFound as exc:
@@ -102,18 +102,27 @@ def connect_project(container: Container, project: Project) -> Project:
             uow.projects.set_label_studio_id(project.id, remote)
             uow.commit()
     ensure_frames(container.label_studio_api, remote, settings.frames_dir / "all")
-    backend = BackendPlan(
+    ensure_backend(container.label_studio_api, remote, backend_plan(settings))
+    with container.database.read() as uow:
+        return uow.projects.get(project.id)
+
+
+def project_plan(settings: Settings, project: Project, version: str) -> ProjectPlan:
+    """The twin as it should be while this version serves."""
+    return ProjectPlan(_twin_key(settings, project), project.title, project.classes, version)
+
+
+def backend_plan(settings: Settings) -> BackendPlan:
+    """The ML backend as Label Studio should know it."""
+    return BackendPlan(
         settings.effective_backend_url,
         settings.backend_user,
         settings.backend_password.get_secret_value(),
         settings.webhook_secret.get_secret_value(),
     )
-    ensure_backend(container.label_studio_api, remote, backend)
-    with container.database.read() as uow:
-        return uow.projects.get(project.id)
 
 
-def twin_key(settings: Settings, project: Project) -> str:
+def _twin_key(settings: Settings, project: Project) -> str:
     """What marks the twin as this home's: two homes may share one Label Studio, and both have a project 1."""
     salt = settings.salt.get_secret_value()
     return f"project {project.id} of home {hashlib.sha256(f'home {salt}'.encode()).hexdigest()[:8]}"

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import re
 
-from adapters.label_studio.provision import (
-    BACKEND_TITLE,
-    BackendPlan,
-    ProjectPlan,
-    project_faults,
-    webhook_faults,
-)
+from adapters.label_studio.provision import BACKEND_TITLE, project_faults, webhook_faults
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import ANSWER_SECONDS, Installation, ask
 from cli.doctor.machine import LOCKS
-from cli.project import twin_key
+from cli.project import backend_plan, project_plan
 from loop.errors import Denied, NotFound
 from loop.records import Frame, Project
 
@@ -61,11 +55,10 @@ def version(installation: Installation) -> Finding:
 def frames_served(installation: Installation) -> Finding:
     """A frame by the address in its task, as a reader's page asks for it, against what is stored."""
     with installation.unit() as uow:
-        frames = [(each, frame) for each in uow.projects.list() for frame in uow.frames.list(each.id)]
-    with_task = [(project, frame) for project, frame in frames if frame.task_id is not None]
-    if not with_task:
+        frames = [frame for each in uow.projects.list() for frame in uow.frames.list(each.id)]
+    frame = next((frame for frame in reversed(frames) if frame.task_id is not None), None)
+    if frame is None:
         return ok("no frame yet")
-    _, frame = with_task[-1]
     with installation.label_studio() as api:
         address = str(ask(api, f"/api/tasks/{frame.task_id}/")["data"]["image"])
         answer = api.send("GET", address, timeout=ANSWER_SECONDS)
@@ -94,7 +87,7 @@ def setup(installation: Installation, project: Project) -> Finding:
     with installation.unit() as uow:
         champion = uow.models.get(project.champion_id or 0).name
         is_behind = bool(uow.outbox.pending())
-    plan = ProjectPlan(twin_key(installation.settings, project), project.title, project.classes, champion)
+    plan = project_plan(installation.settings, project, champion)
     with installation.label_studio() as api:
         remote = ask(api, f"/api/projects/{project.label_studio_id}/")
         faults = project_faults(remote, plan)
@@ -102,23 +95,12 @@ def setup(installation: Installation, project: Project) -> Finding:
         hooks = ask(api, "/api/webhooks/", project=project.label_studio_id)
     states = {each["title"]: each["state"] for each in backends}
     faults += [] if states.get(BACKEND_TITLE) == "CO" else ["the connection to the ML backend"]
-    faults += webhook_faults(hooks, int(project.label_studio_id or 0), backend_plan(installation))
+    faults += webhook_faults(hooks, int(project.label_studio_id or 0), backend_plan(installation.settings))
     if faults == ["model_version"] and is_behind:
         return warn(f"served by {remote['model_version']} still", champion, "look again in a minute")
     if faults:
         return fail(f"changed: {', '.join(faults)}", "as ./sonoloop up made it", MEND)
     return ok(f"served by {champion}, backend and webhook connected")
-
-
-def backend_plan(installation: Installation) -> BackendPlan:
-    """The backend as Label Studio should know it."""
-    settings = installation.settings
-    return BackendPlan(
-        settings.effective_backend_url,
-        settings.backend_user,
-        settings.backend_password.get_secret_value(),
-        settings.webhook_secret.get_secret_value(),
-    )
 
 
 NAME = "label studio"
