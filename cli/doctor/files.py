@@ -26,17 +26,14 @@ def settings(installation: Installation) -> Finding:
         return fail(refused.got, refused.need, refused.todo)
     unknown = unknown_variables(root)
     if unknown:
-        near = [
-            f"{name} (perhaps {nearest_setting(name)})" if nearest_setting(name) else name for name in unknown
-        ]
+        hints = [f"{name} (perhaps {near})" if (near := nearest_setting(name)) else name for name in unknown]
         return warn(
-            f"no settings: {', '.join(near)}", "names from the table of settings", "mend or remove them"
+            f"no settings: {', '.join(hints)}", "names from the table of settings", "mend or remove them"
         )
     path = root / SETTINGS_FILE
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-    stray = [
-        number for number, line in enumerate(lines, 1) if line.strip() and "=" not in line and line[0] != "#"
-    ]
+    said = ((number, line.strip()) for number, line in enumerate(lines, 1))
+    stray = [number for number, line in said if line and "=" not in line and not line.startswith("#")]
     if stray:
         return warn(f"{SETTINGS_FILE}, line {stray[0]}, which says nothing", "NAME=value", "mend it")
     return ok(f"{len(lines)} lines in {SETTINGS_FILE}")

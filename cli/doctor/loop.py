@@ -18,7 +18,7 @@ from cli.doctor.installation import Installation, ask
 from loop.errors import NotFound
 from loop.events import TASKS_DELETED, parse_event
 from loop.mirror import BAD_ANNOTATION
-from loop.records import Decision, Project, Round
+from loop.records import Decision, Project, Round, RoundState
 
 ARRIVAL_SECONDS = 4.0
 LEVEL_SECONDS = 4.0
@@ -79,7 +79,7 @@ def order(installation: Installation, project: Project) -> Finding:
     with installation.unit() as uow:
         champion = project.champion_id or 0
         rows = uow.predictions.for_version(project.id, champion)
-        read = {mask.frame_id for mask in uow.masks.latest_of_all(project.id) if _counts(mask.decision)}
+        read = {mask.frame_id for mask in uow.masks.latest_of_all(project.id) if mask.decision.is_trainable}
         tasks = {frame.id: frame.task_id for frame in uow.frames.list(project.id)}
     placed = sorted((row for row in rows if row.remote_id), key=lambda row: row.place or 0.0)
     queue = [tasks[row.frame_id] for row in placed if row.frame_id not in read]
@@ -101,10 +101,6 @@ def order(installation: Installation, project: Project) -> Finding:
     if place > others:
         return fail(f"the task at place {place + 1}", f"one of the first {others + 1}", "./sonoloop up")
     return ok(f"place {place + 1} of {len(queue)} was served")
-
-
-def _counts(decision: Decision) -> bool:
-    return decision not in (Decision.DELETED, Decision.SKIPPED)
 
 
 @contextmanager
@@ -169,7 +165,7 @@ def rounds(installation: Installation) -> Finding:
         return warn(
             "a change that Label Studio refuses to follow", "it taken", "./sonoloop logs worker-light"
         )
-    failed = [each.number for each in last if each.state == "failed"]
+    failed = [each.number for each in last if each.state is RoundState.FAILED]
     if failed:
         return warn(
             f"round {failed[0]} failed", "a verdict", "./sonoloop status says why; then ./sonoloop round"

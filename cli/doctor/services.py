@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import httpx
 import psutil
@@ -47,7 +48,7 @@ def port_checks(installation: Installation) -> list[Check]:
     """One for each port that a service of this home wants."""
     here = service_names(installation.settings)
     wanted = [each for each in ports(installation.settings) if each.service in here]
-    return [Check(f"port {each.number}", lambda _, port=each: _port(installation, port)) for each in wanted]  # type: ignore[misc]
+    return [Check(f"port {each.number}", partial(_port, port=each)) for each in wanted]
 
 
 def _port(installation: Installation, port: Port) -> Finding:
@@ -120,7 +121,7 @@ def backend(installation: Installation) -> Finding:
     """Asked with our account, as Label Studio asks it."""
     settings = installation.settings
     account = (settings.backend_user, settings.backend_password.get_secret_value())
-    url = f"{settings.effective_backend_url.rstrip('/')}"
+    url = settings.effective_backend_url.rstrip("/")
     try:
         health = httpx.get(f"{url}/health", timeout=ANSWER_SECONDS, trust_env=False)
         versions = httpx.get(f"{url}/versions", auth=account, timeout=ANSWER_SECONDS, trust_env=False)
@@ -138,7 +139,7 @@ def backend(installation: Installation) -> Finding:
 
 SUPERVISED = Check("services", services)
 CHECKS = (
-    Check("redis", redis),
+    Check(REDIS, redis),
     Check("workers", workers, after=(REDIS,)),
     Check(BEAT, beat, after=("workers",), seconds=LONGEST_BEAT_SECONDS + 2, is_slow=True),
     Check("ml backend", backend, seconds=2 * ANSWER_SECONDS + 1),

@@ -34,6 +34,7 @@ from cli.doctor.installation import read_installation
 from tests.conftest import ROOT
 from tests.contract.repositories.conftest import create_postgres_database
 from tests.services.homes import NOW, make_home
+from tests.services.label_studio import free_port
 
 MISSPELT = "SONOLOOP_STRATEGIE"
 
@@ -50,11 +51,6 @@ def made_home(root: Path, **chosen: object) -> Settings:
     remember_settings(root, {"threads": 1, **ports, **chosen})
     make_home(load_settings(root), frames=4, held_out=1)
     return load_settings(root)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def found(home: Settings) -> dict[str, Finding]:
@@ -178,8 +174,8 @@ def test_a_setting_that_is_none(home: Settings, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_line_of_settings_that_says_nothing(home: Settings) -> None:
     with (home.root / SETTINGS_FILE).open("a") as file:
-        file.write("SONOLOOP_SEED 7\n")
-    assert "line 4" in found(home)["settings"].got
+        file.write("  # a remark\nSONOLOOP_SEED 7\n")
+    assert "line 5" in found(home)["settings"].got
 
 
 def test_a_value_that_does_not_fit_stops_no_other_check(
