@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 from flask import Request
 
+from adapters.label_studio.provision import SECRET_HEADER
 from loop.errors import Denied
 from ml_backend.throttle import Throttle
 
-SECRET_HEADER = "X-Sonoloop-Secret"  # noqa: S105, the name of a header
 OPEN = frozenset({"health"})
 """Endpoints that tell nothing and ask nobody who they are."""
 WEBHOOK = "webhook"

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import strategies as st
 
+from adapters.label_studio.provision import SECRET_HEADER
 from adapters.settings import Settings
-from ml_backend.access import SECRET_HEADER
 from ml_backend.app import create_app
 from tests.garbage import calls, events, json_values, run
 from tests.integration.ml_backend.conftest import Backend, add_champion, serve

@@ -15,8 +15,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from adapters.label_studio.provision import SECRET_HEADER
 from adapters.settings import Settings
-from ml_backend.access import OPEN, SECRET_HEADER
+from ml_backend.access import OPEN
 from ml_backend.answers import HEADERS
 from ml_backend.app import BODY_BYTES, create_app
 from ml_backend.server import listen
