@@ -54,17 +54,13 @@ class Throttle:
             bucket = self._buckets.get(address)
             if bucket is None or bucket.trusted_until > self._clock():
                 return
-            self._refill(bucket)
-            if bucket.tokens < 1:
-                raise TooMany(math.ceil((1 - bucket.tokens) * SECONDS_PER_REFUSAL))
+            self._require_token(bucket)
 
     def note_refusal(self, address: str) -> None:
         """Take a token. Raises TooMany when there is none left to take."""
         with self._lock:
             bucket = self._bucket(address)
-            self._refill(bucket)
-            if bucket.tokens < 1:
-                raise TooMany(math.ceil((1 - bucket.tokens) * SECONDS_PER_REFUSAL))
+            self._require_token(bucket)
             bucket.tokens -= 1
 
     def trust(self, address: str) -> None:
@@ -79,7 +75,9 @@ class Throttle:
             self._buckets.popitem(last=False)
         return bucket
 
-    def _refill(self, bucket: _Bucket) -> None:
+    def _require_token(self, bucket: _Bucket) -> None:
         now = self._clock()
         bucket.tokens = min(REFUSALS, bucket.tokens + (now - bucket.at) / SECONDS_PER_REFUSAL)
         bucket.at = now
+        if bucket.tokens < 1:
+            raise TooMany(math.ceil((1 - bucket.tokens) * SECONDS_PER_REFUSAL))
