@@ -11,9 +11,11 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from waitress.server import create_server
+
+from adapters.http_server import Limits, listen
 
 PATH = "/metrics"
+LIMITS = Limits(threads=1, body_bytes=1 << 10, connections=20)
 
 Answer = Callable[..., Any]
 
@@ -31,12 +33,12 @@ def serve(registry: CollectorRegistry, host: str, port: int, user: str, password
     A port that is taken costs the figures and nothing else: it is logged.
     """
     try:
-        server = create_server(guarded(registry, user, password), host=host, port=port, threads=1)
+        server = listen(guarded(registry, user, password), host, port, LIMITS)
     except OSError as exc:
         log.error("metrics_not_served", host=host, port=port, reason=exc.strerror)
         return
     threading.Thread(target=server.run, name="metrics", daemon=True).start()
-    log.info("metrics_served", host=host, port=server.effective_port)
+    log.info("metrics_served", host=host, port=port)
 
 
 def guarded(registry: CollectorRegistry, user: str, password: str) -> Callable[..., Iterable[bytes]]:

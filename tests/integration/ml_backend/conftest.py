@@ -13,13 +13,14 @@ import pytest
 import torch
 
 from adapters.bootstrap import Container, build
+from adapters.http_server import listen
 from adapters.settings import Settings
 from loop.records import ModelVersion
 from loop.serving import put_into_service
 from ml_backend.app import create_app
 from ml_backend.champions import Champions
 from ml_backend.model import DrawingPorts
-from ml_backend.server import listen
+from ml_backend.server import LIMITS
 from tests.services.homes import NOW, make_home, make_settings
 from trainer.networks import build_network
 from trainer.weights import describe, save_weights
@@ -82,7 +83,7 @@ def serve(settings: Settings) -> Iterator[Backend]:
     ports = DrawingPorts(container.database, container.storage, container.images, container.codec)
     champions = Champions(container.database, container.segmenters, ports)
     app = create_app(container, champions)
-    server = listen(app, "127.0.0.1", 0)
+    server = listen(app, "127.0.0.1", 0, LIMITS)
     threading.Thread(target=_run, args=(server.run,), daemon=True).start()
     with httpx.Client(
         base_url=f"http://127.0.0.1:{server.effective_port}", timeout=60, trust_env=False

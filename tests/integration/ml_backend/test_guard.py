@@ -9,18 +9,20 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from adapters.http_server import listen
 from adapters.label_studio.provision import SECRET_HEADER
 from adapters.settings import Settings
 from ml_backend.access import OPEN
 from ml_backend.answers import HEADERS
 from ml_backend.app import BODY_BYTES, create_app
-from ml_backend.server import listen
+from ml_backend.server import LIMITS
 from ml_backend.throttle import REFUSALS
 from tests.integration.ml_backend.conftest import Backend, serve
 
@@ -173,7 +175,8 @@ def test_a_body_beyond_its_endpoints_limit_is_refused(backend: Backend, path: st
 
 def test_connections_that_say_nothing_are_closed_and_others_are_answered(settings: Settings) -> None:
     with serve(settings) as backend:
-        server = listen(create_app(backend.container, backend.champions), "127.0.0.1", 0, idle_seconds=1)
+        app, limits = create_app(backend.container, backend.champions), replace(LIMITS, idle_seconds=1)
+        server = listen(app, "127.0.0.1", 0, limits)
         threading.Thread(target=_run, args=(server,), daemon=True).start()
         port = server.effective_port
         silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(60)]
