@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from adapters.label_studio.provision import SECRET_HEADER
 from adapters.label_studio.session import ReaderSession, Result, ServedTask
@@ -79,6 +80,7 @@ def test_frames_that_are_added_stand_drawn_in_the_queue_within_a_minute(
 def test_labels_that_were_submitted_while_the_backend_was_dead_are_all_mirrored(
     home: Home, mirror: Mirror, reader: ReaderSession, say: Say, drill: Drill
 ) -> None:
+    before = lost_webhooks(home, mirror)
     with Services(home.settings).without(BACKEND):
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{home.settings.effective_backend_url}/health", trust_env=False)
@@ -88,6 +90,7 @@ def test_labels_that_were_submitted_while_the_backend_was_dead_are_all_mirrored(
     assert mirror.decisions() == expected
     drill.took(seconds + wait_until_whole(parts_of(home.container), mirror.project_id))
     drill.check(parts_of(home.container), mirror.project_id)
+    wait_until(lambda: lost_webhooks(home, mirror) == before + LABELS, "all counted as lost", 90)
     assert Decision.ACCEPTED in expected.values()
     assert Decision.FROM_SCRATCH in expected.values()
 
@@ -131,6 +134,22 @@ def test_a_project_that_was_deleted_in_label_studio_is_told_with_the_way_out(
     home.container.label_studio_api.delete(f"/api/projects/{mirror.label_studio_id()}/")
     with pytest.raises(NotFound, match="export DIR"):
         connect_project(home.container, mirror.project)
+
+
+def lost_webhooks(home: Home, mirror: Mirror) -> float:
+    """What the backend's page of figures says of the project."""
+    settings = home.settings
+    auth = (settings.backend_user, settings.backend_password.get_secret_value())
+    url = f"{settings.effective_backend_url}/metrics"
+    text = httpx.get(url, auth=auth, trust_env=False, timeout=30).raise_for_status().text
+    (value,) = (
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "sonoloop_webhooks_lost_total"
+        and sample.labels == {"project": str(mirror.project_id)}
+    )
+    return value
 
 
 def next_task(reader: ReaderSession, mirror: Mirror) -> ServedTask:
