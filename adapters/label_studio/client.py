@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from adapters.label_studio.api import Api, Params, understood
+from adapters.label_studio.lists import (
+    PAGE,
+    Json,
+    filter_by,
+    list_predictions,
+    list_task_ids,
+    list_tasks,
+)
 from loop.errors import BadRequest, NotFound, Unavailable
 from loop.records import NewPrediction, RemoteAnnotation, RemotePrediction, RemoteTask
 
-PAGE = 100
-ID_PAGE = 1000  # ids alone are light: 1,000 take half a second
 IMPORT_BATCH = 500
 CHUNK_LIMIT = 100
 GONE_TASK = "corresponding task ID", "not found in project"
@@ -25,9 +30,6 @@ TASK_FIELDS = "id,data,updated_at,annotations"
 ANNOTATION_FIELDS = (
     "task,completed_by,result,was_cancelled,created_at,draft_created_at,lead_time,parent_prediction"
 )
-
-Filter = Mapping[str, Any]
-Json = Mapping[str, Any]
 
 
 class LabelStudioClient:
@@ -70,11 +72,7 @@ class LabelStudioClient:
 
     def task_ids(self, project_id: int) -> set[int]:
         """The ids of all tasks."""
-        return {
-            task["id"]
-            for page in self._by_id(project_id, ID_PAGE, {"fields": "task_only", "include": "id"})
-            for task in page
-        }
+        return list_task_ids(self._api, project_id)
 
     def get_task(self, task_id: int) -> RemoteTask:
         """One task with all its annotations, skipped ones included."""
@@ -85,24 +83,8 @@ class LabelStudioClient:
         return annotation_from(self._api.get(f"/api/annotations/{annotation_id}/"))
 
     def predictions(self, project_id: int, model_version: str) -> list[RemotePrediction]:
-        """What Label Studio holds of one model version, in order of tasks; an unknown version gives []."""
-        if model_version not in self.model_versions(project_id):
-            return []
-        # The filter finds parts of names: "p1-v1" also finds "p1-v10".
-        of_version = filter_by("predictions_model_versions", "contains", "List", [model_version])
-        pages = self._by_id(project_id, PAGE, {"fields": "all", "include": "id,predictions"}, [of_version])
-        return [
-            RemotePrediction(each["id"], task["id"], model_version, each["score"])
-            for page in pages
-            for task in page
-            for each in task["predictions"]
-            if each["model_version"] == model_version
-        ]
-
-    def model_versions(self, project_id: int) -> dict[str, int]:
-        """How many predictions each version has; those without any are left out."""
-        answer = self._api.get(f"/api/projects/{project_id}/model-versions/", {"extended": "true"})
-        return {each["model_version"]: each["count"] for each in answer.get("static", [])}
+        """What Label Studio holds of exactly this model version; an unknown version gives []."""
+        return list_predictions(self._api, project_id, model_version)
 
     def push_predictions(self, project_id: int, predictions: Sequence[NewPrediction]) -> None:
         """Create all of one chunk (at most 100); nothing is compared with what is there.
@@ -166,35 +148,11 @@ class LabelStudioClient:
         include = f"{TASK_FIELDS},{ANNOTATION_FIELDS}"
         params: Params = {"fields": "all", "include": include, "page": page, "page_size": PAGE}
         try:
-            return self._tasks(project_id, params, [changed], "tasks:updated_at")
+            return list_tasks(self._api, project_id, params, [changed], "tasks:updated_at")
         except NotFound:
             if page > 1:  # the page before was the last, and full
                 return []
             raise
-
-    def _by_id(
-        self, project_id: int, size: int, params: Params, filters: Sequence[Filter] = ()
-    ) -> Iterator[list[Json]]:
-        last = 0
-        sized: Params = {**params, "page_size": size}
-        while True:
-            beyond = [filter_by("id", "greater", "Number", last)] if last else []
-            tasks = self._tasks(project_id, sized, [*filters, *beyond], "tasks:id")
-            yield tasks
-            if len(tasks) < size:
-                return
-            last = tasks[-1]["id"]
-
-    def _tasks(self, project_id: int, params: Params, filters: Sequence[Filter], order: str) -> list[Json]:
-        query = {"filters": {"conjunction": "and", "items": list(filters)}, "ordering": [order]}
-        answer = self._api.get("/api/tasks", {**params, "project": project_id, "query": json.dumps(query)})
-        tasks: list[Json] = answer["tasks"]
-        return tasks
-
-
-def filter_by(column: str, operator: str, kind: str, value: object) -> Filter:
-    """A filter of Label Studio's Data Manager on a column of tasks."""
-    return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
 
 
 @understood

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from adapters.label_studio.api import Api
-from adapters.label_studio.client import LabelStudioClient, filter_by
+from adapters.label_studio.client import LabelStudioClient
+from adapters.label_studio.lists import filter_by
 from adapters.label_studio.session import ReaderSession
 from adapters.label_studio.users import ensure_reader, list_accounts, remove_account
 from cli.doctor.findings import Check, Finding, fail, ok, warn

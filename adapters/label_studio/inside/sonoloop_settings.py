@@ -15,6 +15,7 @@ from label_studio.core.settings.label_studio import (
 )
 from sonoloop_addresses import settings_for
 
+ROOT_URLCONF = "sonoloop_urls"
 MIDDLEWARE = [
     "sonoloop_headers.careful_headers",
     *MIDDLEWARE,
