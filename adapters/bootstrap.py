@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from adapters.brush import SdkBrushCodec
 from adapters.label_studio.api import Api
 from adapters.label_studio.client import LabelStudioClient
+from adapters.label_studio.pace import Pace
 from adapters.metrics.instruments import BackendMetrics, ModelMetrics, WorkerMetrics, new_registry
 from adapters.metrics.standing import StandingCollector
 from adapters.metrics.timing import TimedSegmenter
@@ -96,7 +97,7 @@ class Container:
     @cached_property
     def label_studio(self) -> LabelStudioClient:
         """What the loop asks of Label Studio."""
-        return LabelStudioClient(self.label_studio_api)
+        return LabelStudioClient(self.label_studio_api, Pace(self.settings.label_studio_share))
 
     @cached_property
     def segmenters(self) -> StoredSegmenters:

@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     held_out_fraction: float = Field(0.20, gt=0, lt=1, description="Share of clips held out for the gate.")
     score_limit: int = Field(2000, ge=1, description="Frames that are scored before a new model serves.")
     push_limit: int = Field(500, ge=1, description="Frames that are drawn before a new model serves.")
+    label_studio_share: float = Field(
+        0.5, gt=0, le=1, description="Share of its time that Label Studio is busy with our pushes and lists."
+    )
     lease_seconds: int = Field(60, ge=5, description="How long a silent worker keeps its round.")
     hard_limit_seconds: int = Field(6 * 3600, ge=60, description="Longest training round.")
     reconcile_seconds: int = Field(30, ge=1, description="Seconds between two looks for missed changes.")

@@ -16,6 +16,7 @@ from adapters.label_studio.lists import (
     list_task_ids,
     list_tasks,
 )
+from adapters.label_studio.pace import Pace, PacedApi
 from loop.errors import BadRequest, NotFound, Unavailable
 from loop.records import NewPrediction, RemoteAnnotation, RemotePrediction, RemoteTask
 
@@ -33,17 +34,20 @@ ANNOTATION_FIELDS = (
 
 
 class LabelStudioClient:
-    """Implements `loop.ports.LabelStudio`."""
+    """Implements `loop.ports.LabelStudio`; what is long, or comes in hundreds, keeps the `pace`."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, pace: Pace | None = None) -> None:
         self._api = api
+        self._paced = PacedApi(api, pace or Pace())
 
     def import_tasks(self, project_id: int, data: Sequence[Mapping[str, Any]]) -> list[int]:
         """Create tasks in order and return their ids; batches before a failing one stay created."""
         ids: list[int] = []
         for start in range(0, len(data), IMPORT_BATCH):
             batch = [{"data": dict(entry)} for entry in data[start : start + IMPORT_BATCH]]
-            answer = self._api.post(f"/api/projects/{project_id}/import", batch, {"return_task_ids": "true"})
+            answer = self._paced.post(
+                f"/api/projects/{project_id}/import", batch, {"return_task_ids": "true"}
+            )
             created = answer.get("task_ids", [])
             if len(created) != len(batch):
                 raise Unavailable(
@@ -72,7 +76,7 @@ class LabelStudioClient:
 
     def task_ids(self, project_id: int) -> set[int]:
         """The ids of all tasks."""
-        return list_task_ids(self._api, project_id)
+        return list_task_ids(self._paced, project_id)
 
     def get_task(self, task_id: int) -> RemoteTask:
         """One task with all its annotations, skipped ones included."""
@@ -84,7 +88,7 @@ class LabelStudioClient:
 
     def predictions(self, project_id: int, model_version: str) -> list[RemotePrediction]:
         """What Label Studio holds of exactly this model version; an unknown version gives []."""
-        return list_predictions(self._api, project_id, model_version)
+        return list_predictions(self._paced, project_id, model_version)
 
     def push_predictions(self, project_id: int, predictions: Sequence[NewPrediction]) -> None:
         """Create all of one chunk (at most 100); nothing is compared with what is there.
@@ -98,7 +102,7 @@ class LabelStudioClient:
         if not body:
             return
         try:
-            answer = self._api.post(f"/api/projects/{project_id}/import/predictions", body)
+            answer = self._paced.post(f"/api/projects/{project_id}/import/predictions", body)
         except BadRequest as exc:
             if any(words in exc.message for words in GONE_TASK):
                 raise NotFound(
@@ -125,7 +129,7 @@ class LabelStudioClient:
 
     def set_score(self, prediction_id: int, score: float) -> None:
         """Move a prediction in the queue; lowest is served first."""
-        self._api.patch(f"/api/predictions/{prediction_id}/", {"score": _finite(score)})
+        self._paced.patch(f"/api/predictions/{prediction_id}/", {"score": _finite(score)})
 
     def set_model_version(self, project_id: int, model_version: str) -> None:
         """Serve the predictions of this version from the very next task on.
@@ -148,7 +152,7 @@ class LabelStudioClient:
         include = f"{TASK_FIELDS},{ANNOTATION_FIELDS}"
         params: Params = {"fields": "all", "include": include, "page": page, "page_size": PAGE}
         try:
-            return list_tasks(self._api, project_id, params, [changed], "tasks:updated_at")
+            return list_tasks(self._paced, project_id, params, [changed], "tasks:updated_at")
         except NotFound:
             if page > 1:  # the page before was the last, and full
                 return []

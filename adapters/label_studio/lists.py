@@ -11,7 +11,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from adapters.label_studio.api import Api, Params, understood
+from adapters.label_studio.api import Params, understood
+from adapters.label_studio.pace import PacedApi
 from loop.errors import NotFound
 from loop.records import RemotePrediction
 
@@ -25,7 +26,7 @@ Json = Mapping[str, Any]
 Row = tuple[Any, ...]
 
 
-def list_task_ids(api: Api, project_id: int) -> set[int]:
+def list_task_ids(api: PacedApi, project_id: int) -> set[int]:
     """The ids of all tasks. Raises NotFound."""
     try:
         return {task_id for (task_id,) in rows(api, project_id, "tasks", {})}
@@ -34,7 +35,7 @@ def list_task_ids(api: Api, project_id: int) -> set[int]:
         return {task["id"] for page in pages for task in page}
 
 
-def list_predictions(api: Api, project_id: int, model_version: str) -> list[RemotePrediction]:
+def list_predictions(api: PacedApi, project_id: int, model_version: str) -> list[RemotePrediction]:
     """All predictions of exactly this model version; an unknown one gives []. Raises NotFound."""
     try:
         found = rows(api, project_id, "predictions", {"model_version": model_version})
@@ -43,13 +44,13 @@ def list_predictions(api: Api, project_id: int, model_version: str) -> list[Remo
     return [RemotePrediction(key, task_id, model_version, score) for key, task_id, score in found]
 
 
-def count_predictions(api: Api, project_id: int) -> dict[str, int]:
+def count_predictions(api: PacedApi, project_id: int) -> dict[str, int]:
     """How many predictions each model version has; those without any are left out."""
     answer = api.get(f"/api/projects/{project_id}/model-versions/", {"extended": "true"})
     return {each["model_version"]: each["count"] for each in answer.get("static", [])}
 
 
-def rows(api: Api, project_id: int, kind: str, params: Params, size: int = KEY_PAGE) -> list[Row]:
+def rows(api: PacedApi, project_id: int, kind: str, params: Params, size: int = KEY_PAGE) -> list[Row]:
     """All rows of one of our lists (see `inside/sonoloop_lists.py`), read `size` at a time.
 
     Raises NotFound for an unknown project, and where Label Studio has none of our lists.
@@ -65,7 +66,7 @@ def rows(api: Api, project_id: int, kind: str, params: Params, size: int = KEY_P
 
 
 def pages_by_id(
-    api: Api, project_id: int, size: int, params: Params, filters: Sequence[Filter] = ()
+    api: PacedApi, project_id: int, size: int, params: Params, filters: Sequence[Filter] = ()
 ) -> Iterator[list[Json]]:
     """Label Studio's own list of tasks, page by page in the order of ids."""
     last = 0
@@ -80,7 +81,7 @@ def pages_by_id(
 
 
 def list_tasks(
-    api: Api, project_id: int, params: Params, filters: Sequence[Filter], order: str
+    api: PacedApi, project_id: int, params: Params, filters: Sequence[Filter], order: str
 ) -> list[Json]:
     """One page of Label Studio's own list of tasks."""
     query = {"filters": {"conjunction": "and", "items": list(filters)}, "ordering": [order]}
@@ -94,7 +95,7 @@ def filter_by(column: str, operator: str, kind: str, value: object) -> Filter:
     return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
 
 
-def _predictions_of_tasks(api: Api, project_id: int, model_version: str) -> list[RemotePrediction]:
+def _predictions_of_tasks(api: PacedApi, project_id: int, model_version: str) -> list[RemotePrediction]:
     if model_version not in count_predictions(api, project_id):
         return []
     # The filter finds parts of names: "p1-v1" also finds "p1-v10".

@@ -14,6 +14,7 @@ from adapters.brush import SdkBrushCodec
 from adapters.label_studio.api import Api
 from adapters.label_studio.client import LabelStudioClient
 from adapters.label_studio.lists import rows
+from adapters.label_studio.pace import Pace, PacedApi
 from adapters.label_studio.provision import ProjectPlan, ensure_project
 from loop.errors import Denied, NotFound
 from loop.records import NewPrediction, RemotePrediction
@@ -116,7 +117,7 @@ def test_both_give_the_same_tasks_of_one_project_alone(
 @pytest.mark.parametrize("size", [1, 3, 4, 8, 100])
 def test_a_long_list_comes_in_pages(api: Api, project: tuple[int, list[int]], size: int) -> None:
     number, tasks = project
-    assert rows(api, number, "tasks", {}, size) == [(task,) for task in tasks]
+    assert rows(PacedApi(api, Pace()), number, "tasks", {}, size) == [(task,) for task in tasks]
 
 
 def test_no_drawing_is_carried(
@@ -137,4 +138,4 @@ def test_a_stranger_is_told_nothing(
         with Api(label_studio_server.url, token) as stranger:
             for kind in ("tasks", "predictions"):
                 with pytest.raises(Denied):
-                    rows(stranger, project[0], kind, {})
+                    rows(PacedApi(stranger, Pace()), project[0], kind, {})
