@@ -14,40 +14,24 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from loop.errors import BadRequest, Denied, NotFound, SonoloopError, Unavailable
-from loop.events import ANNOTATION_WRITES, DELETIONS, Event, parse_event
+from loop.events import ANNOTATION_WRITES, DELETIONS, Event
 from loop.listing import follow_page, has_task, refresh_annotation
-from loop.mirror import (
-    Ingested,
-    IngestPorts,
-    Tally,
-    append_tombstone,
-    ingest_annotation,
-)
+from loop.mirror import Ingested, IngestPorts, Tally, append_tombstone
 from loop.ports import UnitOfWork
 from loop.records import InboxEvent, Project, RemoteTask
 
 BATCH = 200
 BURST, MANY = 20, 10_000
 """From so many waiting events on they are followed together, so many at once."""
-CLOCK_SKEW = timedelta(minutes=1)
+MOST_BEHIND = timedelta(minutes=1)
 """By how much Label Studio's clock may be behind ours; events that it then hides are followed one by one."""
 PAGE = 100
 OVERLAP = timedelta(minutes=5)
 DELETED_TASK = "deleted-task"
 
 
-def receive_event(uow: UnitOfWork, payload: object, now: datetime) -> bool:
-    """Keep a webhook's event in the inbox; False for a duplicate or an action that the mirror does not
-    follow.
-
-    The caller commits. Raises BadEvent for a body that is no event.
-    """
-    event = parse_event(payload)
-    return event is not None and keep_event(uow, event, now)
-
-
 def keep_event(uow: UnitOfWork, event: Event, now: datetime) -> bool:
-    """The same for an event that was read already; False for a duplicate."""
+    """Keep a webhook's event in the inbox; False for a duplicate. The caller commits."""
     if event.action in DELETIONS:
         # These carry no time, and Label Studio on SQLite gives the number of a deleted task to the next one:
         # an event that was followed already must not hide a second deletion. Following one twice is harmless.
@@ -146,7 +130,7 @@ def _follow_together(ports: IngestPorts) -> Tally:
 
 
 def _follow_changes(ports: IngestPorts, project: Project, remote_id: int, events: list[InboxEvent]) -> Tally:
-    since = min(event.received_at for event in events) - CLOCK_SKEW
+    since = min(event.received_at for event in events) - MOST_BEHIND
     tally: Tally = Counter()
     seen: set[int] = set()
     for page in _pages(ports.label_studio.tasks_changed_since(remote_id, since)):
@@ -236,10 +220,7 @@ __all__ = [
     "Ingested",
     "Tally",
     "drain_inbox",
-    "ingest_annotation",
     "keep_event",
-    "receive_event",
     "reconcile",
-    "refresh_annotation",
     "refresh_task",
 ]

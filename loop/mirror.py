@@ -138,13 +138,13 @@ def _is_state(ports: IngestPorts, frame: Frame, version: MaskVersion, annotation
         return False
     if annotation.was_cancelled or version.decision is Decision.SKIPPED:
         return annotation.was_cancelled and version.decision is Decision.SKIPPED
-    return version.mask_digest == mask_digest(_read(ports, frame, annotation))
-
-
-def _read(ports: IngestPorts, frame: Frame, annotation: RemoteAnnotation) -> Mask:
     with ports.database.read() as uow:
-        classes = uow.projects.get(frame.project_id).classes
-    return result_to_mask(annotation.result, classes, frame.height, frame.width, ports.codec)
+        project = uow.projects.get(frame.project_id)
+    return version.mask_digest == mask_digest(_drawn(ports, project, frame, annotation))
+
+
+def _drawn(ports: IngestPorts, project: Project, frame: Frame, annotation: RemoteAnnotation) -> Mask:
+    return result_to_mask(annotation.result, project.classes, frame.height, frame.width, ports.codec)
 
 
 def _store(ports: IngestPorts, frame: Frame, annotation: RemoteAnnotation) -> Ingested:
@@ -154,7 +154,7 @@ def _store(ports: IngestPorts, frame: Frame, annotation: RemoteAnnotation) -> In
     shown = _proposal_mask(ports.storage, proposal, project, frame)
     reading, digest = SKIPPED, None
     if not annotation.was_cancelled:
-        mask = _read(ports, frame, annotation)
+        mask = _drawn(ports, project, frame, annotation)
         reading, digest = classify(mask, shown), mask_digest(mask)
         ports.storage.put("masks", digest, pack(mask))
     is_new = _append(ports, frame, annotation, reading, digest, proposal)

@@ -10,7 +10,7 @@ from loop.records import Decision, InboxEvent, MaskVersion
 
 GRACE = timedelta(seconds=15)
 """How late a webhook may come: Label Studio waits 1 s for an answer, the inbox 5 s for its turn to write."""
-CLOCK_SKEW = timedelta(seconds=5)
+MOST_AHEAD = timedelta(seconds=5)
 """By how much Label Studio's clock may be ahead of ours."""
 AT_ONCE = 1000
 SWEPT = "swept"
@@ -60,7 +60,7 @@ def lost_webhooks(uow: UnitOfWork, project_id: int) -> int:
 
 
 def _earliest(versions: Iterable[MaskVersion]) -> datetime:
-    return min(version.updated_at for version in versions) - CLOCK_SKEW
+    return min(version.updated_at for version in versions) - MOST_AHEAD
 
 
 def _last_told(events: Iterable[InboxEvent]) -> dict[int, datetime]:
@@ -76,7 +76,7 @@ def _is_announced(version: MaskVersion, told: dict[int, datetime]) -> bool:
     if version.decision is Decision.DELETED:
         return True
     at = told.get(version.annotation_id)
-    return at is not None and at >= version.updated_at - CLOCK_SKEW
+    return at is not None and at >= version.updated_at - MOST_AHEAD
 
 
 def _time(value: str | None) -> datetime | None:

@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from loop.ingest import drain_inbox, receive_event, reconcile
+from loop.ingest import drain_inbox, reconcile
 from loop.planning import Planned, plan
 from loop.policy import TriggerRule
 from loop.records import Round, RoundState
 from loop.rounds import RoundRules
 from loop.sweep import sweep
 from tests.fault_table import Drill
+from tests.integration.loop.hearing import receive
 from tests.integration.loop.rounds import at_gate, judged
 from tests.integration.loop.world import World
 from tests.invariants import settle
@@ -50,7 +51,7 @@ def submit(world: World, count: int) -> None:
     with world.database.write() as uow:
         for key in [*reversed(keys), *keys]:
             body = {"id": key, "updated_at": "now"}
-            receive_event(uow, {"action": "ANNOTATION_CREATED", "annotation": body}, world.clock())
+            receive(uow, {"action": "ANNOTATION_CREATED", "annotation": body}, world.clock())
         uow.commit()
     drain_inbox(world.ingest)
     reconcile(world.ingest, world.project.id)

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from loop.ingest import drain_inbox, receive_event, reconcile
+from loop.ingest import drain_inbox, reconcile
 from loop.preannotate import PreannotateRules, follow_champion
 from loop.records import Purpose
 from tests.fakes.crash import Crash
 from tests.fault_table import Drill
+from tests.integration.loop.hearing import receive
 from tests.integration.loop.world import World
 from tests.invariants import settle
 
@@ -112,8 +113,8 @@ def scene(make_world: MakeWorld) -> World:
     with world.database.write() as uow:
         for annotation in (ids[0], ids[1], skipped, unreadable, *fresh):
             body = {"id": annotation, "updated_at": "now"}
-            receive_event(uow, {"action": "ANNOTATION_UPDATED", "annotation": body}, world.clock())
-        receive_event(uow, {"action": "TASKS_DELETED", "tasks": [{"id": gone}]}, world.clock())
+            receive(uow, {"action": "ANNOTATION_UPDATED", "annotation": body}, world.clock())
+        receive(uow, {"action": "TASKS_DELETED", "tasks": [{"id": gone}]}, world.clock())
         uow.commit()
     return world
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from loop.errors import BadEvent, Unavailable
-from loop.ingest import Ingested, drain_inbox, receive_event, reconcile
+from loop.ingest import Ingested, drain_inbox, reconcile
 from loop.records import Decision
-from tests.integration.loop.hearing import hear, hear_created, only
+from tests.integration.loop.hearing import hear, hear_created, only, receive
 from tests.integration.loop.world import World
 
 
@@ -201,5 +201,5 @@ def test_a_full_disk_leaves_the_event_pending(served: World) -> None:
 
 def test_a_body_that_is_no_event_is_refused_and_one_of_no_interest_passed_over(world: World) -> None:
     with world.database.write() as uow, pytest.raises(BadEvent):
-        receive_event(uow, {"action": "ANNOTATION_CREATED"}, world.clock())
+        receive(uow, {"action": "ANNOTATION_CREATED"}, world.clock())
     assert not hear(world, "PROJECT_UPDATED")

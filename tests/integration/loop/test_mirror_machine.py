@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from db import open_database
-from loop.ingest import drain_inbox, receive_event, reconcile
+from loop.ingest import drain_inbox, reconcile
+from tests.integration.loop.hearing import receive
 from tests.integration.loop.world import World
 from tests.invariants import check
 
@@ -97,7 +98,7 @@ class Mirror(RuleBasedStateMachine):
         with self.world.database.write() as uow:
             for pick in picks:
                 if self.events:
-                    receive_event(uow, self.events[pick % len(self.events)], self.world.clock())
+                    receive(uow, self.events[pick % len(self.events)], self.world.clock())
             uow.commit()
 
     @rule()
