@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.machine import free_port
 
 DURABILITY_OFF = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
 
@@ -22,7 +23,7 @@ def running_postgres(programs: Path, *, is_durable: bool = False) -> Iterator[st
     """
     owner = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
     folder = Path(tempfile.mkdtemp(prefix="sonoloop-pg-"))
-    port = _free_port()
+    port = free_port()
 
     def run(program: str, *arguments: str) -> None:
         subprocess.run(
@@ -59,9 +60,3 @@ def running_postgres(programs: Path, *, is_durable: bool = False) -> Iterator[st
             run("pg_ctl", "stop", "-D", data, "-m", "immediate")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

@@ -23,7 +23,8 @@ from cli.project import ProjectRequest, connect_project, make_project
 from cli.services import started_home, wait_until_ready
 from loop.records import Project
 from tests.discs import TINY
-from tests.services.label_studio import ADMIN_PASSWORD, TOKEN, free_port
+from tests.machine import free_port
+from tests.services.label_studio import ADMIN_PASSWORD, TOKEN
 
 RECIPE = replace(TINY, name="load", steps=60, epochs=20, looks=4)
 """The smallest network, trained for a minute or so: long enough to lie beside the readers' work."""

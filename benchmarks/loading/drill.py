@@ -30,8 +30,9 @@ from cli.project import label_studio_id
 from cli.system_parts import POSTGRES, explain_missing
 from loop.errors import NotFound
 from loop.records import Decision, MaskVersion, Round
+from tests.machine import free_port
 from tests.postgres import running_postgres
-from tests.services.label_studio import ADMIN_PASSWORD, TOKEN, free_port
+from tests.services.label_studio import ADMIN_PASSWORD, TOKEN
 
 TEMPLATE, BARE, OURS = "empty_label_studio", "bare_label_studio", "label_studio"
 ROOT = Path(__file__).resolve().parents[2]

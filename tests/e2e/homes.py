@@ -9,8 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,8 @@ from adapters.bootstrap import Container, build
 from adapters.services.control import stop
 from adapters.settings import SECRETS_FILE, Settings, load_settings
 from loop.records import Decision, Frame, MaskVersion, ModelVersion, Prediction, Project, Round
-from tests.services.label_studio import ADMIN_PASSWORD, TOKEN, copy_empty_database, free_port
+from tests.machine import free_port
+from tests.services.label_studio import ADMIN_PASSWORD, TOKEN, copy_empty_database
 from trainer.phantoms import draw_clip
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,15 +164,6 @@ def draw_clips(folder: Path, seeds: Iterable[int], frames_per_clip: int, size: i
         for number, image in enumerate(draw_clip(seed, frames_per_clip, size).images):
             Image.fromarray(image).save(clip / f"{number:03d}.png")
     return folder
-
-
-def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 60.0) -> float:
-    """Return the seconds it took until `is_so`; fails when there were not enough of them."""
-    began = time.monotonic()
-    while not is_so():
-        assert time.monotonic() < began + seconds, f"{what}: not within {seconds:.0f} s"
-        time.sleep(0.2)
-    return time.monotonic() - began
 
 
 def _up(home: Path, ports: dict[str, int], frames: Path) -> str:

@@ -19,6 +19,7 @@ from adapters.services.readiness import wait_ready
 from adapters.settings import Settings
 from loop.errors import SonoloopError
 from tests.invariants import Findings, Parts, examine
+from tests.machine import is_alive
 
 LEFTOVER_SECONDS = 20.0
 """A file that was half written for so long was left by somebody who died."""
@@ -60,7 +61,7 @@ class Services:
             if pid is not None:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        while any(pid is not None and _is_alive(pid) for pid in pids):
+        while any(pid is not None and is_alive(pid) for pid in pids):
             time.sleep(0.05)
 
     def up(self) -> None:
@@ -100,10 +101,3 @@ def _remove_old_leftovers(parts: Parts) -> None:
     remove = getattr(parts.storage, "remove_leftovers", None)
     if remove is not None:
         remove(older_than=LEFTOVER_SECONDS)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False

@@ -9,7 +9,8 @@ from pathlib import Path
 from cli.intake import take_in
 from cli.project import connect_project, make_project
 from cli.work import WorkPlan
-from tests.e2e.homes import CLASS, Home, Mirror, draw_clips, wait_until
+from tests.e2e.homes import CLASS, Home, Mirror, draw_clips
+from tests.machine import wait_until
 from trainer.recipes import RECIPES
 
 BRIEF = replace(RECIPES["fast"], name="brief", size=64, steps=12, epoch_steps=4, min_epochs=3, looks=1)

@@ -25,9 +25,10 @@ from cli.rounds import start_round
 from cli.work import export_dataset
 from loop.records import Decision, MaskVersion, RoundState
 from loop.regions import mask_to_result
-from tests.e2e.homes import CLASS, ROOT, UP_SECONDS, Home, Mirror, draw_clips, running_home, wait_until
+from tests.e2e.homes import CLASS, ROOT, UP_SECONDS, Home, Mirror, draw_clips, running_home
 from tests.e2e.projects import SIDE, make_small_project
-from tests.services.label_studio import READER_PASSWORD, free_port
+from tests.machine import free_port, wait_until
+from tests.services.label_studio import READER_PASSWORD
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(600)]
 

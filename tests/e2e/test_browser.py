@@ -17,8 +17,9 @@ from cli.work import export_dataset
 from loop.masks import unpack
 from loop.records import Decision, Purpose
 from tests.conftest import ROOT
-from tests.e2e.homes import Home, Mirror, wait_until
+from tests.e2e.homes import Home, Mirror
 from tests.e2e.pages import Point, Shots, Stream, log_in, open_page
+from tests.machine import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(400)]
 

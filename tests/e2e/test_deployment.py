@@ -27,11 +27,12 @@ from cli.secrets import write_secrets
 from cli.system_parts import COMPOSE, POSTGRES
 from cli.work import WorkPlan
 from tests.conftest import demand
-from tests.e2e.homes import CLASS, Mirror, draw_clips, wait_until
+from tests.e2e.homes import CLASS, Mirror, draw_clips
 from tests.e2e.test_loop import BRIEF, SIDE, label, shown_version
+from tests.machine import free_port, wait_until
 from tests.postgres import running_postgres
 from tests.services.compose import ROOT, Stand, resolved
-from tests.services.label_studio import ADMIN_PASSWORD, READER_PASSWORD, TOKEN, copy_empty_database, free_port
+from tests.services.label_studio import ADMIN_PASSWORD, READER_PASSWORD, TOKEN, copy_empty_database
 from tests.services.s3 import RunningS3, running_s3
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900)]

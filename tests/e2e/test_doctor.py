@@ -22,8 +22,9 @@ from cli.doctor.findings import Finding, State
 from cli.doctor.installation import Installation
 from loop.errors import NotFound
 from loop.records import Project
-from tests.e2e.homes import Home, Mirror, wait_until
+from tests.e2e.homes import Home, Mirror
 from tests.e2e.projects import make_small_project
+from tests.machine import wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(400)]
 

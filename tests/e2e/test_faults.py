@@ -23,11 +23,12 @@ from cli.work import WorkPlan
 from loop.planning import plan
 from loop.records import Decision, RoundState
 from loop.rounds import cancel
-from tests.e2e.homes import CLASS, Home, Mirror, draw_clips, wait_until
+from tests.e2e.homes import CLASS, Home, Mirror, draw_clips
 from tests.e2e.outages import Services, wait_until_whole
 from tests.e2e.readers import disc, label
 from tests.fault_table import Drill
 from tests.invariants import Parts, export_digests, parts_of
+from tests.machine import wait_until
 from tests.services.label_studio import READER_PASSWORD
 from trainer.recipes import RECIPES
 

@@ -25,10 +25,11 @@ from cli.work import WorkPlan, add_folder
 from loop.errors import NotFound
 from loop.records import Decision, ModelVersion, Purpose
 from loop.regions import mask_to_result
-from tests.e2e.homes import CLASS, Home, Mirror, draw_clips, wait_until
+from tests.e2e.homes import CLASS, Home, Mirror, draw_clips
 from tests.e2e.outages import Services, wait_until_whole
 from tests.fault_table import Drill
 from tests.invariants import parts_of
+from tests.machine import wait_until
 from tests.services.label_studio import READER_PASSWORD
 from trainer.recipes import RECIPES
 

@@ -17,10 +17,11 @@ from cli.intake import take_in
 from cli.project import connect_project, make_project
 from cli.system_parts import is_ci
 from cli.work import WorkPlan
-from tests.e2e.homes import CLASS, Home, Mirror, draw_clips, running_home, wait_until
+from tests.e2e.homes import CLASS, Home, Mirror, draw_clips, running_home
 from tests.e2e.outages import wait_until_whole
 from tests.e2e.walk import SIDE, Walk
 from tests.fault_table import Drill
+from tests.machine import wait_until
 from tests.services.label_studio import READER_PASSWORD
 from trainer.recipes import RECIPES
 

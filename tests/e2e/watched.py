@@ -33,7 +33,8 @@ from adapters.services.programs import STOP_SECONDS
 from adapters.settings import SECRETS_FILE, read_env_file
 from loop.records import Project, RoundState
 from loop.regions import mask_to_result
-from tests.e2e.homes import Home, running_home, wait_until
+from tests.e2e.homes import Home, running_home
+from tests.machine import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOK_SECONDS = 0.1

@@ -33,8 +33,8 @@ from cli.doctor.findings import Finding, State
 from cli.doctor.installation import read_installation
 from tests.conftest import ROOT
 from tests.contract.repositories.conftest import create_postgres_database
+from tests.machine import free_port
 from tests.services.homes import NOW, make_home
-from tests.services.label_studio import free_port
 
 MISSPELT = "SONOLOOP_STRATEGIE"
 

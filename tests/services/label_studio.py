@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import socket
 import sqlite3
 import subprocess
 import tempfile
@@ -25,6 +24,7 @@ from adapters.label_studio.session import ReaderSession
 from adapters.label_studio.users import ensure_reader
 from adapters.settings import Settings, process_environment
 from cli.system_parts import is_ci
+from tests.machine import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DATABASE = "label_studio.sqlite3"
@@ -112,12 +112,6 @@ def running_label_studio(**settings: object) -> Iterator[LabelStudioServer]:
             yield LabelStudioServer(made, log)
     finally:
         shutil.rmtree(home, ignore_errors=True)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def copy_empty_database(settings: Settings) -> None:

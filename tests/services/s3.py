@@ -16,7 +16,7 @@ from uuid import uuid4
 import boto3  # type: ignore[import-untyped]
 import httpx
 
-from tests.services.label_studio import free_port
+from tests.machine import free_port
 
 START_SECONDS = 60.0
 

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,14 +21,10 @@ from adapters.services.readiness import look, wait_ready
 from adapters.services.secrets import ensure_secrets
 from adapters.settings import Settings, load_settings, read_env_file
 from loop.errors import BadRequest, NotFound, Unavailable
+from tests.machine import free_port, wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 SERVICES = ["redis", "backend", "worker-light", "worker-train", "beat"]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def make_settings(home: Path, port: int) -> Settings:
@@ -53,13 +47,6 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 def pids(settings: Settings) -> dict[str, int | None]:
     return {name: holder(Paths(settings).lock(name)) for name in SERVICES}
-
-
-def wait_until(is_done: Callable[[], bool], seconds: float = 60.0) -> None:
-    until = time.monotonic() + seconds
-    while not is_done():
-        assert time.monotonic() < until
-        time.sleep(0.1)
 
 
 def test_all_run_in_a_session_of_their_own_and_a_second_start_changes_nothing(settings: Settings) -> None:
@@ -97,7 +84,7 @@ def test_a_killed_service_comes_back(settings: Settings) -> None:
     before = pids(settings)["redis"]
     assert before is not None
     os.kill(before, signal.SIGKILL)
-    wait_until(lambda: pids(settings)["redis"] not in (None, before))
+    wait_until(lambda: pids(settings)["redis"] not in (None, before), "another Redis")
     wait_ready(settings, timeout=90)
 
 
@@ -106,7 +93,7 @@ def test_services_that_survived_their_supervisor_are_replaced(settings: Settings
     supervisor = holder(Paths(settings).supervisor_lock)
     assert supervisor is not None
     os.kill(supervisor, signal.SIGKILL)
-    wait_until(lambda: holder(Paths(settings).supervisor_lock) is None)
+    wait_until(lambda: holder(Paths(settings).supervisor_lock) is None, "the end of the supervisor")
     assert pids(settings) == before, "they outlive it"
     assert start(settings).is_new
     wait_ready(settings, timeout=150)

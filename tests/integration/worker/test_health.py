@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -15,6 +14,7 @@ from adapters.services.configuration import expansions, settings_environment
 from adapters.services.heartbeat import mark_beat, seconds_since_beat
 from adapters.settings import Settings
 from tests.integration.worker.conftest import ROOT, Stage
+from tests.machine import wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
@@ -30,22 +30,15 @@ def check(settings: Settings, role: str) -> int:
     ).returncode
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
-    until = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until
-        time.sleep(0.2)
-
-
 def test_a_worker_is_well_while_it_takes_messages_and_not_while_it_hangs(stage: Stage) -> None:
     assert check(stage.settings, "light") == 1
     worker = stage.workers.start("light")
-    wait_until(lambda: check(stage.settings, "light") == 0)
+    wait_until(lambda: check(stage.settings, "light") == 0, "a well worker")
     assert check(stage.settings, "train") == 1, "another one's answer does not count"
     worker.send_signal(signal.SIGSTOP)
     assert check(stage.settings, "light") == 1
     worker.send_signal(signal.SIGCONT)
-    wait_until(lambda: check(stage.settings, "light") == 0)
+    wait_until(lambda: check(stage.settings, "light") == 0, "a well worker")
     stage.redis.kill()
     assert check(stage.settings, "light") == 1
 
@@ -55,7 +48,7 @@ def test_beat_is_well_while_the_queue_takes_its_calls(stage: Stage) -> None:
     settings = stage.settings.model_copy(update={"sweep_seconds": 1})
     stage.workers.settings = settings
     stage.workers.start("beat")
-    wait_until(lambda: seconds_since_beat(settings) < 5)
+    wait_until(lambda: seconds_since_beat(settings) < 5, "a beat")
     assert check(settings, "beat") == 0
     stage.redis.kill()
     time.sleep(1.5)  # a call that was under way is through

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -19,6 +16,7 @@ from tests.discs import TINY
 from tests.fault_table import Drill
 from tests.integration.worker.conftest import Stage, has_a_checkpoint, is_training
 from tests.invariants import Parts, export_digests
+from tests.machine import is_alive, wait_until
 from tests.services.homes import label_studio_of, make_home, parts_with
 from trainer.recipes import Recipe
 
@@ -54,7 +52,7 @@ def test_a_planned_round_is_trained_judged_and_promoted(stage: Stage) -> None:
     assert champion.round_id == ended.id
     assert stage.container.storage.exists("models", champion.digest)
     assert [message.payload["model_version_id"] for message in waiting] == [champion.id]
-    wait_until(lambda: not list(stage.settings.root.glob("rounds/*/*/*.safetensors")))
+    stage.wait_until_tidy(ended.id)
 
 
 @pytest.mark.fault("SIGKILL of the training process in mid-epoch", done="kill -9 after the second checkpoint")
@@ -85,7 +83,7 @@ def test_a_killed_worker_takes_its_training_with_it_and_another_one_goes_on(
     stage.wait_for(round_id, has_a_checkpoint)
     child = stage.child(first)
     first.kill()
-    wait_until(lambda: not is_alive(child))
+    wait_until(lambda: not is_alive(child), "the end of the training", 15)
     stage.workers.start("train")
 
     def sweep_and_look(row: Round) -> bool:
@@ -139,18 +137,3 @@ def test_a_round_survives_the_loss_of_redis(stage: Stage, drill: Drill) -> None:
     assert (ended.state, ended.attempt) == (RoundState.PROMOTED, 1)
     stage.wait_until_tidy(round_id)
     drill.check(parts)
-
-
-def is_alive(pid: int) -> bool:
-    """A zombie, whose parent has not asked for its end yet, is dead."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_until(is_done: Callable[[], bool], seconds: float = 15.0) -> None:
-    until = time.monotonic() + seconds
-    while not is_done():
-        assert time.monotonic() < until
-        time.sleep(0.05)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ from loop.planning import plan
 from loop.records import Frame, Round, RoundState
 from tests.discs import TINY
 from tests.integration.worker.conftest import Stage, open_stage
+from tests.machine import free_port, wait_until
 from tests.services.homes import LABEL_STUDIO_PROJECT, make_home
-from tests.services.label_studio import free_port
 from tests.services.redis import running_redis
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(400)]
@@ -75,7 +75,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         backend, light, train = free_port(), free_port(), free_port()
         stage.workers.start_module("ml_backend", backend_port=backend)
         stage.workers.start("train", metrics_port=train, **OFTEN)
-        wait_until(lambda: answers(backend))
+        wait_until(lambda: answers(backend), "the backend")
         before = scrape(stage, backend)
         stage.workers.start("light", metrics_port=light, **OFTEN)
         stage.workers.start("beat", **OFTEN)
@@ -89,13 +89,13 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             return not row.state.is_live
 
         ended = stage.wait_for(planned.id, is_over, seconds=300)
-        wait_until(lambda: sample(scrape(stage, backend), "sonoloop_champion_version", project=1) == 1)
-        wait_until(
-            lambda: sample(scrape(stage, backend), "sonoloop_last_sweep_timestamp_seconds") is not None
-        )
-        wait_until(
-            lambda: sample(scrape(stage, train), "sonoloop_task_duration_seconds_count", **TRAINED) == 1
-        )
+
+        def shown(port: int, name: str, **labels: object) -> float | None:
+            return sample(scrape(stage, port), name, **labels)
+
+        wait_until(lambda: shown(backend, "sonoloop_champion_version", project=1) == 1, "the champion")
+        wait_until(lambda: shown(backend, "sonoloop_last_sweep_timestamp_seconds") is not None, "a sweep")
+        wait_until(lambda: shown(train, "sonoloop_task_duration_seconds_count", **TRAINED) == 1, "its task")
         yield Watched(stage, ended, spoilt, before, meanwhile, scrape(stage, backend), scrape(stage, train))
 
 
@@ -133,13 +133,6 @@ def answers(port: int) -> bool:
         return httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).is_success
     except httpx.TransportError:
         return False
-
-
-def wait_until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
-    until = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until
-        time.sleep(0.2)
 
 
 def forbidden_words(stage: Stage) -> set[str]:
