@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,10 +12,10 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from PIL import Image
 from pydantic import SecretStr
 
 from adapters.bootstrap import Container
+from adapters.formats.pixels import encode_png
 from adapters.label_studio.api import Api
 from adapters.label_studio.provision import BackendPlan, ProjectPlan, ensure_backend, ensure_project
 from adapters.label_studio.session import ReaderSession
@@ -89,9 +88,7 @@ class Stage:
 
     def _frame(self, number: int) -> NewFrame:
         image, _ = draw_disc(number)
-        png = io.BytesIO()
-        Image.fromarray(image).save(png, "PNG")
-        self.container.storage.put("frames", frame_digest(image), png.getvalue())
+        self.container.storage.put("frames", frame_digest(image), encode_png(image))
         return NewFrame(frame_digest(image), image.shape[1], image.shape[0], f"clip{number}", None, False)
 
 

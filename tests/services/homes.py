@@ -4,18 +4,15 @@ Studio.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 from pydantic import SecretStr
 
 from adapters.bootstrap import Container, build
+from adapters.formats.pixels import encode_png
 from adapters.settings import Settings
 from loop.frames import frame_digest
 from loop.masks import mask_digest, pack, unpack
@@ -70,7 +67,7 @@ def make_home(
 def _add_labelled(container: Container, project: Project, number: int, *, is_held_out: bool) -> Frame:
     image, mask = draw_disc(number)
     digest, truth = frame_digest(image), mask_digest(mask)
-    container.storage.put("frames", digest, _png(image))
+    container.storage.put("frames", digest, encode_png(image))
     container.storage.put("masks", truth, pack(mask))
     with container.database.write() as uow:
         new = NewFrame(digest, image.shape[1], image.shape[0], f"clip{number}", None, is_held_out)
@@ -95,12 +92,6 @@ def _append_mask(masks: Any, frame: Frame, digest: str, number: int) -> None:
         is_simulated=True,
         now=NOW + timedelta(seconds=number),
     )
-
-
-def _png(image: NDArray[np.uint8]) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "PNG")
-    return file.getvalue()
 
 
 def label_studio_of(container: Container) -> FakeLabelStudio:

@@ -77,7 +77,6 @@ def test_every_kind_of_damage_is_told(labelled: World, damage: Break, said: str)
 
 
 def test_leftovers_and_weights_of_ended_rounds_are_told(labelled: World, tmp_path: Path) -> None:
-
     root = tmp_path / "home"
     row, _ = at_gate(labelled)
     judged(labelled, row, 0.9)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from prometheus_client import CollectorRegistry
 
 from adapters.metrics.standing import StandingCollector
@@ -16,13 +15,6 @@ from tests.integration.loop.hearing import hear_created
 from tests.integration.loop.world import World
 
 LATER = 60.0
-
-
-@pytest.fixture
-def served(world: World) -> World:
-    world.model()
-    world.follow()
-    return world
 
 
 def look(world: World) -> int:

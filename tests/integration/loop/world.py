@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from adapters.brush import SdkBrushCodec
+from adapters.formats.pixels import encode_png
 from db import SqlDatabase
 from loop.frames import frame_digest
 from loop.intake import Added, IntakePorts, SplitRule, add_frames
@@ -120,7 +119,7 @@ class World:
             self.pictures += 1
             digest = frame_digest(image)
             self.images.pixels[digest] = image
-            self.storage.put("frames", digest, _png(image))
+            self.storage.put("frames", digest, encode_png(image))
             clip = f"{prefix}-{index // per_clip}"
             frames.append(NewFrame(digest, WIDTH, HEIGHT, clip, None, is_held_out=False))
         return frames
@@ -241,9 +240,3 @@ class World:
         """A new process after a crash, once the dead one's leases have run out; it dies at step `at`."""
         self.fuse = Fuse(at)
         self.clock.advance(3600)
-
-
-def _png(image: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "PNG")
-    return file.getvalue()

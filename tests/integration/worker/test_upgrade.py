@@ -7,7 +7,6 @@ after a round, with rows in every table and another round planned.
 from __future__ import annotations
 
 import hashlib
-import io
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -15,10 +14,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from sqlalchemy import create_engine, inspect, make_url, text
 
 from adapters.bootstrap import Container
+from adapters.formats.pixels import encode_png
 from adapters.settings import Settings
 from cli.system_parts import POSTGRES
 from db import current
@@ -86,9 +85,7 @@ def bring_files(container: Container) -> None:
     """What lay beside that database: frames, masks, and the weights of its rounds."""
     for number in range(FRAMES):
         image, mask = draw_disc(number)
-        png = io.BytesIO()
-        Image.fromarray(image).save(png, "PNG")
-        container.storage.put("frames", frame_digest(image), png.getvalue())
+        container.storage.put("frames", frame_digest(image), encode_png(image))
         container.storage.put("masks", mask_digest(mask), pack(mask))
     weights = b"weights 1"
     container.storage.put("models", hashlib.sha256(weights).hexdigest(), weights)
