@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.system_parts import CHROMIUM, POSTGRES, Part, explain_missing, is_ci
+from cli.system_parts import CHROMIUM, POSTGRES, Part, explain_missing
+from tests.machine import give_up
 from tests.postgres import running_postgres
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,15 +43,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("browser"):
         demand(CHROMIUM)
     if item.get_closest_marker("needs_data") and not real_frames().is_dir():
-        reason = "real frames: not found; set SONOLOOP_DATA to their folder"
-        (pytest.fail if is_ci() else pytest.skip)(reason)
+        give_up("real frames: not found; set SONOLOOP_DATA to their folder")
 
 
 def demand(part: Part) -> Path:
     """Where `part` is; a missing one skips the test, or fails it on a build server."""
     found = part.find()
     if found is None:
-        (pytest.fail if is_ci() else pytest.skip)(explain_missing(part))
+        give_up(explain_missing(part))
     return found
 
 

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from adapters.label_studio import server
-from cli.system_parts import is_ci
 from tests.e2e.homes import Home, draw_clips, running_home
+from tests.machine import demand_label_studio
 
 CLIPS = (2, 10, 12, 20, 22)
 """Phantoms with large clear veins, which the base weights draw well."""
@@ -17,9 +16,7 @@ CLIPS = (2, 10, 12, 20, 22)
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """Started as a person starts it, with two frames of each clip; two clips are held out."""
-    if not server.PYTHON.exists():
-        reason = "Label Studio: not installed; run `./sonoloop test`, which makes its environment"
-        (pytest.fail if is_ci() else pytest.skip)(reason)
+    demand_label_studio()
     with running_home(draw_clips(tmp_path_factory.mktemp("frames"), CLIPS, 2)) as running:
         yield running
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from adapters.label_studio import server
 from benchmarks.loading.drill import drill
 from benchmarks.loading.plan import FLOOD, PACED, Plan
 from benchmarks.loading.report import print_report, save
 from cli.system_parts import POSTGRES
 from tests.conftest import demand
+from tests.machine import demand_label_studio
 
 PLAN = Plan(readers=2, frames=40, minutes=0.2, flood_minutes=0.1, pace=1.0, new_labels=5)
 
@@ -21,7 +21,7 @@ PLAN = Plan(readers=2, frames=40, minutes=0.2, flood_minutes=0.1, pace=1.0, new_
 @pytest.mark.timeout(900)
 def test_two_readers_lose_nothing_under_load(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     demand(POSTGRES)
-    assert server.PYTHON.exists()
+    demand_label_studio()
     outcome = drill(PLAN)
     submits = [call for call in outcome.ours.log.calls if call.kind == "submit"]
     assert {call.phase for call in submits} == {PACED, FLOOD}

@@ -23,8 +23,7 @@ from adapters.label_studio.api import Api
 from adapters.label_studio.session import ReaderSession
 from adapters.label_studio.users import ensure_reader
 from adapters.settings import Settings, process_environment
-from cli.system_parts import is_ci
-from tests.machine import free_port
+from tests.machine import demand_label_studio, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DATABASE = "label_studio.sqlite3"
@@ -84,9 +83,7 @@ def label_studio_server() -> Iterator[LabelStudioServer]:
     Starts in half a minute, later in five seconds. A missing environment skips the test, or fails it on a
     build server.
     """
-    if not server.PYTHON.exists():
-        reason = "Label Studio: not installed; run `./sonoloop test`, which makes its environment"
-        (pytest.fail if is_ci() else pytest.skip)(reason)
+    demand_label_studio()
     with running_label_studio() as running:
         yield running
 
