@@ -97,7 +97,7 @@ def wait_until_whole(parts: Parts, project_id: int, seconds: float = 240.0) -> f
 
 
 def _remove_old_leftovers(parts: Parts) -> None:
-    """What the light worker's daily look removes."""
+    """What the light worker's hourly look removes."""
     remove = getattr(parts.storage, "remove_leftovers", None)
     if remove is not None:
         remove(older_than=LEFTOVER_SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from cli.intake import take_in
 from cli.project import connect_project, make_project
@@ -20,10 +21,20 @@ SIDE = 64
 
 def make_small_project(home: Home, title: str, frames: Path, clips: Iterable[int], per_clip: int) -> Mirror:
     """A project in the home with phantoms of its own, its first queue drawn."""
-    request = WorkPlan(classes=CLASS, title=title).to_request()
-    request = replace(request, settings={**request.settings, "recipe": BRIEF.to_dict()})
-    project = connect_project(home.container, make_project(home.container, request))
-    take_in(home.container, project, draw_clips(frames, clips, per_clip, SIDE))
-    mirror = Mirror(home.container, project.id)
-    wait_until(lambda: len(mirror.queue()) == len(mirror.frames), "the first queue", 120)
+    mirror = make_empty_project(home, title)
+    fill(mirror, draw_clips(frames, clips, per_clip, SIDE), 120)
     return mirror
+
+
+def make_empty_project(home: Home, title: str, **settings: Any) -> Mirror:
+    """A project without frames whose rounds take seconds; `settings` are kept with it."""
+    request = WorkPlan(classes=CLASS, title=title).to_request()
+    own = {**request.settings, "recipe": BRIEF.to_dict(), **settings}
+    project = make_project(home.container, replace(request, settings=own))
+    return Mirror(home.container, connect_project(home.container, project).id)
+
+
+def fill(mirror: Mirror, frames: Path, seconds: float) -> None:
+    """Give the project its frames, and wait until its queue is drawn."""
+    take_in(mirror.container, mirror.project, frames)
+    wait_until(lambda: len(mirror.queue()) == len(mirror.frames), "the first queue", seconds)

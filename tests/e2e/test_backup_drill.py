@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from adapters.bootstrap import Container, build
@@ -24,16 +23,16 @@ from cli.restore import put_back, read_backup
 from cli.rounds import start_round
 from cli.work import export_dataset
 from loop.records import Decision, MaskVersion, RoundState
-from loop.regions import mask_to_result
-from tests.e2e.homes import CLASS, ROOT, UP_SECONDS, Home, Mirror, draw_clips, running_home
+from tests.e2e.homes import ROOT, UP_SECONDS, Home, Mirror, draw_clips, running_home
 from tests.e2e.projects import SIDE, make_small_project
+from tests.e2e.readers import disc
 from tests.machine import free_port, wait_until
 from tests.services.label_studio import READER_PASSWORD
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(600)]
 
 CLIPS, PER_CLIP = range(60, 66), 6
-BEFORE, RADIUS = 4, 9
+BEFORE = 4
 LABEL_STUDIO_NEXT, CONTENT_NEXT = "Label Studio's database", "frames, masks and models"
 
 
@@ -42,18 +41,14 @@ class Drawer:
 
     def __init__(self, mirror: Mirror, session: ReaderSession) -> None:
         self._mirror, self._session = mirror, session
-        self._codec = mirror.container.codec
         self.annotations: list[int] = []
 
     def draw(self) -> int:
         """Draw one frame anew and give the annotation's id."""
         task = self._session.next_task(self._mirror.label_studio_id())
         assert task is not None
-        rows, columns = np.ogrid[:SIDE, :SIDE]
-        disc = (rows - 30) ** 2 + (columns - 20 - task.id % 20) ** 2 <= RADIUS**2
-        result = mask_to_result(disc[None], (CLASS,), self._codec, f"disc {task.id}")
         shown = task.shown.id if task.shown else None
-        annotation = self._session.submit(task.id, result, 3.0, shown)
+        annotation = self._session.submit(task.id, disc(self._mirror, task.id, SIDE), 3.0, shown)
         self.annotations.append(annotation)
         return annotation
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 import httpx
 import pytest
@@ -18,25 +17,22 @@ from adapters.label_studio.session import ReaderSession
 from adapters.label_studio.users import ensure_reader
 from adapters.services.programs import BACKEND, BEAT, LABEL_STUDIO, REDIS, WORKER_LIGHT, WORKER_TRAIN
 from cli.intake import take_in
-from cli.project import connect_project, make_project
-from cli.work import WorkPlan
 from loop.planning import plan
 from loop.records import Decision, RoundState
 from loop.rounds import cancel
-from tests.e2e.homes import CLASS, Home, Mirror, draw_clips
+from tests.e2e.homes import Home, Mirror, draw_clips
 from tests.e2e.outages import Services, wait_until_whole
+from tests.e2e.projects import SIDE, make_empty_project
 from tests.e2e.readers import disc, label
 from tests.fault_table import Drill
 from tests.invariants import Parts, export_digests, parts_of
 from tests.machine import wait_until
 from tests.services.label_studio import READER_PASSWORD
-from trainer.recipes import RECIPES
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(600)]
 
-SIDE, LABELS = 64, 50
+LABELS = 50
 CLIPS = range(20, 75)
-BRIEF = replace(RECIPES["fast"], name="brief", size=64, steps=12, epoch_steps=4, min_epochs=3, looks=1)
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +43,7 @@ def services(home: Home) -> Services:
 @pytest.fixture(scope="module")
 def mirror(home: Home) -> Mirror:
     """A project of its own; nothing in it yet, and no round begins in it by itself."""
-    request = WorkPlan(classes=CLASS, title="Faults").to_request()
-    own = {"recipe": BRIEF.to_dict(), "min_new_labels": 10_000}
-    project = connect_project(
-        home.container, make_project(home.container, replace(request, settings={**request.settings, **own}))
-    )
-    return Mirror(home.container, project.id)
+    return make_empty_project(home, "Faults", min_new_labels=10_000)
 
 
 @pytest.fixture(scope="module")

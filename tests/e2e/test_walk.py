@@ -5,27 +5,19 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from adapters.label_studio import server
 from adapters.label_studio.session import ReaderSession
 from adapters.label_studio.users import ensure_reader
-from cli.intake import take_in
-from cli.project import connect_project, make_project
-from cli.system_parts import is_ci
-from cli.work import WorkPlan
-from tests.e2e.homes import CLASS, Home, Mirror, draw_clips, running_home
+from tests.e2e.homes import Home, Mirror, draw_clips, running_home
 from tests.e2e.outages import wait_until_whole
+from tests.e2e.projects import fill, make_empty_project
 from tests.e2e.walk import SIDE, Walk
 from tests.fault_table import Drill
-from tests.machine import wait_until
+from tests.machine import demand_label_studio, wait_until
 from tests.services.label_studio import READER_PASSWORD
-from trainer.recipes import RECIPES
-
-BRIEF = replace(RECIPES["fast"], name="brief", size=64, steps=12, epoch_steps=4, min_epochs=3, looks=1)
 
 
 @pytest.mark.full
@@ -39,9 +31,7 @@ BRIEF = replace(RECIPES["fast"], name="brief", size=64, steps=12, epoch_steps=4,
 def test_whatever_happens_for_twenty_minutes_nothing_is_lost(
     tmp_path: Path, pytestconfig: pytest.Config, say: Callable[[str], None], drill: Drill
 ) -> None:
-    if not server.PYTHON.exists():
-        reason = "Label Studio: not installed; run `./sonoloop test`, which makes its environment"
-        (pytest.fail if is_ci() else pytest.skip)(reason)
+    demand_label_studio()
     seed = pytestconfig.getoption("--walk-seed")
     seed = int(time.time()) if seed is None else seed
     say(f"--walk-seed {seed}")
@@ -59,13 +49,9 @@ def test_whatever_happens_for_twenty_minutes_nothing_is_lost(
 
 
 def make_mirror(home: Home, folder: Path) -> Mirror:
-    """A project of small frames whose rounds take seconds and come after every tenth label."""
-    request = WorkPlan(classes=CLASS, title="Walk").to_request()
-    request = replace(request, settings={**request.settings, "recipe": BRIEF.to_dict(), "min_new_labels": 10})
-    project = connect_project(home.container, make_project(home.container, request))
-    take_in(home.container, project, draw_clips(folder / "frames", range(20, 55), 2, SIDE))
-    mirror = Mirror(home.container, project.id)
-    wait_until(lambda: len(mirror.queue()) == len(mirror.frames), "the first queue", 900)
+    """A project of small frames whose rounds come after every tenth label."""
+    mirror = make_empty_project(home, "Walk", min_new_labels=10)
+    fill(mirror, draw_clips(folder / "frames", range(20, 55), 2, SIDE), 900)
     return mirror
 
 
