@@ -10,26 +10,22 @@ import http.client
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import TextIO
+
+from tests.services.stand_in import StandIn
 
 HOST = "127.0.0.1"
 NOT_PASSED_ON = {"host", "connection", "content-length", "transfer-encoding"}
 
 
-def handler(backend_port: int, notes: TextIO) -> type[BaseHTTPRequestHandler]:
+def handler(backend_port: int, notes: TextIO) -> type[StandIn]:
     """Passes each request on and writes `<seconds since 1970> <ms>` a webhook."""
     writing = threading.Lock()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._pass_on()
-
-        def do_POST(self) -> None:
-            self._pass_on()
-
-        def _pass_on(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+    class Handler(StandIn):
+        def answer(self) -> None:
+            body = self.given()
             headers = {
                 name: value for name, value in self.headers.items() if name.lower() not in NOT_PASSED_ON
             }
@@ -47,14 +43,7 @@ def handler(backend_port: int, notes: TextIO) -> type[BaseHTTPRequestHandler]:
             if self.path == "/webhook":
                 with writing:
                     notes.write(f"{time.time():.3f} {1000 * (time.perf_counter() - begun):.3f}\n")
-            self.send_response(answer.status)
-            self.send_header("Content-Type", answer.headers.get("Content-Type", "application/json"))
-            self.send_header("Content-Length", str(len(said)))
-            self.end_headers()
-            self.wfile.write(said)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            self.say(answer.status, said, Content_Type=answer.headers.get("Content-Type", "application/json"))
 
     return Handler
 

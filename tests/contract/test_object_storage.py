@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import hashlib
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +19,7 @@ from loop.errors import Denied, NotFound, OutOfSpace, SonoloopError, Unavailable
 from loop.frames import frame_digest
 from tests.contract.test_storage import DIGEST, WEIGHTS, WEIGHTS_DIGEST
 from tests.services.s3 import RunningS3, running_s3
+from tests.services.stand_in import StandIn, standing_in
 
 IMAGE = np.arange(192, dtype=np.uint8).reshape(12, 16)
 FRAME, PNG = frame_digest(IMAGE), encode_png(IMAGE)
@@ -180,33 +179,17 @@ def test_content_that_is_nowhere_is_not_found(storage: ObjectStorage) -> None:
 def store_that_answers(status: int, code: str) -> Iterator[str]:
     """A server that has nothing and refuses every write as an S3 store does."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(StandIn):
         protocol_version = "HTTP/1.1"
 
-        def do_HEAD(self) -> None:
-            self._answer(404, b"")
+        def answer(self) -> None:
+            self.given()
+            if self.command == "HEAD":
+                self.say(404)
+            elif self.command == "GET":
+                self.say(200, b"<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>")
+            else:
+                self.say(status, f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode())
 
-        def do_GET(self) -> None:
-            self._answer(200, b"<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>")
-
-        def do_PUT(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self._answer(status, f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode())
-
-        def _answer(self, number: int, body: bytes) -> None:
-            self.send_response(number)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
+    with standing_in(Handler) as url:
+        yield url

@@ -7,12 +7,9 @@ import os
 import resource
 import socket
 import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -35,6 +32,7 @@ from tests.conftest import ROOT
 from tests.contract.repositories.conftest import create_postgres_database
 from tests.machine import free_port
 from tests.services.homes import NOW, make_home
+from tests.services.stand_in import StandIn, standing_in
 
 MISSPELT = "SONOLOOP_STRATEGIE"
 
@@ -252,33 +250,18 @@ def test_a_round_that_nobody_holds(home: Settings) -> None:
     assert "round 1 held by nobody" in failing(home, "rounds")
 
 
-class StandIn(BaseHTTPRequestHandler):
+class AnotherLabelStudio(StandIn):
     """Something else that answers where Label Studio should: another release, another hour."""
 
-    def do_GET(self) -> None:
-        answer = {"status": "UP", "release": "1.0.0", "email": "somebody@else.org"}
-        body = json.dumps(answer).encode()
-        self.send_response_only(200)
-        self.send_header("Date", format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True))
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def answer(self) -> None:
+        self.say(200, json.dumps({"status": "UP", "release": "1.0.0", "email": "somebody@else.org"}).encode())
 
-    def log_message(self, *_: object) -> None:
-        """Keep quiet."""
-
-
-@contextmanager
-def standing_in() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), StandIn)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
 
 
 def test_another_label_studio_of_another_hour(home: Settings) -> None:
-    with standing_in() as url:
+    with standing_in(AnotherLabelStudio) as url:
         remember_settings(home.root, {"label_studio_url": url})
         findings = found(home)
     assert findings["version"].state is State.FAIL

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -15,6 +13,7 @@ from adapters.label_studio.client import LabelStudioClient
 from adapters.label_studio.session import ReaderSession
 from adapters.services.readiness import _is_healthy
 from loop.errors import SonoloopError, Unavailable
+from tests.services.stand_in import StandIn, standing_in
 
 pytestmark = pytest.mark.services
 
@@ -32,31 +31,14 @@ class Listener:
 def listening(status: int, headers: dict[str, str] | None = None, body: bytes = b"{}") -> Iterator[Listener]:
     listener = Listener(status, headers or {}, body)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(StandIn):
         def answer(self) -> None:
             listener.reached.append(f"{self.command} {self.path} {self.headers.get('Authorization')}")
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self.send_response(listener.status)
-            for name, value in {**listener.headers, "Content-Length": str(len(listener.body))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(listener.body)
+            self.given()
+            self.say(listener.status, listener.body, **listener.headers)
 
-        do_GET = do_POST = do_PATCH = do_DELETE = do_CONNECT = answer  # noqa: N815, the library's names
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    listener.url = f"http://127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with standing_in(Handler) as listener.url:
         yield listener
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @pytest.fixture

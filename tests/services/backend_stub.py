@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
+
+from tests.services.stand_in import StandIn, standing_in
 
 USER, PASSWORD = "label-studio", "backend-pass"
 
@@ -45,35 +45,14 @@ def running_backend_stub(password: str = PASSWORD) -> Iterator[BackendStub]:
     stub = BackendStub()
     expected = "Basic " + base64.b64encode(f"{USER}:{password}".encode()).decode()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.answer(None)
-
-        def do_POST(self) -> None:
-            self.answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-
-        def answer(self, body: Any) -> None:
+    class Handler(StandIn):
+        def answer(self) -> None:
+            body = json.loads(self.given()) if self.command == "POST" else None
             stub.told.append(Told(self.path, dict(self.headers), body))
             time.sleep(stub.delay if self.path == "/webhook" else 0)
             known = self.path == "/webhook" or self.headers.get("Authorization") == expected
-            said = json.dumps(
-                {"status": "UP", "model_version": "p1-v0", "results": [], "versions": []}
-            ).encode()
-            self.send_response(200 if known else 401)
-            self.send_header("Content-Length", str(len(said)))
-            self.end_headers()
-            self.wfile.write(said)
+            said = {"status": "UP", "model_version": "p1-v0", "results": [], "versions": []}
+            self.say(200 if known else 401, json.dumps(said).encode())
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    stub.url = f"http://127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with standing_in(Handler) as stub.url:
         yield stub
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
