@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import httpx
 import psutil
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Connection, create_engine, make_url, text
 
 from adapters.label_studio import server
 from adapters.label_studio.api import Api
 from adapters.label_studio.config import label_config
 from adapters.settings import Settings, process_environment
-from loop.errors import Unavailable
+from tests.services.label_studio import label_studio_process
 
 START_SECONDS = 300.0
 OURS_INSIDE = ("DJANGO_SETTINGS_MODULE", "PYTHONPATH")
@@ -45,23 +42,15 @@ class Postgres:
 
     def run(self, statement: str, database: str = "") -> list[tuple[object, ...]]:
         """Run one statement of our own; the rows, where it gives any."""
-        url = self.database(database) if database else self.url
-        engine = create_engine(url, isolation_level="AUTOCOMMIT")
-        try:
-            with engine.connect() as connection:
-                answer = connection.execute(text(statement))
-                return [tuple(row) for row in answer] if answer.returns_rows else []
-        finally:
-            engine.dispose()
+        with _connected(self.database(database) if database else self.url) as connection:
+            answer = connection.execute(text(statement))
+            return [tuple(row) for row in answer] if answer.returns_rows else []
 
     def pid(self) -> int:
         """The server's first process."""
-        engine = create_engine(self.url)
-        with engine.connect() as connection:
+        with _connected(self.url) as connection:
             backend = int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
-            parent = psutil.Process(backend).ppid()
-        engine.dispose()
-        return parent
+            return psutil.Process(backend).ppid()
 
     def variables(self, name: str) -> dict[str, str]:
         """What makes Label Studio use this database."""
@@ -96,25 +85,8 @@ def plain_label_studio(settings: Settings, variables: Mapping[str, str]) -> Iter
     environment = process_environment({**ours, **variables})
     for name in OURS_INSIDE:
         environment.pop(name, None)
-    with (settings.root / "label-studio.log").open("ab") as log:
-        process = subprocess.Popen(
-            server.command(settings),
-            env=environment,
-            cwd=settings.root,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        _wait_until_up(settings.effective_label_studio_url, process)
+    with label_studio_process(settings, environment, START_SECONDS) as process:
         yield process.pid
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def plain_project(api: Api, settings: Settings, classes: tuple[str, ...]) -> int:
@@ -125,12 +97,11 @@ def plain_project(api: Api, settings: Settings, classes: tuple[str, ...]) -> int
     return int(made["id"])
 
 
-def _wait_until_up(url: str, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            if httpx.get(f"{url}/health", timeout=2, trust_env=False).status_code == 200:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.25)
-    raise Unavailable("no answer from Label Studio", f"one within {START_SECONDS:.0f} s", "read its log")
+@contextmanager
+def _connected(url: str) -> Iterator[Connection]:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()

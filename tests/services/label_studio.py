@@ -8,9 +8,8 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from adapters.label_studio.api import Api
 from adapters.label_studio.session import ReaderSession
 from adapters.label_studio.users import ensure_reader
 from adapters.settings import Settings, process_environment
-from tests.machine import demand_label_studio, free_port
+from tests.machine import demand_label_studio, free_port, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 DATABASE = "label_studio.sqlite3"
@@ -42,7 +41,6 @@ class LabelStudioServer:
     """
 
     settings: Settings
-    log: Path
 
     @property
     def url(self) -> str:
@@ -99,14 +97,12 @@ def running_label_studio(**settings: object) -> Iterator[LabelStudioServer]:
     }
     made = Settings(home=home, **{**own, **settings})  # type: ignore[arg-type]
     (made.frames_dir / "all").mkdir(parents=True)
-    log = home / "label-studio.log"
     copy_empty_database(made)
     try:
-        with log.open("wb") as output, _started(made, output) as process:
-            _wait_until_up(made.effective_label_studio_url, process, log)
+        with label_studio_process(made, process_environment(server.environment(made)), START_SECONDS):
             if not _template().exists():
                 _copy_database(_database(made), _template())
-            yield LabelStudioServer(made, log)
+            yield LabelStudioServer(made)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -142,36 +138,46 @@ def _copy_database(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def _started(settings: Settings, output: object) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        server.command(settings),
-        env=process_environment(server.environment(settings)),
-        cwd=settings.root,
-        stdin=subprocess.DEVNULL,
-        stdout=output,  # type: ignore[call-overload]
-        stderr=subprocess.STDOUT,
-    )
+def label_studio_process(
+    settings: Settings, environment: Mapping[str, str], seconds: float
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Label Studio in exactly this environment, up within so many seconds, until the end of the block. Its
+    log lies in the home.
+    """
+    log = settings.root / "label-studio.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            server.command(settings),
+            env=environment,
+            cwd=settings.root,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
     try:
+        _wait_until_up(settings.effective_label_studio_url, process, log, seconds)
         yield process
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(20)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
 
-def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until:
-        assert process.poll() is None, f"Label Studio ended while starting:\n{_tail(log)}"
-        try:
-            if httpx.get(f"{url}/health", timeout=2, trust_env=False).status_code == 200:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.25)
-    raise AssertionError(f"Label Studio did not answer at {url} within {START_SECONDS:.0f} s:\n{_tail(log)}")
+def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float) -> None:
+    def is_up() -> bool:
+        assert process.poll() is None, "Label Studio ended while starting"
+        with suppress(httpx.HTTPError):
+            return httpx.get(f"{url}/health", timeout=2, trust_env=False).status_code == 200
+        return False
+
+    try:
+        wait_until(is_up, f"Label Studio at {url}", seconds)
+    except AssertionError as error:
+        error.add_note(_tail(log))
+        raise
 
 
 def _tail(log: Path) -> str:
