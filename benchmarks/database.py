@@ -23,9 +23,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.filled import NOW, fill
+from benchmarks.loading.servers import Postgres
 from cli.status import read_project
-from cli.system_parts import POSTGRES
+from cli.system_parts import POSTGRES, explain_missing
 from db import SqlDatabase, open_database
+from loop.errors import NotFound
 from loop.intake import SplitRule, held_out_groups
 from loop.planning import RoundPorts, RoundRules, decide_to_plan
 from loop.ports import UnitOfWork
@@ -177,11 +179,10 @@ def addresses(kind: str) -> Iterator[Callable[[int], str]]:
             yield lambda frames: f"sqlite:///{Path(folder) / str(frames)}.sqlite3"
         return
     programs = POSTGRES.find()
-    if programs is not None:
-        with running_postgres(programs, is_durable=True) as url:
-            from benchmarks.loading.servers import Postgres
-
-            yield lambda frames: Postgres(url).create(f"frames_{frames}")
+    if programs is None:
+        raise NotFound(explain_missing(POSTGRES))
+    with running_postgres(programs, is_durable=True) as url:
+        yield lambda frames: Postgres(url).create(f"frames_{frames}")
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ JITTER = 0.5
 
 @dataclass(frozen=True)
 class Site:
-    """A Label Studio project to be read; `draw` says what a reader takes for right by frame digest."""
+    """A Label Studio project to be read; `truth` is what a reader takes for right, by frame digest."""
 
     url: str
     project: int
