@@ -9,15 +9,17 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from adapters.label_studio.session import ReaderSession
-from adapters.label_studio.users import remove_account
+from adapters.label_studio.users import remove_account, stream_link
 from adapters.services.secrets import ensure_secrets
 from adapters.settings import remember_settings
 from cli.app import app
 from tests.e2e.homes import Home
+from tests.e2e.projects import make_small_project
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(400)]
 
 EMAIL = "anna@clinic.org"
+CLIPS = range(80, 83)
 
 
 def user(home: Path, *words: str, code: int = 0, given: str | None = None) -> Result:
@@ -33,12 +35,13 @@ def printed(output: str, name: str) -> str:
     return found.group(1)
 
 
-def test_a_new_reader_logs_in_with_what_was_printed_and_is_served_a_frame(home: Home) -> None:
+def test_a_new_reader_logs_in_with_what_was_printed_and_is_served_a_frame(home: Home, tmp_path: Path) -> None:
+    mirror = make_small_project(home, "Users", tmp_path / "frames", CLIPS, 1)
+    project = mirror.label_studio_id()
     output = user(home.settings.root, "add", EMAIL).output
-    assert printed(output, "address") == home.link
+    assert printed(output, "address") == stream_link(home.settings.effective_public_url, project)
     password = printed(output, "password")
     assert len(password) >= 12
-    project = int(re.findall(r"/projects/(\d+)/", home.link)[0])
     with ReaderSession.log_in(home.settings.effective_label_studio_url, EMAIL, password) as session:
         task = session.next_task(project)
         assert task is not None
