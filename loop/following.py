@@ -9,7 +9,7 @@ from datetime import timedelta
 from loop.errors import LeaseLost
 from loop.ports import BrushCodec, Clock, Database, Images, LabelStudio, Sampler, Segmenters, Storage
 from loop.ranking import QueueRule
-from loop.records import Frame, ModelVersion, Project
+from loop.records import Frame, ModelVersion, Prediction, Project
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
+Placed = tuple[Prediction, Frame]
+"""A prediction that has a place in the queue, with its frame."""
 
 
 class Overtaken(Exception):
@@ -67,8 +69,9 @@ class Overtaken(Exception):
 class Run:
     """One champion being followed.
 
-    `held` are the tasks that Label Studio holds a prediction of it for; `broken` the frames that could not be
-    drawn.
+    `placed` are its predictions that have a place, by frame, read once when the run begins and kept up with
+    what it does: nobody else gives places, and a large project is not read again for each part of it. `held`
+    are the tasks that Label Studio holds a prediction of it for; `broken` the frames that could not be drawn.
     """
 
     ports: PreannotatePorts
@@ -78,6 +81,7 @@ class Run:
     version: ModelVersion
     holder: str
     on_progress: OnProgress
+    placed: dict[int, Placed] = field(default_factory=dict)
     held: set[int] = field(default_factory=set)
     broken: set[int] = field(default_factory=set)
 

@@ -22,8 +22,8 @@ from loop.following import (
     lease_name,
 )
 from loop.intake import import_missing
-from loop.pushing import drop_deleted_tasks, list_held, placed_rows, push
-from loop.selecting import look_at_pool, record_selection, select_arrivals, select_first
+from loop.pushing import drop_deleted_tasks, list_held, push, read_placed
+from loop.selecting import Pool, arrivals, look_at_pool, place_arrivals, record_selection, select_first
 from loop.serving import ServingPorts, switch
 from loop.sweep import followed_name
 
@@ -89,25 +89,40 @@ def _begin(
 
 def _follow(run: Run) -> Followed:
     _bring_tasks_in_line(run)
-    if not placed_rows(run):
-        select_first(run, look_at_pool(run))
+    pool = look_at_pool(run)
+    read_placed(run)
+    if not run.placed:
+        select_first(run, pool)
     list_held(run)
-    pushed = push(run, run.rules.push_limit)
+    queue = pool.queue(run)
+    pushed = push(run, queue[: run.rules.push_limit])
     if pushed:
         list_held(run)  # before anybody can be served one of them
     run.check_in()
     has_switched = _switch(run)
-    pushed += push(run)
-    while select_arrivals(run, look_at_pool(run)):
-        pushed += push(run)
+    pushed += push(run, queue)
+    more, pool = _bring_arrivals(run)
+    pushed += more
     list_held(run)
-    pool = look_at_pool(run)
     record_selection(run, pool)
     has_switched = has_switched or _switch(run)
     with run.ports.database.write() as uow:
         uow.marks.set_cursor(followed_name(run.project.id), pool.mark)
         uow.commit()
     return Followed(run.version.name, pushed, len(run.broken), has_switched)
+
+
+def _bring_arrivals(run: Run) -> tuple[int, Pool]:
+    """Place and push what has no place yet, a batch at a time, then what came meanwhile; returns how many
+    were pushed, and the pool when nothing was left.
+    """
+    pushed, pool = 0, look_at_pool(run)
+    while waiting := arrivals(run, pool):
+        for start in range(0, len(waiting), run.rules.push_limit):
+            batch = waiting[start : start + run.rules.push_limit]
+            pushed += push(run, place_arrivals(run, pool, batch))
+        pool = look_at_pool(run)
+    return pushed, pool
 
 
 def _bring_tasks_in_line(run: Run) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from loop.errors import BadInput, BadRequest, NotFound
-from loop.following import Progress, Run
+from loop.following import Placed, Progress, Run
 from loop.ingest import IngestPorts, refresh_task
 from loop.masks import check_mask, unpack
 from loop.records import Frame, NewPrediction, Prediction
@@ -24,11 +25,12 @@ def list_held(run: Run) -> None:
     remotes = run.ports.label_studio.predictions(run.remote_id, run.version.name)
     remote_of_task = {remote.task_id: remote for remote in sorted(remotes, key=lambda item: -item.id)}
     keys: dict[int, int] = {}
-    for row, frame in placed_rows(run):
+    for row, frame in in_order(run.placed.values()):
         remote = remote_of_task.get(frame.task_id or 0)
         if remote is None or row.remote_id == remote.id:
             continue
         keys[row.id] = remote.id
+        run.placed[frame.id] = replace(row, remote_id=remote.id), frame
         if row.place is not None and (remote.score is None or abs(remote.score - row.place) > SAME_PLACE):
             run.ports.label_studio.set_score(remote.id, row.place)
     with run.ports.database.write() as uow:
@@ -38,29 +40,45 @@ def list_held(run: Run) -> None:
     run.held.update(remote_of_task)
 
 
-def placed_rows(run: Run) -> list[tuple[Prediction, Frame]]:
-    """This version's predictions that have a place in the queue, with their frames, first served first."""
+def read_placed(run: Run) -> None:
+    """Read which predictions of this version have a place in the queue."""
     with run.ports.database.read() as uow:
         rows = uow.predictions.for_version(run.project.id, run.version.id)
         frames = {frame.id: frame for frame in uow.frames.list(run.project.id)}
-    placed = [(row, frames[row.frame_id]) for row in rows if row.place is not None]
+    run.placed.clear()
+    run.placed.update({row.frame_id: (row, frames[row.frame_id]) for row in rows if row.place is not None})
+
+
+def in_order(placed: Iterable[Placed]) -> list[Placed]:
+    """First served first."""
     return sorted(placed, key=lambda item: (item[0].place or 0.0, item[0].id))
 
 
-def push(run: Run, limit: int | None = None) -> int:
-    """Send the first `limit` places (None: all) that want a reader and are missing there; returns how many.
+def push(run: Run, queue: Sequence[Placed]) -> int:
+    """Send those that Label Studio does not hold and that still want a reader; returns how many.
 
     What Label Studio holds is known from `list_held`, called before. Raises Unavailable, LeaseLost,
     Overtaken; the next run sends what is then missing.
     """
-    missing = [item for item in _wanted(run)[:limit] if item[1].task_id not in run.held]
+    missing = [item for item in queue if item[1].task_id not in run.held and item[1].id not in run.broken]
     sent = 0
     for start in range(0, len(missing), CHUNK):
         run.check_in()
         chunk = missing[start : start + CHUNK]
-        sent += _send(run, [new for row, frame in chunk if (new := _build(run, row, frame))])
+        open_frames = still_open(run, [frame for _, frame in chunk])
+        wanted = [(row, open_frames[row.frame_id]) for row, _ in chunk if row.frame_id in open_frames]
+        sent += _send(run, [new for row, frame in wanted if (new := _build(run, row, frame))])
         run.on_progress(Progress("pushing", start + len(chunk), len(missing)))
     return sent
+
+
+def still_open(run: Run, frames: Sequence[Frame]) -> dict[int, Frame]:
+    """As they are now, by id, those of a few frames that want a reader: some were labelled, or lost their
+    task, since they were read.
+    """
+    with run.ports.database.read() as uow:
+        found = uow.frames.unlabelled(run.project.id, [frame.id for frame in frames])
+    return {frame.id: frame for frame in found}
 
 
 def drop_deleted_tasks(run: Run) -> None:
@@ -73,12 +91,6 @@ def drop_deleted_tasks(run: Run) -> None:
     for frame in frames:
         if frame.task_id is not None and frame.task_id not in existing:
             refresh_task(ingest, frame.task_id)
-
-
-def _wanted(run: Run) -> list[tuple[Prediction, Frame]]:
-    with run.ports.database.read() as uow:
-        open_frames = {frame.id for frame in uow.frames.unlabelled(run.project.id)} - run.broken
-    return [(row, frame) for row, frame in placed_rows(run) if frame.id in open_frames]
 
 
 def _send(run: Run, predictions: Sequence[NewPrediction]) -> int:

@@ -102,7 +102,8 @@ def _keep(run: Run, scored: Iterable[Scored]) -> None:
 
 def _remembered(run: Run, frames: Sequence[Frame]) -> dict[int, Scored]:
     with run.ports.database.read() as uow:
-        rows = uow.predictions.for_version(run.project.id, run.version.id)
+        among = [frame.id for frame in frames]
+        rows = uow.predictions.for_version(run.project.id, run.version.id, among)
     by_frame = {row.frame_id: row for row in rows}
     found = (_recall(run, frame, by_frame.get(frame.id)) for frame in frames)
     return {scored.frame.id: scored for scored in found if scored is not None}

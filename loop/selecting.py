@@ -5,13 +5,14 @@ Selection.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from loop.errors import BadRequest, BadWeights
-from loop.following import Run
-from loop.pushing import placed_rows
+from loop.following import Placed, Run
+from loop.pushing import in_order, still_open
 from loop.ranking import Candidate, compose, insert_places, place
 from loop.records import Arm, Drawn, Frame, Prediction, Purpose, SelectionEntry
 from loop.scoring import Scored, score, stratify
@@ -33,6 +34,15 @@ class Pool:
     held_out_labelled: int
     mark: str
 
+    @cached_property
+    def open_ids(self) -> frozenset[int]:
+        """Of the frames that want a reader."""
+        return frozenset(frame.id for frame in self.open)
+
+    def queue(self, run: Run) -> list[Placed]:
+        """What has a place and wants a reader, first served first."""
+        return in_order(item for frame_id, item in run.placed.items() if frame_id in self.open_ids)
+
 
 def look_at_pool(run: Run) -> Pool:
     """Read the pool as it is now."""
@@ -48,9 +58,12 @@ def look_at_pool(run: Run) -> Pool:
 
 
 def arrivals(run: Run, pool: Pool) -> list[Frame]:
-    """Open frames that have no place yet, those that cannot be drawn left out."""
-    placed = {row.frame_id for row, _ in placed_rows(run)}
-    return [frame for frame in pool.open if frame.id not in placed and frame.id not in run.broken]
+    """Open frames that have no place yet, those that cannot be drawn left out: clip by clip in turn, drawn
+    without looking, in an order that does not hang on how many of them had their places before.
+    """
+    generator = np.random.default_rng([run.rules.seed, run.version.number, len(pool.open)])
+    ordered = stratify(pool.open, len(pool.open), generator)
+    return [frame for frame in ordered if frame.id not in run.placed and frame.id not in run.broken]
 
 
 def select_first(run: Run, pool: Pool) -> None:
@@ -73,10 +86,10 @@ def select_first(run: Run, pool: Pool) -> None:
     )
     if not entries:
         return
-    prediction_of = _store_rows(run, {entry.frame_id: (entry.arm, entry.uncertainty) for entry in entries})
-    places = {prediction_of[entry.frame_id]: place(entry.rank, len(entries)) for entry in entries}
+    rows = _store_rows(run, {entry.frame_id: (entry.arm, entry.uncertainty) for entry in entries})
+    places = {entry.frame_id: place(entry.rank, len(entries)) for entry in entries}
     with run.ports.database.write() as uow:
-        uow.predictions.set_places(places)
+        uow.predictions.set_places({rows[frame_id].id: value for frame_id, value in places.items()})
         uow.selections.add(
             run.project.id,
             run.version.id,
@@ -86,14 +99,16 @@ def select_first(run: Run, pool: Pool) -> None:
             now=run.ports.clock(),
         )
         uow.commit()
+    _note_placed(run, {frame.id: frame for frame in pool.open}, rows, places)
 
 
-def select_arrivals(run: Run, pool: Pool) -> bool:
-    """Give frames without a place theirs between those that stand, which need not move; False: there are
-    none.
+def place_arrivals(run: Run, pool: Pool, frames: Sequence[Frame]) -> list[Placed]:
+    """Give frames without a place theirs between those that stand, which need not move; returns what was
+    placed: frames that were labelled meanwhile or cannot be drawn are passed over.
     """
-    generator = np.random.default_rng([run.rules.seed, run.version.number, len(pool.open)])
-    new = stratify(arrivals(run, pool), run.rules.push_limit, generator)
+    generator = np.random.default_rng([run.rules.seed, run.version.number, len(run.placed)])
+    open_frames = still_open(run, frames)
+    new = [open_frames[frame.id] for frame in frames if frame.id in open_frames]
     arms = {frame.id: arrival_arm(run, frame) for frame in new}
     scored = score(
         run, [frame for frame in new if arms[frame.id] is not Arm.HELD_OUT and not _draws_nothing(run)]
@@ -101,23 +116,19 @@ def select_arrivals(run: Run, pool: Pool) -> bool:
     uncertainty = {item.frame.id: item.uncertainty for item in scored}
     usable = [frame for frame in new if frame.id not in run.broken]
     by_uncertainty = {id_: value for id_, value in uncertainty.items() if arms[id_] is Arm.SAMPLER}
-    open_ids = {frame.id for frame in pool.open}
-    standing = [
-        (row.place or 0.0, row.uncertainty) for row, frame in placed_rows(run) if frame.id in open_ids
-    ]
+    standing = [(row.place or 0.0, row.uncertainty) for row, _ in pool.queue(run)]
     candidates = [Candidate(frame.id, frame.clip, by_uncertainty.get(frame.id)) for frame in usable]
     places = insert_places(standing, candidates, run.rules.queue, generator)
     rows = _store_rows(run, {frame.id: (arms[frame.id], uncertainty.get(frame.id)) for frame in usable})
     with run.ports.database.write() as uow:
-        uow.predictions.set_places({rows[frame_id]: position for frame_id, position in places.items()})
+        uow.predictions.set_places({rows[frame_id].id: value for frame_id, value in places.items()})
         uow.commit()
-    return bool(new)
+    return _note_placed(run, open_frames, rows, places)
 
 
 def record_selection(run: Run, pool: Pool) -> None:
     """Record the queue as it stands, if it holds a frame that the version's last Selection does not."""
-    open_ids = {frame.id for frame in pool.open}
-    queue = [(row, frame) for row, frame in placed_rows(run) if frame.id in open_ids]
+    queue = pool.queue(run)
     with run.ports.database.write() as uow:
         latest = uow.selections.latest(run.project.id)
         is_ours = latest is not None and latest.model_version_id == run.version.id
@@ -179,20 +190,29 @@ def _order_blindly(frames: Sequence[Frame], generator: np.random.Generator) -> l
     return [Candidate(frames[index].id, frames[index].clip) for index in generator.permutation(len(frames))]
 
 
-def _store_rows(run: Run, wanted: Mapping[int, tuple[Arm, float | None]]) -> dict[int, int]:
-    """Bring the rows of frames into the form that their arm needs; returns frame id to prediction id."""
+def _note_placed(
+    run: Run, frames: Mapping[int, Frame], rows: Mapping[int, Prediction], places: Mapping[int, float]
+) -> list[Placed]:
+    placed = {id_: (replace(rows[id_], place=value), frames[id_]) for id_, value in places.items()}
+    run.placed.update(placed)
+    return in_order(placed.values())
+
+
+def _store_rows(run: Run, wanted: Mapping[int, tuple[Arm, float | None]]) -> dict[int, Prediction]:
+    """Bring the rows of frames into the form that their arm needs; by frame id."""
     with run.ports.database.read() as uow:
-        row_of = {row.frame_id: row for row in uow.predictions.for_version(run.project.id, run.version.id)}
+        known = uow.predictions.for_version(run.project.id, run.version.id, list(wanted))
+    row_of = {row.frame_id: row for row in known}
     drawn = [
         _drawn(frame_id, _mask_digest(run, arm, row_of.get(frame_id)), uncertainty)
         for frame_id, (arm, uncertainty) in sorted(wanted.items())
     ]
-    stored: dict[int, int] = {}
+    stored: dict[int, Prediction] = {}
     for start in range(0, len(drawn), WRITES_PER_UNIT):
         with run.ports.database.write() as uow:
             rows = uow.predictions.put_many(run.version.id, drawn[start : start + WRITES_PER_UNIT])
             uow.commit()
-        stored |= {row.frame_id: row.id for row in rows}
+        stored |= {row.frame_id: row for row in rows}
     return stored
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, Subquery, func, select, update
 
-from db.models import FrameRow
+from db.models import FrameRow, MaskVersionRow
 from db.repositories.base import Repository, chunks, missing
 from db.repositories.standing import REVIEW_READERS, frame_standing
 from loop.records import Frame, NewFrame
@@ -66,19 +66,31 @@ class SqlFrames(Repository[Frame]):
         """Hold these frames out for good. Raises NotFound."""
         self.change_each("is_held_out", dict.fromkeys(frame_ids, True))
 
-    def unlabelled(self, project_id: int) -> list[Frame]:
-        """Frames with a task whose annotations hold nothing trainable, review-listed ones left out, by id."""
-        standing = frame_standing(project_id)
-        return self.all(
-            self.select(
+    def unlabelled(self, project_id: int, among: Sequence[int] | None = None) -> list[Frame]:
+        """Frames with a task whose annotations hold nothing trainable, review-listed ones left out, by id;
+        `among`: of these alone, which costs no more than they are many.
+        """
+        if among is None:
+            return self._unlabelled(FrameRow.project_id == project_id, standing=frame_standing(project_id))
+        return [
+            frame
+            for chunk in chunks(sorted(set(among)))
+            for frame in self._unlabelled(
                 FrameRow.project_id == project_id,
-                FrameRow.task_id.is_not(None),
-                func.coalesce(standing.c.is_labelled, 0) == 0,
-                func.coalesce(standing.c.skipping_readers, 0) < REVIEW_READERS,
+                FrameRow.id.in_(chunk),
+                standing=frame_standing(project_id, MaskVersionRow.frame_id.in_(chunk)),
             )
-            .outerjoin_from(FrameRow, standing, standing.c.frame_id == FrameRow.id)
-            .order_by(FrameRow.id)
+        ]
+
+    def _unlabelled(self, *conditions: ColumnElement[bool], standing: Subquery) -> list[Frame]:
+        wanting = (
+            FrameRow.task_id.is_not(None),
+            func.coalesce(standing.c.is_labelled, 0) == 0,
+            func.coalesce(standing.c.skipping_readers, 0) < REVIEW_READERS,
         )
+        query = self.select(*conditions, *wanting)
+        joined = query.outerjoin_from(FrameRow, standing, standing.c.frame_id == FrameRow.id)
+        return self.all(joined.order_by(FrameRow.id))
 
     def for_review(self, project_id: int) -> list[Frame]:
         """Frames that two different readers skipped and nobody annotated, by id."""

@@ -50,9 +50,12 @@ def current_versions(project_id: int, *conditions: ColumnElement[bool]) -> Subqu
     return select(*trainable.c).where(trainable.c.rank == 1).subquery("current")
 
 
-def frame_standing(project_id: int) -> Subquery:
-    """Per annotated frame: `is_labelled` (1 or 0) and `skipping_readers`, how many known readers skip it."""
-    latest = latest_versions(project_id)
+def frame_standing(project_id: int, *conditions: ColumnElement[bool]) -> Subquery:
+    """Per annotated frame: `is_labelled` (1 or 0) and `skipping_readers`, how many known readers skip it.
+
+    The conditions must take or leave a frame as a whole.
+    """
+    latest = latest_versions(project_id, *conditions)
     is_trainable = case((latest.c.decision.in_(TRAINABLE), 1), else_=0)
     skipping_reader = case((latest.c.decision == Decision.SKIPPED, latest.c.reader_id))
     return (

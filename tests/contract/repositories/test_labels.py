@@ -156,6 +156,10 @@ def test_predictions_are_listed_by_version(database: SqlDatabase) -> None:
         assert [prediction.frame_id for prediction in listed] == [frame.id for frame in frames]
         assert len(unit.predictions.for_version(project.id, new.id)) == 1
         assert unit.predictions.for_version(other.id, old.id) == []
+        some = unit.predictions.for_version(project.id, old.id, [frames[2].id, frames[0].id, frames[2].id])
+        assert some == [listed[0], listed[2]]
+        assert unit.predictions.for_version(project.id, new.id, [frames[1].id]) == []
+        assert unit.predictions.for_version(project.id, old.id, []) == []
         assert unit.predictions.find(frames[1].id, new.id) is None
         assert unit.predictions.find_by_remote(1) is None
 

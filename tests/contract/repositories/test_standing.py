@@ -110,9 +110,12 @@ def test_what_counts_as_labelled_unlabelled_and_for_review(
         assert unit.masks.current(project.id) == current
         assert unit.masks.count_trainable(project.id) == len(labelled)
         assert [frame.id for frame in unit.frames.for_review(project.id)] == review
-        assert [frame.id for frame in unit.frames.unlabelled(project.id)] == [
-            frame_id for frame_id in with_task if frame_id not in labelled and frame_id not in review
-        ]
+        wanting = [frame_id for frame_id in with_task if frame_id not in labelled and frame_id not in review]
+        assert [frame.id for frame in unit.frames.unlabelled(project.id)] == wanting
+        asked = [frame.id for frame in reversed(frames[1:])]
+        among = unit.frames.unlabelled(project.id, [*asked, asked[0]])
+        assert [frame.id for frame in among] == [frame_id for frame_id in wanting if frame_id in asked]
+        assert unit.frames.unlabelled(project.id, []) == unit.frames.unlabelled(other.id, asked) == []
         assert unit.masks.current(other.id) == []
         assert unit.frames.unlabelled(other.id) == []
 
