@@ -19,7 +19,7 @@ from adapters.metrics import exposition
 from adapters.metrics.instruments import new_registry
 from ml_backend.server import LIMITS
 from tests.integration.ml_backend.conftest import Backend
-from tests.services.label_studio import free_port
+from tests.machine import free_port
 
 pytestmark = pytest.mark.services
 HEADER = b"POST /webhook HTTP/1.1\r\nHost: x\r\nX-Slow: "
