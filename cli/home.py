@@ -25,6 +25,12 @@ def find_home(home: Path | None) -> Settings:
     """The settings of a home that is there. Raises NotFound for a folder that holds none."""
     settings = load_settings(home)
     if not (settings.root / SECRETS_FILE).exists() and not settings.database_url:
+        if settings.database_file.exists():
+            raise NotFound(
+                f"a home without its {SECRETS_FILE}: {settings.root}",
+                "the one by which its data were made",
+                "bring it back from a backup",
+            )
         raise NotFound(
             f"no home in {settings.root}",
             "one made by `./sonoloop up` or `./sonoloop demo`",

@@ -11,11 +11,11 @@ from adapters.services.control import start, status
 from adapters.services.programs import LABEL_STUDIO, REDIS
 from adapters.services.readiness import Readiness, wait_ready
 from adapters.services.secrets import ensure_secrets
-from adapters.settings import Settings, load_settings, remember_settings
+from adapters.settings import SECRETS_FILE, Settings, load_settings, remember_settings
 from cli.home import warn_of_unknown
 from cli.shell import console
-from db import upgrade
-from loop.errors import BadRequest, Unavailable
+from db import SqlDatabase, current, upgrade
+from loop.errors import BadRequest, NotFound, Unavailable
 
 Ports = Mapping[str, int]
 """Ports that a person chose, by the name of their setting; they are kept in the home."""
@@ -25,7 +25,8 @@ Ports = Mapping[str, int]
 def started_home(home: Path | None, ports: Ports) -> Iterator[Container]:
     """Make the home where it is missing and start everything, without waiting; let go of it at the end.
 
-    Raises BadRequest for a busy port, or for services that run with other settings.
+    Raises BadRequest for a busy port, or for services that run with other settings; NotFound for secrets that
+    are gone from a home with data in it.
     """
     settings = load_settings(home, **ports)
     require_public_address(settings)
@@ -35,6 +36,7 @@ def started_home(home: Path | None, ports: Ports) -> Iterator[Container]:
         with closing(build(settings)) as container:
             yield container
         return
+    require_kept_secrets(settings)
     ensure_secrets(settings.root)
     settings = load_settings(home, **ports)
     warn_of_unknown(settings)
@@ -61,6 +63,34 @@ def require_public_address(settings: Settings) -> None:
             "the one under which their browsers reach it",
             f"set SONOLOOP_LABEL_STUDIO_PUBLIC_URL, as in http://NAME:{settings.label_studio_port}",
         )
+
+
+def require_kept_secrets(settings: Settings) -> None:
+    """Raises NotFound where a secret is gone by which the home's data were made: one drawn anew fits nothing.
+
+    By another salt the next frames of a recording would get another pseudonym, and be split apart from it; by
+    another token Label Studio, which has kept the first one, would refuse us. The others can be drawn anew.
+    """
+    drawn = {"SONOLOOP_SALT": settings.salt, "SONOLOOP_LABEL_STUDIO_TOKEN": settings.label_studio_token}
+    gone = [name for name, value in drawn.items() if not value.get_secret_value()]
+    if not gone or not _holds_data(settings):
+        return
+    raise NotFound(
+        f"no {' and no '.join(gone)} in {settings.root / SECRETS_FILE}, and a home that holds data",
+        "the secrets by which they were made; nothing was drawn in their place",
+        f"bring {SECRETS_FILE} back from a backup, or begin anew with another --home",
+    )
+
+
+def _holds_data(settings: Settings) -> bool:
+    """Whether there is a project, in our database at any schema."""
+    url = settings.effective_database_url
+    if not settings.database_url and not settings.database_file.exists():
+        return False
+    if current(url) is None:
+        return False
+    with closing(SqlDatabase(url)) as database, database.read() as uow:
+        return bool(uow.projects.list())
 
 
 def wait_until_ready(settings: Settings) -> None:

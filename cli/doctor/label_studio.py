@@ -83,7 +83,9 @@ def twin(installation: Installation, project: Project) -> Finding:
 
 
 def setup(installation: Installation, project: Project) -> Finding:
-    """It has our interface, order, version, backend and webhook."""
+    """It has our interface, order, version, backend and webhook; only the salt tells it for ours."""
+    if not installation.settings.salt.get_secret_value():
+        return warn("not looked at, since its mark is made with the salt, which is gone")
     with installation.unit() as uow:
         champion = uow.models.get(project.champion_id or 0).name
         is_behind = bool(uow.outbox.pending())

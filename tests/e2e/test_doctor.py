@@ -106,6 +106,13 @@ def test_a_wrong_token_is_told(home: Home) -> None:
     fails(lambda: label_studio.token(Installation(wrong)), "a refusal of our token")
 
 
+def test_without_the_salt_no_change_of_the_project_is_told(home: Home, project: Project) -> None:
+    """What marks a project as this home's is made with it: nobody changed that."""
+    lost = home.settings.model_copy(update={"salt": SecretStr("")})
+    finding = label_studio.setup(Installation(lost), project)
+    assert (finding.state, "the salt" in finding.got) == (State.WARN, True)
+
+
 def test_a_changed_project_is_told_field_by_field(
     home: Home, project: Project, installation: Installation
 ) -> None:
