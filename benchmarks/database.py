@@ -22,6 +22,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from adapters.metrics.counting import Counts
 from benchmarks.filled import NOW, fill
 from benchmarks.loading.servers import Postgres
 from cli.status import read_project
@@ -130,6 +131,7 @@ QUERIES = (
     Query("predictions of a version", LINEAR, reading(lambda uow, it: uow.predictions.for_version(it, 2))),
     Query("newest Selection", LINEAR, reading(lambda uow, it: uow.selections.latest(it))),
     Query("groups to hold out", LINEAR, reading(lambda uow, it: held_out_groups(uow, it, [], SplitRule()))),
+    Query("counts of a scrape", LINEAR, reading(lambda uow, _: Counts().look(uow))),
     Query("status page", LINEAR, reading(lambda uow, it: read_project(uow, uow.projects.get(it)))),
 )
 

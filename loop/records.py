@@ -370,3 +370,14 @@ class Backlog:
 
     pending: int
     oldest: datetime | None
+
+
+@dataclass(frozen=True)
+class FrameCounts:
+    """How the frames of a project stand. `labels`: by the decision that gave their current mask, SKIPPED
+    those skipped that have none; a decision of no frame is left out. `unread`: those that Label Studio holds
+    a prediction of one version for and nobody has annotated usably.
+    """
+
+    labels: Mapping[Decision, int]
+    unread: int

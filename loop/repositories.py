@@ -14,6 +14,7 @@ from loop.records import (
     Decision,
     Drawn,
     Frame,
+    FrameCounts,
     InboxEvent,
     MaskVersion,
     ModelVersion,
@@ -323,11 +324,8 @@ class Figures(Protocol):
     def set_aside(self) -> Mapping[str, int]:
         """How many pieces of input lie aside, by kind."""
 
-    def labels(self, project_id: int) -> Mapping[Decision, int]:
-        """Frames by the decision that gave their current mask; SKIPPED: those skipped that have none."""
-
-    def unread(self, project_id: int, model_version_id: int) -> int:
-        """Frames that Label Studio holds a prediction of this version for and nobody has annotated usably."""
+    def frames(self, project_id: int, model_version_id: int | None) -> FrameCounts:
+        """How the frames of a project stand, `unread` by the predictions of this version."""
 
     def newest_label(self, training_set_digest: str) -> datetime | None:
         """When the newest mask of a training set was recorded; None for an unknown or empty one."""

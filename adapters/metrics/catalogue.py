@@ -68,6 +68,9 @@ CATALOGUE: Mapping[str, Spec] = {
         "project",
         kind=Kind.COUNTER,
     ),
+    "sonoloop_counts_age_seconds": _home(
+        "How long ago frames, labels and unread frames were counted; the more there are, the rarer."
+    ),
     "sonoloop_frames": _home("Frames.", "project"),
     "sonoloop_labels": _home("Frames by the decision that gave their current mask.", "project", "decision"),
     "sonoloop_taught_labels": _home("Masks that the last judged round learned from.", "project"),

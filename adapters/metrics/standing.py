@@ -14,10 +14,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from adapters.metrics.catalogue import Kind, Spec, of_home
+from adapters.metrics.counting import Counts
 from loop.errors import SonoloopError
-from loop.planning import count_labels
 from loop.ports import Clock, Database, UnitOfWork
-from loop.records import Backlog, Decision, Project, Round, RoundState
+from loop.records import Backlog, Project, Round, RoundState
 from loop.watching import last_reconciled, last_swept, lost_webhooks
 
 KEPT_SECONDS = 2.0
@@ -53,6 +53,7 @@ class StandingCollector(Collector):
         self._root = root
         self._clock = clock
         self._lock = threading.Lock()
+        self._counts = Counts()
         self._looked: float | None = None
         self._families: list[Family] = []
 
@@ -95,9 +96,11 @@ class StandingCollector(Collector):
         with self._database().read() as uow:
             _look_at_messages(figures, uow, now)
             for project in uow.projects.list():
-                _look_at_labels(figures, uow, project)
+                _look_at_mirror(figures, uow, project)
                 _look_at_rounds(figures, uow, project, now)
                 _look_at_champion(figures, uow, project)
+            for name, value, labels in self._counts.look(uow):
+                figures.add(name, value, *labels)
 
 
 def _family(name: str, spec: Spec) -> Family:
@@ -114,16 +117,7 @@ def _look_at_messages(figures: Figures, uow: UnitOfWork, now: datetime) -> None:
     figures.add("sonoloop_last_sweep_timestamp_seconds", _timestamp(last_swept(uow)))
 
 
-def _look_at_labels(figures: Figures, uow: UnitOfWork, project: Project) -> None:
-    found = uow.figures.labels(project.id)
-    for decision in Decision:
-        if decision is not Decision.DELETED:
-            name = decision.value.replace(" ", "_")
-            figures.add("sonoloop_labels", found.get(decision, 0), project.id, name)
-    counts = count_labels(uow, project.id)
-    figures.add("sonoloop_frames", uow.frames.count(project.id), project.id)
-    figures.add("sonoloop_taught_labels", counts.at_last_round, project.id)
-    figures.add("sonoloop_new_labels", counts.new, project.id)
+def _look_at_mirror(figures: Figures, uow: UnitOfWork, project: Project) -> None:
     reconciled = _timestamp(last_reconciled(uow, project.id))
     figures.add("sonoloop_last_reconcile_timestamp_seconds", reconciled, project.id)
     figures.add("sonoloop_webhooks_lost_total", lost_webhooks(uow, project.id), project.id)
@@ -140,9 +134,6 @@ def _look_at_rounds(figures: Figures, uow: UnitOfWork, project: Project, now: da
         figures.add("sonoloop_round_epoch", live.progress.get("epoch", 0), project.id)
         figures.add("sonoloop_round_epochs", live.progress.get("epochs"), project.id)
         figures.add("sonoloop_round_attempt", live.attempt, project.id)
-    promoted = [row for row in rounds if row.state is RoundState.PROMOTED]
-    if promoted:
-        figures.add("sonoloop_label_to_champion_seconds", _label_to_champion(uow, promoted[-1]), project.id)
 
 
 def _look_at_champion(figures: Figures, uow: UnitOfWork, project: Project) -> None:
@@ -152,14 +143,6 @@ def _look_at_champion(figures: Figures, uow: UnitOfWork, project: Project) -> No
     held_out = champion.metrics.get("held_out") or {}
     figures.add("sonoloop_champion_version", champion.number, project.id)
     figures.add("sonoloop_champion_dice", held_out.get("dice_mean_empty_as_one"), project.id)
-    figures.add("sonoloop_unread_frames", uow.figures.unread(project.id, champion.id), project.id)
-
-
-def _label_to_champion(uow: UnitOfWork, promoted: Round) -> float | None:
-    newest = uow.figures.newest_label(promoted.training_set_digest or "")
-    if newest is None or promoted.finished_at is None:
-        return None
-    return (promoted.finished_at - newest).total_seconds()
 
 
 def _unheld(live: Round, now: datetime) -> float:

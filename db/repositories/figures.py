@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select
 
 from db.models import (
     FrameRow,
@@ -16,8 +16,11 @@ from db.models import (
     SetAsideRow,
     TrainingEntryRow,
 )
-from db.repositories.standing import current_versions, frame_standing, latest_versions
-from loop.records import Backlog, Decision
+from db.repositories.standing import standing_decisions
+from loop.records import Backlog, Decision, FrameCounts
+
+IS_SHOWN = PredictionRow.remote_id.is_not(None) & FrameRow.task_id.is_not(None)
+"""Of a prediction and its frame: Label Studio holds it."""
 
 
 class SqlFigures:
@@ -41,30 +44,25 @@ class SqlFigures:
         query = select(SetAsideRow.kind, func.count().label("number")).group_by(SetAsideRow.kind)
         return {row.kind: row.number for row in self._connection.execute(query)}
 
-    def labels(self, project_id: int) -> Mapping[Decision, int]:
-        """Frames by the decision that gave their current mask; SKIPPED: those skipped that have none."""
-        current = current_versions(project_id)
-        query = select(current.c.decision, func.count()).group_by(current.c.decision)
-        counts = {Decision(decision): count for decision, count in self._connection.execute(query)}
-        return {**counts, Decision.SKIPPED: self._skipped(project_id)}
-
-    def unread(self, project_id: int, model_version_id: int) -> int:
-        """Frames that Label Studio holds a prediction of this version for and nobody has annotated usably."""
-        standing = frame_standing(project_id)
+    def frames(self, project_id: int, model_version_id: int | None) -> FrameCounts:
+        """How the frames of a project stand; no version: none is unread."""
+        standing, version = standing_decisions(project_id), model_version_id or 0
+        # Joined row by row: SQLite, before it has counted its tables, scans a subquery here again and again.
+        is_same = (PredictionRow.frame_id == FrameRow.id) & (PredictionRow.model_version_id == version)
         query = (
-            select(func.count())
-            .select_from(PredictionRow)
-            .join(FrameRow, FrameRow.id == PredictionRow.frame_id)
-            .outerjoin(standing, standing.c.frame_id == FrameRow.id)
-            .where(
-                PredictionRow.model_version_id == model_version_id,
-                PredictionRow.remote_id.is_not(None),
-                FrameRow.project_id == project_id,
-                FrameRow.task_id.is_not(None),
-                func.coalesce(standing.c.is_labelled, 0) == 0,
-            )
+            select(standing.c.decision, func.count(), func.count(case((IS_SHOWN, 1))))
+            .join_from(standing, FrameRow, FrameRow.id == standing.c.frame_id)
+            .outerjoin(PredictionRow, is_same)
+            .group_by(standing.c.decision)
         )
-        return self._connection.execute(query).scalar_one()
+        rows = list(self._connection.execute(query))
+        labels: dict[Decision, int] = {decision: count for decision, count, _ in rows}
+        labels.pop(Decision.DELETED, None)
+        read = sum(count for decision, _, count in rows if decision.is_trainable)
+        shown = select(func.count()).select_from(PredictionRow).join(FrameRow).where(IS_SHOWN)
+        of_version = PredictionRow.model_version_id == version, FrameRow.project_id == project_id
+        unread = self._connection.execute(shown.where(*of_version)).scalar_one() - read
+        return FrameCounts(labels, unread)
 
     def newest_label(self, training_set_digest: str) -> datetime | None:
         """When the newest mask of a training set was recorded; None for an unknown or empty one."""
@@ -72,14 +70,5 @@ class SqlFigures:
             select(func.max(MaskVersionRow.recorded_at))
             .join(TrainingEntryRow, TrainingEntryRow.mask_version_id == MaskVersionRow.id)
             .where(TrainingEntryRow.training_set_digest == training_set_digest)
-        )
-        return self._connection.execute(query).scalar_one()
-
-    def _skipped(self, project_id: int) -> int:
-        latest, current = latest_versions(project_id), current_versions(project_id)
-        query = select(func.count(latest.c.frame_id.distinct())).where(
-            latest.c.age == 1,
-            latest.c.decision == Decision.SKIPPED,
-            latest.c.frame_id.not_in(select(current.c.frame_id)),
         )
         return self._connection.execute(query).scalar_one()

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import exists, func, select, tuple_
-from sqlalchemy.orm import aliased
+from sqlalchemy import func, select
 
 from db.models import FrameRow, MaskVersionRow
 from db.repositories.base import Repository, chunks
@@ -14,6 +13,7 @@ from db.repositories.standing import (
     TRAINABLE,
     current_versions,
     frame_standing,
+    is_latest,
     latest_versions,
     newest_first,
 )
@@ -108,7 +108,7 @@ class SqlMasks(Repository[MaskVersion]):
         """The latest version of every annotation of the project, tombstones included, by annotation id."""
         latest = latest_versions(project_id)
         columns = [latest.c[column.name] for column in self.columns]
-        return self.all(select(*columns).where(latest.c.age == 1).order_by(latest.c.annotation_id))
+        return self.all(select(*columns).order_by(latest.c.annotation_id))
 
     def recorded_after(
         self, version_id: int, project_id: int, *, until: datetime, limit: int
@@ -146,15 +146,10 @@ class SqlMasks(Repository[MaskVersion]):
 
     def may_teach(self, project_id: int) -> bool:
         """Whether any annotation outside the held-out frames is trainable in its latest version."""
-        later = aliased(MaskVersionRow)
-        is_later = tuple_(later.is_tombstone, later.updated_at) > tuple_(
-            MaskVersionRow.is_tombstone, MaskVersionRow.updated_at
-        )
-        superseded = exists().where(later.annotation_id == MaskVersionRow.annotation_id, is_later)
         query = (
             select(MaskVersionRow.id)
             .join(FrameRow, FrameRow.id == MaskVersionRow.frame_id)
             .where(FrameRow.project_id == project_id, FrameRow.is_held_out.is_(False))
-            .where(MaskVersionRow.decision.in_(TRAINABLE), ~superseded)
+            .where(MaskVersionRow.decision.in_(TRAINABLE), is_latest())
         )
         return self.connection.execute(query.limit(1)).first() is not None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, case, func, select
+from sqlalchemy import ColumnElement, Subquery, case, exists, func, select, tuple_
+from sqlalchemy.orm import aliased
 
 from db.models import FrameRow, MaskVersionRow
 from loop.records import Decision
@@ -19,16 +20,23 @@ def newest_first() -> tuple[ColumnElement[Any], ...]:
     return MaskVersionRow.is_tombstone.desc(), MaskVersionRow.updated_at.desc()
 
 
-def latest_versions(project_id: int, *conditions: ColumnElement[bool]) -> Subquery:
-    """All columns of the project's mask versions, `age` 1 being the latest version of its annotation.
-
-    The conditions must take or leave an annotation as a whole.
+def is_latest() -> ColumnElement[bool]:
+    """Whether no version of the same annotation comes before it in that order: a look into an index, where
+    numbering all versions would sort them.
     """
-    age = func.row_number().over(partition_by=MaskVersionRow.annotation_id, order_by=newest_first())
+    later = aliased(MaskVersionRow)
+    is_later = tuple_(later.is_tombstone, later.updated_at) > tuple_(
+        MaskVersionRow.is_tombstone, MaskVersionRow.updated_at
+    )
+    return ~exists().where(later.annotation_id == MaskVersionRow.annotation_id, is_later)
+
+
+def latest_versions(project_id: int, *conditions: ColumnElement[bool]) -> Subquery:
+    """All columns, one row per annotation of the project: its latest version."""
     return (
-        select(*MaskVersionRow.__table__.c, age.label("age"))
+        select(*MaskVersionRow.__table__.c)
         .join(FrameRow, FrameRow.id == MaskVersionRow.frame_id)
-        .where(FrameRow.project_id == project_id, *conditions)
+        .where(FrameRow.project_id == project_id, is_latest(), *conditions)
         .subquery("latest")
     )
 
@@ -43,11 +51,21 @@ def current_versions(project_id: int, *conditions: ColumnElement[bool]) -> Subqu
     newest = latest.c.updated_at.desc(), latest.c.annotation_id.desc()
     rank = func.row_number().over(partition_by=latest.c.frame_id, order_by=newest)
     trainable = (
-        select(*latest.c, rank.label("rank"))
-        .where(latest.c.age == 1, latest.c.decision.in_(TRAINABLE))
-        .subquery("trainable")
+        select(*latest.c, rank.label("rank")).where(latest.c.decision.in_(TRAINABLE)).subquery("trainable")
     )
     return select(*trainable.c).where(trainable.c.rank == 1).subquery("current")
+
+
+def standing_decisions(project_id: int) -> Subquery:
+    """Per annotated frame the `decision` that it stands by: that of its current mask; without one SKIPPED
+    where a reader skips it, else DELETED.
+    """
+    latest = latest_versions(project_id)
+    weight = case((latest.c.decision.in_(TRAINABLE), 2), (latest.c.decision == Decision.SKIPPED, 1), else_=0)
+    strongest = weight.desc(), latest.c.updated_at.desc(), latest.c.annotation_id.desc()
+    rank = func.row_number().over(partition_by=latest.c.frame_id, order_by=strongest)
+    ranked = select(latest.c.frame_id, latest.c.decision, rank.label("rank")).subquery("ranked")
+    return select(ranked.c.frame_id, ranked.c.decision).where(ranked.c.rank == 1).subquery("standing")
 
 
 def frame_standing(project_id: int, *conditions: ColumnElement[bool]) -> Subquery:
@@ -64,7 +82,6 @@ def frame_standing(project_id: int, *conditions: ColumnElement[bool]) -> Subquer
             func.max(is_trainable).label("is_labelled"),
             func.count(skipping_reader.distinct()).label("skipping_readers"),
         )
-        .where(latest.c.age == 1)
         .group_by(latest.c.frame_id)
         .subquery("standing")
     )

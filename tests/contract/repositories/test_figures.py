@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from db import SqlDatabase
-from loop.records import Backlog, Decision, Split, TrainingEntry, TrainingSet
+from loop.records import Backlog, Decision, FrameCounts, Split, TrainingEntry, TrainingSet
 from tests.contract.repositories.rows import (
     NOON,
     add_frames,
@@ -21,8 +23,7 @@ def test_nothing_gives_nothing(database: SqlDatabase) -> None:
     with as_port(database).read() as unit:
         assert unit.figures.inbox() == unit.figures.outbox() == Backlog(0, None)
         assert unit.figures.set_aside() == {}
-        assert unit.figures.labels(1) == {Decision.SKIPPED: 0}
-        assert unit.figures.unread(1, 1) == 0
+        assert unit.figures.frames(1, 1) == unit.figures.frames(1, None) == FrameCounts({}, 0)
         assert unit.figures.newest_label(digest(1)) is None
 
 
@@ -54,7 +55,7 @@ def test_inputs_that_lie_aside_are_counted_by_kind(database: SqlDatabase) -> Non
 def test_frames_count_once_by_what_gave_their_current_mask(database: SqlDatabase) -> None:
     with database.write() as unit:
         project = add_project(unit)
-        frames = add_frames(unit, project, 6)
+        frames = add_frames(unit, project, 9)
         append_mask(unit, frames[0], 1, Decision.ACCEPTED)
         append_mask(unit, frames[0], 1, Decision.FIXED, seconds=5)  # changed later
         append_mask(unit, frames[1], 2, Decision.ACCEPTED)
@@ -62,21 +63,38 @@ def test_frames_count_once_by_what_gave_their_current_mask(database: SqlDatabase
         append_mask(unit, frames[2], 4, Decision.SKIPPED)
         append_mask(unit, frames[3], 5, Decision.ACCEPTED)
         append_mask(unit, frames[3], 5, Decision.DELETED, seconds=5)
-        expected = {Decision.FIXED: 1, Decision.ACCEPTED: 1, Decision.SKIPPED: 1}
-        assert unit.figures.labels(project.id) == expected
-        assert sum(expected.values()) - 1 == unit.masks.count_trainable(project.id)
+        append_mask(unit, frames[4], 6, Decision.FIXED, seconds=5)  # the newer of two readings
+        append_mask(unit, frames[4], 7, Decision.NO_VEIN)
+        append_mask(unit, frames[5], 8, Decision.ACCEPTED)  # a version of before its deletion, heard late
+        append_mask(unit, frames[5], 8, Decision.DELETED)
+        append_mask(unit, frames[5], 8, Decision.FIXED, seconds=5)
+        append_mask(unit, frames[6], 9, Decision.FIXED)  # two at one instant: the later annotation
+        append_mask(unit, frames[6], 10, Decision.NO_VEIN)
+        append_mask(unit, frames[7], 11, Decision.ACCEPTED)
+        append_mask(unit, frames[7], 11, Decision.SKIPPED, seconds=5)  # taken back by a skip
+        other = add_project(unit)
+        append_mask(unit, add_frames(unit, other, 1)[0], 12)
+        expected = {Decision.FIXED: 2, Decision.ACCEPTED: 1, Decision.NO_VEIN: 1, Decision.SKIPPED: 2}
+        assert unit.figures.frames(project.id, None).labels == expected
+        current = Counter(mask.decision for mask in unit.masks.current(project.id))
+        assert {**current, Decision.SKIPPED: 2} == expected
+        assert current.total() == unit.masks.count_trainable(project.id)
 
 
 def test_a_frame_is_unread_while_it_stands_in_label_studio_without_a_mask(database: SqlDatabase) -> None:
     with database.write() as unit:
         project = add_project(unit)
-        frames = add_frames(unit, project, 4)
+        frames = add_frames(unit, project, 6)
         model, other = add_model(unit, project, 1), add_model(unit, project, 2)
-        pushed = [put_prediction(unit, frame, model) for frame in frames[:3]]
-        unit.predictions.set_remote({row.id: 100 + row.id for row in pushed[:2]})
+        pushed = [put_prediction(unit, frame, model) for frame in frames[:5]]
+        unit.predictions.set_remote({row.id: 100 + row.id for row in pushed[:4]})
         append_mask(unit, frames[0], 1)
-        assert unit.figures.unread(project.id, model.id) == 1
-        assert unit.figures.unread(project.id, other.id) == 0
+        append_mask(unit, frames[1], 2, Decision.SKIPPED)
+        assert unit.figures.frames(project.id, model.id).unread == 3
+        unit.frames.set_tasks({frames[0].id: None, frames[3].id: None})  # deleted in Label Studio
+        assert unit.figures.frames(project.id, model.id).unread == 2
+        assert unit.figures.frames(project.id, other.id).unread == 0
+        assert unit.figures.frames(project.id, None).unread == 0
 
 
 def test_the_newest_label_of_a_training_set_is_found(database: SqlDatabase) -> None:

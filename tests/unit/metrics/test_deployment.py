@@ -55,6 +55,7 @@ def test_an_expression_asks_for_figures_and_labels_that_exist(where: str, expres
 def test_every_figure_is_looked_at_by_somebody_or_counts_something_that_is() -> None:
     asked = {FAMILY_OF[name] for _, each in expressions() for name in NAME.findall(each) if name in FAMILY_OF}
     rarely = {
+        "sonoloop_counts_age_seconds",
         "sonoloop_frames",
         "sonoloop_inbox_pending",
         "sonoloop_outbox_pending",
