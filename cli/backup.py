@@ -12,25 +12,24 @@ that the rows name.
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
-from rich.progress import Progress
 
 from adapters.disk import sync_folder
-from adapters.formats.archive import ArchiveWriter, Manifest
+from adapters.formats.archive import ArchiveWriter, Manifest, private
 from adapters.settings import SECRETS_FILE, SETTINGS_FILE, Settings, label_studio_database
 from adapters.storage import open_storage
 from adapters.storage.layout import place_of
 from cli import VERSION
 from cli.home import find_home
-from cli.shell import console, say
+from cli.shell import console, progress, say
+from cli.unfinished import work_folder
 from db.backup import copy_database, is_sqlite, list_contents, require_database, stand
 from db.schema import current
 from loop.errors import BadInput, BadRequest, Conflict, NotFound
@@ -46,18 +45,19 @@ OnContent = Callable[[int, int], None]
 def back_up(home: Path | None, file: Path) -> None:
     """Write a home into one new file, while it runs, and say what the file holds.
 
-    Raises BadRequest for a file that is there already, NotFound for a home without a database, Conflict while
-    frames are taken in: then no file is left. Raises BadInput where stored content is damaged or missing:
-    then the file holds all the rest.
+    Raises BadRequest for a file that is there already or in the home itself, NotFound for a home without a
+    database, Conflict while frames are taken in: then no file is left. Raises BadInput where stored content
+    is damaged or missing: then the file holds all the rest.
     """
     settings = find_home(home)
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("copying the databases", total=None)
+    _require_outside(file, settings.root)
+    with progress() as bars:
+        task = bars.add_task("copying the databases", total=None)
         manifest = write_backup(
             settings,
             file,
-            lambda what: progress.update(task, description=f"copying {what}"),
-            lambda done, total: progress.update(task, completed=done, total=total),
+            lambda what: bars.update(task, description=f"copying {what}"),
+            lambda done, total: bars.update(task, completed=done, total=total),
         )
     about, size = manifest.about, file.stat().st_size
     counts = ", ".join(f"{number} {kind}" for kind, number in about["counts"].items())
@@ -71,6 +71,15 @@ def back_up(home: Path | None, file: Path) -> None:
         )
 
 
+def _require_outside(file: Path, root: Path) -> None:
+    if file.resolve().is_relative_to(root.resolve()):
+        raise BadRequest(
+            f"{file}, which lies in the home itself",
+            "a place outside it: what happens to the home must not happen to its backup",
+            "name a file in another folder, best on another disk",
+        )
+
+
 def write_backup(
     settings: Settings,
     file: Path,
@@ -79,20 +88,20 @@ def write_backup(
 ) -> Manifest:
     """The same without a word; `on_step` hears what is copied next, `on_content` how much of the content is.
 
-    The file appears whole or not at all.
+    The file appears whole or not at all, also where several are written to one name: then the first stays.
     """
     if file.exists():
         raise BadRequest(f"{file}, which is there already", "a new file", "name another, or remove it")
-    with _part_of(file) as part, tempfile.TemporaryDirectory(prefix=".sonoloop-", dir=file.parent) as folder:
-        copies = copy_databases(settings, Path(folder), on_step)
-        with part.open("wb") as stream:
+    with work_folder(file.parent) as folder:
+        copies, part = copy_databases(settings, folder, on_step), folder / "backup.tar"
+        with open(part, "xb", opener=private) as stream:
             writer = ArchiveWriter(stream)
             for name, path in copies.files.items():
                 writer.add_file(name, path)
             _add_settings(writer, settings)
             _add_media(writer, settings.root / "label-studio")
             on_step("frames, masks and models")
-            counts, missing = _add_contents(writer, settings, Path(folder), on_content)
+            counts, missing = _add_contents(writer, settings, folder, on_content)
             manifest = writer.finish({**copies.about, "counts": counts, "missing": missing})
             stream.flush()
             os.fsync(stream.fileno())
@@ -190,24 +199,20 @@ def _add_contents(
     return counts, missing
 
 
-@contextmanager
-def _part_of(file: Path) -> Iterator[Path]:
-    """The unfinished file beside the wanted one, for this user alone; gone afterwards in any case."""
-    part = file.with_name(f"{file.name}.part")
-    part.unlink(missing_ok=True)
-    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    try:
-        yield part
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def _give_name(part: Path, file: Path) -> None:
-    """Unlike a rename, a link is never put in the place of a file that appeared meanwhile."""
+    """Raises BadRequest where another file has that name by now: it is never replaced."""
     try:
-        os.link(part, file)
+        _link(part, file)
     except FileExistsError as error:
         raise BadRequest(f"{file}, which is there by now", "a new file", "name another") from error
-    except OSError:  # a file system without links
-        part.replace(file)
     sync_folder(file.parent)
+
+
+def _link(part: Path, file: Path) -> None:
+    try:
+        os.link(part, file)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links: the name is taken first, since a rename would replace
+        os.close(private(str(file), os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        part.replace(file)

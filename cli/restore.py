@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from rich.markup import escape
-from rich.progress import Progress
 
 from adapters.formats.archive import Archive
 from adapters.services.locks import holder
@@ -24,7 +23,8 @@ from adapters.settings import (
 )
 from adapters.storage import open_storage
 from cli.backup import LABEL_STUDIO_COPY, OWN_COPY, ending_of
-from cli.shell import console, say
+from cli.shell import console, progress, say
+from cli.unfinished import work_folder
 from db import known_revisions, open_database, upgrade
 from db.backup import check_file, is_sqlite, load_dump, require_empty
 from loop import full_looks
@@ -43,14 +43,14 @@ def restore(file: Path, home: Path | None) -> None:
     is damaged, dangerous or of a newer Sonoloop, OutOfSpace: then nothing was changed.
     """
     root = load_settings(home).root
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("checking the backup", total=None)
-        archive = read_backup(file, root, lambda count: progress.advance(task, count))
-        progress.reset(task, description="unpacking and checking each file", total=archive.size)
-        put_back(archive, root, lambda count: progress.advance(task, count))
+    with progress() as bars:
+        task = bars.add_task("checking the backup", total=None)
+        archive = read_backup(file, root, lambda count: bars.advance(task, count))
+        bars.reset(task, description="unpacking and checking each file", total=archive.size)
+        put_back(archive, root, lambda count: bars.advance(task, count))
     counts = ", ".join(f"{number} {kind}" for kind, number in archive.manifest.about["counts"].items())
     say(console, f"{counts} of {archive.manifest.about['taken_at'][:16]} UTC are in {escape(str(root))}")
-    say(console, f"start it by ./sonoloop up --home {escape(str(root))}")
+    say(console, f"start it by ./sonoloop up --home {escape(shlex.quote(str(root)))}")
 
 
 def read_backup(file: Path, root: Path, on_bytes: Callable[[int], None] = lambda _: None) -> Archive:
@@ -87,7 +87,10 @@ def require_free(root: Path) -> None:
 
 def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lambda _: None) -> None:
     """Unpack beside the place, check, bring the schema up to date, and only then give it its name."""
-    with _draft_of(root) as draft:
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with work_folder(root.parent) as folder:
+        draft = folder / "home"
+        draft.mkdir()
         archive.unpack(draft, on_bytes)
         _make_readable(draft / "frames")
         settings = load_settings(draft)
@@ -102,9 +105,7 @@ def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lam
         upgrade(settings.effective_database_url)
         _look_at_everything(settings)
         os.sync()
-        if root.exists():
-            root.rmdir()
-        draft.rename(root)
+        _give_name(draft, root)
 
 
 def _check_databases(archive: Archive, draft: Path, urls: Mapping[str, str]) -> None:
@@ -135,6 +136,15 @@ def _move_contents(draft: Path, settings: Settings) -> None:
             shutil.rmtree(draft / kind, ignore_errors=True)
 
 
+def _give_name(draft: Path, root: Path) -> None:
+    """Raises Conflict where something came there meanwhile, such as another restoration."""
+    try:
+        draft.rename(root)  # over an empty folder too, never over a filled one
+    except OSError:
+        require_free(root)
+        raise
+
+
 def _make_readable(frames: Path) -> None:
     for path in frames.rglob("*.png"):
         path.chmod(READABLE)  # Label Studio may run as another user
@@ -146,14 +156,3 @@ def _look_at_everything(settings: Settings) -> None:
         for project in uow.projects.list():
             full_looks.note(uow, project.id, full_looks.NEVER)
         uow.commit()
-
-
-@contextmanager
-def _draft_of(root: Path) -> Iterator[Path]:
-    """A folder beside the wanted one, gone afterwards unless it was given that name."""
-    root.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
-    try:
-        yield draft
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)

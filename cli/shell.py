@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress, ProgressColumn
 
 from loop.errors import SonoloopError
 
@@ -40,6 +41,11 @@ def guarded(when_interrupted: str = RESUMES) -> Iterator[None]:
 def say(to: Console, line: str) -> None:
     """Print a line of markup unbroken: terminals wrap it themselves, and paths in it can be copied."""
     to.print(line, soft_wrap=True)
+
+
+def progress(*columns: ProgressColumn) -> Progress:
+    """Bars while a command works, gone afterwards; in a file or a pipe nothing, not even an empty line."""
+    return Progress(*columns, console=console, transient=True, disable=not console.is_interactive)
 
 
 def _explain(error: SonoloopError) -> None:

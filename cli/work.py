@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
-from rich.progress import Progress
 
 from adapters.bootstrap import Container
 from adapters.formats.dataset import write_dataset
@@ -18,7 +17,7 @@ from cli.home import DEMO, choose_project, open_home
 from cli.intake import require_folder, take_in
 from cli.project import ProjectRequest, connect_project, label_studio_id, make_project
 from cli.services import Ports, require_label_studio, started_home, wait_until_ready
-from cli.shell import console, say
+from cli.shell import console, progress, say
 from loop.errors import BadRequest, NotFound, SonoloopError
 from loop.export import gather_export
 from loop.ingest import reconcile
@@ -153,10 +152,10 @@ def write_export(container: Container, project: Project, folder: Path) -> None:
     """Gather and write, with progress."""
     with container.database.read() as uow:
         export = gather_export(uow, project.id, seed=container.settings.seed)
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("exporting", total=len(export.frames))
+    with progress() as bars:
+        task = bars.add_task("exporting", total=len(export.frames))
         written = write_dataset(
-            export, container.storage, folder, lambda done, _: progress.update(task, completed=done)
+            export, container.storage, folder, lambda done, _: bars.update(task, completed=done)
         )
     frames = f"{written.frames} frames ({written.empty_frames} without a region)"
     say(console, f"{frames} and {written.annotations} annotations in {escape(str(folder))}")

@@ -152,7 +152,7 @@ class Archive:
         target, source = folder / info.name, tar.extractfile(info)
         target.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()
-        with open(target, "xb", opener=_private) as file:
+        with open(target, "xb", opener=private) as file:
             while chunk := source.read(CHUNK) if source else b"":
                 file.write(chunk)
                 digest.update(chunk)
@@ -230,7 +230,8 @@ def _header(name: str, size: int) -> tarfile.TarInfo:
     return info
 
 
-def _private(path: str, flags: int) -> int:
+def private(path: str, flags: int) -> int:
+    """An opener of files that only this user may read."""
     return os.open(path, flags, 0o600)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -24,6 +25,7 @@ from adapters.services.secrets import ensure_secrets
 from adapters.settings import Settings, load_settings, remember_settings
 from cli.app import app
 from cli.backup import write_backup
+from cli.restore import put_back, read_backup
 from db import SqlDatabase, open_database
 from loop import full_looks
 from loop.errors import Conflict, NotFound
@@ -146,6 +148,48 @@ def test_a_file_that_is_there_is_never_written_over(home: Settings, tmp_path: Pa
     assert (tmp_path / "b.tar").read_text() == "precious"
 
 
+@pytest.mark.parametrize("place", ["b.tar", "frames/b.tar", "new/b.tar"])
+def test_a_backup_into_the_home_itself_is_refused(home: Settings, tmp_path: Path, place: str) -> None:
+    (tmp_path / "link").symlink_to(home.root)
+    for root in (home.root, tmp_path / "link"):
+        result = run("backup", root / place, "--home", home.root, code=1)
+        assert "which lies in the home itself" in result.stderr
+        assert result.stdout == ""
+    assert not (home.root / place).exists()
+
+
+def test_a_failed_backup_or_restoration_prints_nothing_to_stdout(home: Settings, tmp_path: Path) -> None:
+    (tmp_path / "b.tar").write_text("no backup")
+    for words in (("backup", tmp_path / "none" / "b.tar"), ("restore", tmp_path / "b.tar")):
+        place = home.root if words[0] == "backup" else tmp_path / "new"
+        assert run(*words, "--home", place, code=1).stdout == ""
+
+
+def test_the_advice_after_a_restoration_can_be_pasted(home: Settings, tmp_path: Path) -> None:
+    write_backup(home, tmp_path / "b.tar")
+    output = run("restore", tmp_path / "b.tar", "--home", tmp_path / "a home; ls").output
+    assert shlex.split(output.splitlines()[-1])[-1] == str(tmp_path / "a home; ls")
+
+
+def test_of_two_restorations_to_one_home_the_later_says_that_it_holds_data(
+    home: Settings, tmp_path: Path
+) -> None:
+    write_backup(home, tmp_path / "b.tar")
+    new = tmp_path / "new"
+    met: list[Result] = []
+    archive = read_backup(tmp_path / "b.tar", new)
+
+    def restore_too(_: int) -> None:
+        if not met:
+            met.append(run("restore", tmp_path / "b.tar", "--home", new))
+
+    with pytest.raises(Conflict, match="data in"):
+        put_back(archive, new, restore_too)
+    assert met
+    assert state_of(load_settings(new)) == state_of(home)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.tar", "home", "new"]
+
+
 def test_a_folder_that_cannot_be_written_is_named(home: Settings) -> None:
     assert "what to do" in run("backup", "/proc/b.tar", "--home", home.root, code=1).output
 
@@ -155,7 +199,7 @@ def test_ctrl_c_leaves_nothing_behind(home: Settings, tmp_path: Path) -> None:
     target.mkdir()
 
     def stop(done: int, total: int) -> None:
-        assert {path.name for path in target.iterdir()} > {"b.tar.part"}
+        assert len(list(target.rglob("backup.tar"))) == 1
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
