@@ -6,19 +6,18 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from uuid import uuid4
 
 import numpy as np
 
 from adapters.brush import SdkBrushCodec
 from adapters.label_studio.api import Api
 from adapters.label_studio.client import LabelStudioClient
-from adapters.label_studio.provision import ProjectPlan, ensure_project
+from adapters.label_studio.provision import ensure_project
 from adapters.label_studio.session import ReaderSession
 from loop.ports import LabelStudio
 from loop.regions import mask_to_result
 from tests.fakes.label_studio import FakeLabelStudio
-from tests.services.label_studio import LabelStudioServer
+from tests.services.label_studio import LabelStudioServer, project_plan
 
 Result = Sequence[Mapping[str, Any]]
 NOTHING: Result = []
@@ -91,8 +90,7 @@ class RealStage:
     sessions: dict[str, ReaderSession] = field(default_factory=dict)
 
     def new_project(self) -> int:
-        key = uuid4().hex
-        return ensure_project(self.api, ProjectPlan(key, f"Contract {key[:8]}", ["Vein"], "v0"))
+        return ensure_project(self.api, project_plan("Contract"))
 
     def session(self, reader: str) -> ReaderSession:
         if reader not in self.sessions:

@@ -1,17 +1,15 @@
-"""A project as we provision it in a real Label Studio, seen by reader, backend, webhook and guard."""
+"""A project as we provision it in a real Label Studio, seen by a reader, backend and webhook."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from adapters.brush import SdkBrushCodec
 from adapters.label_studio.api import Api
 from adapters.label_studio.client import LabelStudioClient
 from adapters.label_studio.config import label_config
@@ -26,22 +24,15 @@ from adapters.label_studio.provision import (
     ensure_project,
 )
 from adapters.label_studio.session import ReaderSession
-from adapters.label_studio.users import ensure_reader, invitation_link, stream_link
 from loop.errors import BadRequest, Denied, NotFound, Unavailable
 from loop.events import parse_event
 from loop.records import NewPrediction
-from loop.regions import mask_to_result, result_to_mask
+from tests.machine import wait_until
 from tests.services.backend_stub import PASSWORD, USER, BackendStub, Told, running_backend_stub
-from tests.services.label_studio import READER_PASSWORD, LabelStudioServer
+from tests.services.label_studio import LabelStudioServer, project_plan
 
 pytestmark = pytest.mark.services
 SECRET = "webhook-secret"
-
-
-@pytest.fixture(scope="module")
-def api(label_studio_server: LabelStudioServer) -> Iterator[Api]:
-    with label_studio_server.api() as api:
-        yield api
 
 
 @pytest.fixture(scope="module")
@@ -56,17 +47,8 @@ def backend() -> Iterator[BackendStub]:
         yield stub
 
 
-def plan(**changes: Any) -> ProjectPlan:
-    key = uuid4().hex
-    return ProjectPlan(
-        **{
-            "key": key,
-            "title": f"Provision {key[:8]}",
-            "classes": ["Vein", "Artery"],
-            "model_version": "p1-v0",
-            **changes,
-        }
-    )
+def plan() -> ProjectPlan:
+    return project_plan("Provision", ["Vein", "Artery"])
 
 
 def connection(stub: BackendStub, password: str = PASSWORD) -> BackendPlan:
@@ -144,7 +126,7 @@ def test_a_project_deleted_in_label_studio_is_told_not_made_anew(api: Api) -> No
 @pytest.mark.parametrize("title", ["ab", "a" * 51])
 def test_a_title_that_label_studio_would_refuse_is_refused_with_its_limits(api: Api, title: str) -> None:
     with pytest.raises(BadRequest, match="3 to 50"):
-        ensure_project(api, plan(title=title))
+        ensure_project(api, replace(plan(), title=title))
 
 
 # Frames
@@ -248,13 +230,6 @@ def test_an_address_that_webhooks_cannot_have_is_refused_before_anything_is_conn
     assert api.get("/api/ml/", {"project": project}) == []
 
 
-def wait_for(look: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
-    while not look():
-        assert time.monotonic() < until, "nothing came within ten seconds"
-        time.sleep(0.05)
-
-
 def test_every_deed_of_a_reader_arrives_as_an_event_that_we_can_read(
     api: Api, backend: BackendStub, reader: ReaderSession
 ) -> None:
@@ -269,7 +244,7 @@ def test_every_deed_of_a_reader_arrives_as_an_event_that_we_can_read(
     skipped = reader.skip(other, [], 1.0, None)
     reader.save_draft(task, [], 1.0)
     api.delete(f"/api/tasks/{other}/")
-    wait_for(lambda: len(backend.events()) >= 5)
+    wait_until(lambda: len(backend.events()) >= 5, "five events")
     assert {event.headers[SECRET_HEADER] for event in backend.events()} == {SECRET}
     events = [_read(event) for event in backend.events()]
     assert [(event.action, event.annotation_ids or event.task_ids) for event in events] == [
@@ -294,98 +269,3 @@ def test_the_person_may_ask_for_training_from_the_page(api: Api, backend: Backen
     key = ensure_backend(api, project, connection(backend))
     api.send("POST", f"/api/ml/{key}/train", json={})
     assert backend.events()[-1].body["action"] == "START_TRAINING"
-
-
-# Readers
-
-
-def test_a_mask_that_a_reader_submits_comes_back_pixel_by_pixel(api: Api, reader: ReaderSession) -> None:
-    codec, classes = SdkBrushCodec(), ("Vein", "Artery")
-    mask = np.random.default_rng(3).random((2, 40, 56)) > 0.7
-    studio = LabelStudioClient(api)
-    project = ensure_project(api, plan(classes=classes))
-    (task,) = studio.import_tasks(project, [{"image": "/a.png", "frame": "a"}])
-    annotation = reader.submit(task, mask_to_result(mask, classes, codec, "key"), 3.0, None)
-    result = studio.get_annotation(annotation).result
-    assert np.array_equal(result_to_mask(result, classes, 40, 56, codec), mask)
-
-
-def test_a_served_task_carries_what_the_page_shows(api: Api, reader: ReaderSession) -> None:
-    studio = LabelStudioClient(api)
-    project = ensure_project(api, plan())
-    (task,) = studio.import_tasks(project, [{"image": "/a.png", "frame": "digest"}])
-    served = reader.next_task(project)
-    assert served is not None
-    assert (served.id, served.data["frame"], served.shown) == (task, "digest", None)
-    studio.push_predictions(project, [NewPrediction(task, "p1-v0", 0.25, [])])
-    (prediction,) = studio.predictions(project, "p1-v0")
-    again = reader.next_task(project)
-    assert again is not None
-    assert again.shown is not None
-    assert (again.shown.id, again.shown.model_version, again.shown.score) == (prediction.id, "p1-v0", 0.25)
-    reader.skip(task, [], 1.0, prediction.id)
-    assert reader.next_task(project) is None
-
-
-def test_a_restored_draft_has_lost_its_proposal(api: Api, reader: ReaderSession) -> None:
-    studio = LabelStudioClient(api)
-    project = ensure_project(api, plan())
-    (task,) = studio.import_tasks(project, [{"image": "/a.png", "frame": "a"}])
-    draft = reader.save_draft(task, [], 8.0)
-    assert studio.get_task(task).annotations == ()
-    annotation = studio.get_annotation(reader.submit(task, [], 12.0, None, draft=draft))
-    assert (annotation.parent_prediction, annotation.lead_time) == (None, 12.0)
-    assert annotation.draft_created_at is not None
-    assert annotation.draft_created_at < annotation.created_at
-
-
-def test_an_account_is_made_once_and_needs_its_password(
-    label_studio_server: LabelStudioServer, api: Api
-) -> None:
-    with label_studio_server.reader("twice@provision.org") as first:
-        user, token = first.user_id, first.token()
-    with label_studio_server.reader("twice@provision.org") as second:
-        assert (second.user_id, second.token()) == (user, token)
-    with pytest.raises(BadRequest):
-        ensure_reader(api, "twice@provision.org", "Another-pass-1")
-    with pytest.raises(BadRequest):
-        ensure_reader(api, "short@provision.org", "short")
-    with pytest.raises(Denied):
-        ReaderSession.log_in(label_studio_server.url, "nobody@provision.org", READER_PASSWORD)
-
-
-def test_a_readers_token_opens_the_api(label_studio_server: LabelStudioServer, reader: ReaderSession) -> None:
-    with Api(label_studio_server.url, reader.token()) as own:
-        assert own.get("/api/current-user/whoami")["id"] == reader.user_id
-    with Api(label_studio_server.url, "0" * 40) as forged, pytest.raises(Denied):
-        forged.get("/api/current-user/whoami")
-
-
-def test_the_links_for_readers_lead_somewhere(label_studio_server: LabelStudioServer, api: Api) -> None:
-    project = ensure_project(api, plan())
-    with Api(label_studio_server.url) as visitor:
-        assert visitor.read(invitation_link(api, "")).status_code == 200
-        answer = visitor.read(stream_link("", project))
-    assert answer.is_redirect
-    assert answer.headers["location"].endswith(f"?next=/projects/{project}/data/%3Flabeling%3D1")
-
-
-# The guard
-
-
-@pytest.mark.parametrize(
-    "address", ["http://127.0.0.2:9090", "http://10.0.0.1:9090", "http://169.254.169.254"]
-)
-def test_label_studio_calls_no_inner_address_but_ours(api: Api, address: str) -> None:
-    project = ensure_project(api, plan())
-    with pytest.raises(Denied, match="reserved network"):
-        api.post("/api/webhooks/", {"project": project, "url": f"{address}/webhook"})
-    with pytest.raises(Denied, match="reserved network"):
-        api.post("/api/ml/", {"project": project, "url": address})
-
-
-def test_the_log_in_page_asks_nothing_of_the_outside(label_studio_server: LabelStudioServer) -> None:
-    began = time.monotonic()
-    with Api(label_studio_server.url) as visitor, pytest.raises(NotFound):
-        visitor.read("/heidi-tips/")
-    assert time.monotonic() - began < 20, "it waited for an answer from outside"

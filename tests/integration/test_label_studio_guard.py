@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import quote
-from uuid import uuid4
 
 import httpx
 import numpy as np
@@ -12,21 +13,15 @@ import pytest
 from PIL import Image
 
 from adapters.label_studio.api import Api
-from adapters.label_studio.provision import ProjectPlan, ensure_frames, ensure_project
+from adapters.label_studio.provision import ensure_frames, ensure_project
 from adapters.label_studio.session import ReaderSession, post_form
 from adapters.label_studio.users import SIGN_UP
-from loop.errors import Denied
-from tests.services.label_studio import LabelStudioServer
+from loop.errors import Denied, NotFound
+from tests.services.label_studio import LabelStudioServer, project_plan
 
 pytestmark = pytest.mark.services
 SECRET = b"a secret of the home"
 MARKUP = '"><script>alert(1)</script>${x}'
-
-
-@pytest.fixture(scope="module")
-def api(label_studio_server: LabelStudioServer) -> Iterator[Api]:
-    with label_studio_server.api() as api:
-        yield api
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +30,9 @@ def reader(label_studio_server: LabelStudioServer, api: Api) -> Iterator[ReaderS
     (frames.parent / "secrets.txt").write_bytes(SECRET)
     (frames / "beside.txt").write_bytes(SECRET)
     Image.fromarray(np.full((4, 6), 77, np.uint8)).save(frames / "all" / "guarded.png")
-    ensure_frames(api, ensure_project(api, plan()), frames / "all")
+    ensure_frames(api, ensure_project(api, project_plan("Guard")), frames / "all")
     with label_studio_server.reader("reader@guard.org") as session:
         yield session
-
-
-def plan(**changes: object) -> ProjectPlan:
-    key = uuid4().hex
-    values: dict[str, object] = {"key": key, "title": f"Guard {key[:8]}", "classes": ["Vein"]}
-    return ProjectPlan(**{**values, "model_version": "p1-v0", **changes})  # type: ignore[arg-type]
 
 
 def test_no_crooked_path_leads_out_of_the_folder_of_frames(
@@ -114,9 +103,27 @@ def test_nobody_signs_up_without_an_invitation(label_studio_server: LabelStudioS
 
 def test_markup_in_a_title_and_in_class_names_stays_words(api: Api, reader: ReaderSession) -> None:
     classes = [MARKUP, "</BrushLabels><Choices/>", "{{7*7}}"]
-    project = ensure_project(api, plan(title="<script>alert(1)</script>", classes=classes))
+    project = ensure_project(api, replace(project_plan("Guard", classes), title="<script>alert(1)</script>"))
     found = api.get(f"/api/projects/{project}")
     assert set(found["parsed_label_config"]) == {"brush"}
     assert list(found["parsed_label_config"]["brush"]["labels"]) == classes
     page = reader.fetch(f"/projects/{project}/data").decode()
     assert "<script>alert(1)" not in page
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.2:9090", "http://10.0.0.1:9090", "http://169.254.169.254"]
+)
+def test_label_studio_calls_no_inner_address_but_ours(api: Api, address: str) -> None:
+    project = ensure_project(api, project_plan("Guard"))
+    with pytest.raises(Denied, match="reserved network"):
+        api.post("/api/webhooks/", {"project": project, "url": f"{address}/webhook"})
+    with pytest.raises(Denied, match="reserved network"):
+        api.post("/api/ml/", {"project": project, "url": address})
+
+
+def test_the_log_in_page_asks_nothing_of_the_outside(label_studio_server: LabelStudioServer) -> None:
+    began = time.monotonic()
+    with Api(label_studio_server.url) as visitor, pytest.raises(NotFound):
+        visitor.read("/heidi-tips/")
+    assert time.monotonic() - began < 20, "it waited for an answer from outside"

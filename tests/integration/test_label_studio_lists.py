@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from uuid import uuid4
 
 import httpx
 import numpy as np
@@ -15,11 +14,11 @@ from adapters.label_studio.api import Api
 from adapters.label_studio.client import LabelStudioClient
 from adapters.label_studio.lists import rows
 from adapters.label_studio.pace import Pace, PacedApi
-from adapters.label_studio.provision import ProjectPlan, ensure_project
+from adapters.label_studio.provision import ensure_project
 from loop.errors import Denied, NotFound
 from loop.records import NewPrediction, RemotePrediction
 from loop.regions import mask_to_result
-from tests.services.label_studio import LabelStudioServer
+from tests.services.label_studio import LabelStudioServer, project_plan
 
 pytestmark = pytest.mark.services
 
@@ -49,12 +48,6 @@ class Watched(httpx.HTTPTransport):
 
 
 @pytest.fixture(scope="module")
-def api(label_studio_server: LabelStudioServer) -> Iterator[Api]:
-    with label_studio_server.api() as api:
-        yield api
-
-
-@pytest.fixture(scope="module")
 def studio(api: Api) -> LabelStudioClient:
     return LabelStudioClient(api)
 
@@ -69,8 +62,7 @@ def foreign(label_studio_server: LabelStudioServer) -> Iterator[LabelStudioClien
 
 
 def new_project(api: Api, studio: LabelStudioClient, frames: int) -> tuple[int, list[int]]:
-    key = uuid4().hex
-    project = ensure_project(api, ProjectPlan(key, f"Lists {key[:8]}", ["Vein"], "v1"))
+    project = ensure_project(api, project_plan("Lists"))
     return project, studio.import_tasks(
         project, [{"image": "/x.png", "frame": str(n)} for n in range(frames)]
     )

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
@@ -17,7 +16,7 @@ from pydantic import SecretStr
 from adapters.bootstrap import Container
 from adapters.formats.pixels import encode_png
 from adapters.label_studio.api import Api
-from adapters.label_studio.provision import BackendPlan, ProjectPlan, ensure_backend, ensure_project
+from adapters.label_studio.provision import BackendPlan, ensure_backend, ensure_project
 from adapters.label_studio.session import ReaderSession
 from loop.errors import Unavailable
 from loop.frames import frame_digest
@@ -32,7 +31,7 @@ from tests.fault_table import Drill
 from tests.invariants import Parts, export_digests, parts_of
 from tests.services.backend_stub import PASSWORD, USER, running_backend_stub
 from tests.services.homes import make_settings
-from tests.services.label_studio import LabelStudioServer
+from tests.services.label_studio import LabelStudioServer, project_plan
 from tests.services.proxy import Mode, Proxy, running_proxy
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(400)]
@@ -111,10 +110,7 @@ def stage(label_studio_server: LabelStudioServer, tmp_path: Path) -> Iterator[St
 
 
 def make_project(container: Container) -> Project:
-    key = uuid4().hex
-    remote = ensure_project(
-        container.label_studio_api, ProjectPlan(key, f"Outage {key[:8]}", ["vein"], "p1-v0")
-    )
+    remote = ensure_project(container.label_studio_api, project_plan("Outage", ["vein"]))
     nothing = hashlib.sha256(b"no weights").hexdigest()
     with container.database.write() as uow:
         project = uow.projects.add("Outage", ["vein"], {"held_out_fraction": 0.0})

@@ -6,24 +6,17 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from threading import Barrier
-from uuid import uuid4
 
 import pytest
 
 from adapters.label_studio.api import Api
 from adapters.label_studio.client import LabelStudioClient
-from adapters.label_studio.provision import ProjectPlan, ensure_project
+from adapters.label_studio.provision import ensure_project
 from adapters.label_studio.session import ReaderSession
 from loop.records import NewPrediction
-from tests.services.label_studio import LabelStudioServer
+from tests.services.label_studio import LabelStudioServer, project_plan
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture(scope="module")
-def api(label_studio_server: LabelStudioServer) -> Iterator[Api]:
-    with label_studio_server.api() as api:
-        yield api
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +28,7 @@ def readers(label_studio_server: LabelStudioServer) -> Iterator[list[ReaderSessi
 
 @pytest.fixture
 def project(api: Api) -> int:
-    key = uuid4().hex
-    return ensure_project(api, ProjectPlan(key, f"Queue {key[:8]}", ["Vein"], "p1-v0"))
+    return ensure_project(api, project_plan("Queue"))
 
 
 def rank(api: Api, project: int, version: str, ranked: Sequence[int]) -> None:

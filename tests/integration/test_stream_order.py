@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from uuid import uuid4
 
 import pytest
 
 from adapters.label_studio.api import Api
 from adapters.label_studio.client import LabelStudioClient
-from adapters.label_studio.provision import ProjectPlan, ensure_project
+from adapters.label_studio.provision import ensure_project
 from loop.errors import NotFound
 from loop.records import NewPrediction
-from tests.services.label_studio import LabelStudioServer
+from tests.services.label_studio import LabelStudioServer, project_plan
 
 pytestmark = pytest.mark.services
 
@@ -38,8 +37,7 @@ def browsers(label_studio_server: LabelStudioServer) -> Iterator[list[Api]]:
 def ranked(label_studio_server: LabelStudioServer) -> tuple[int, list[int]]:
     """A project and its tasks in the order of their places, which is not that of their ids."""
     with label_studio_server.api() as api:
-        key = uuid4().hex
-        project = ensure_project(api, ProjectPlan(key, f"Stream {key[:8]}", ["Vein"], "p1-v0"))
+        project = ensure_project(api, project_plan("Stream"))
         studio = LabelStudioClient(api)
         tasks = studio.import_tasks(
             project, [{"image": f"/data/local-files/?d=all/{n}.png", "frame": str(n)} for n in range(4)]

@@ -8,10 +8,11 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -19,6 +20,7 @@ from pydantic import SecretStr
 
 from adapters.label_studio import server
 from adapters.label_studio.api import Api
+from adapters.label_studio.provision import ProjectPlan
 from adapters.label_studio.session import ReaderSession
 from adapters.label_studio.users import ensure_reader
 from adapters.settings import Settings, process_environment
@@ -84,6 +86,19 @@ def label_studio_server() -> Iterator[LabelStudioServer]:
     demand_label_studio()
     with running_label_studio() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def api(label_studio_server: LabelStudioServer) -> Iterator[Api]:
+    """The API of the shared server, for its admin."""
+    with label_studio_server.api() as api:
+        yield api
+
+
+def project_plan(title: str, classes: Sequence[str] = ("Vein",)) -> ProjectPlan:
+    """A project like no other: its title ends in its key."""
+    key = uuid4().hex
+    return ProjectPlan(key, f"{title} {key[:8]}", classes, "p1-v0")
 
 
 @contextmanager
