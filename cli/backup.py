@@ -19,8 +19,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
-
 from adapters.disk import sync_folder
 from adapters.formats.archive import ArchiveWriter, Manifest, private
 from adapters.settings import SECRETS_FILE, SETTINGS_FILE, Settings, label_studio_database
@@ -28,6 +26,7 @@ from adapters.storage import open_storage
 from adapters.storage.layout import place_of
 from cli import VERSION
 from cli.home import find_home
+from cli.markup import escape
 from cli.shell import console, progress, say
 from cli.unfinished import work_folder
 from db.backup import copy_database, is_sqlite, list_contents, require_database, stand

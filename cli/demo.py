@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
 from adapters.bootstrap import Container
 from adapters.formats.frames import FrameFile
@@ -18,9 +18,10 @@ from cli.demo_report import render_table, save_rows
 from cli.demo_rounds import Demo, draw_pictures
 from cli.home import DEMO
 from cli.intake import require_folder, take_in
+from cli.markup import escape
 from cli.project import ProjectRequest, connect_project, label_studio_id, make_project
 from cli.services import Ports, started_home, wait_until_ready
-from cli.shell import console, say
+from cli.shell import console, progress, say
 from cli.simulated import EMAIL, KnownTruth, SimulatedReader, TruthFile
 from cli.work import print_address, write_export
 from loop.errors import BadRequest
@@ -97,11 +98,11 @@ def _material(plan: DemoPlan, container: Container) -> tuple[Path, Path]:
         return plan.frames, plan.truth
     folder = container.settings.root / "phantoms" / f"seed-{plan.seed}"
     columns = (TextColumn("drawing phantoms"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("clips", total=None)
+    with progress(*columns) as bars:
+        task = bars.add_task("clips", total=None)
         wanted = DemoFrames(seed=plan.seed)
         return draw_demo_frames(
-            wanted, folder, lambda done, total: progress.update(task, completed=done, total=total)
+            wanted, folder, lambda done, total: bars.update(task, completed=done, total=total)
         )
 
 
@@ -148,10 +149,9 @@ def _finish(container: Container, demo: Demo, seconds: float) -> None:
         uow.projects.set_settings(project.id, {**project.settings, "is_finished": True})
         uow.commit()
     console.print(render_table(demo.rows))
-    say(
-        console, f"learning curve  {folder / 'learning-curve.png'}\noverlays        {folder / 'overlays.png'}"
-    )
-    say(console, f"COCO and masks  {folder}")
+    written = {"learning curve": "learning-curve.png", "overlays": "overlays.png", "COCO and masks": ""}
+    for what, name in written.items():
+        say(console, f"{what:<14}  {escape(str(folder / name))}")
     say(console, f"done in {seconds / 60:.1f} minutes; everything keeps running for you:")
     print_address(container, demo.project)
     console.print("  ./sonoloop status shows it, ./sonoloop down stops it")

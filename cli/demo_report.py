@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
 
+from cli.markup import escape
 from loop.masks import probs_to_mask
 from loop.ports import Images, Segmenter
 from loop.records import Frame

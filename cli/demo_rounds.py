@@ -7,11 +7,12 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from adapters.bootstrap import Container
 from cli.demo_report import RoundRow, Truth, evaluate, gate_dice
-from cli.shell import console
+from cli.markup import escape
+from cli.shell import console, progress, say
 from cli.simulated import SimulatedReader
 from cli.status import describe_round
 from loop.errors import Unavailable
@@ -47,17 +48,17 @@ class Demo:
     def play(self, rounds: int) -> None:
         """Play until so many rounds have ended; those that an interrupted demo had ended count."""
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        with Progress(*columns, console=console, transient=True) as progress:
-            self._wait_for_predictions(progress)
+        with progress(*columns) as bars:
+            self._wait_for_predictions(bars)
             self.rows = [self._row_of_base(), *(self._row(row) for row in self._ended())]
             while len(self._ended()) < rounds:
-                row = self._play_round(progress)
+                row = self._play_round(bars)
                 if row is None:
                     console.print("the queue is empty: no further round")
                     break
                 self.rows.append(self._row(row))
-                console.print(_describe(self.rows[-1]))
-                self._wait_for_predictions(progress)
+                say(console, escape(_describe(self.rows[-1])))
+                self._wait_for_predictions(bars)
             self.rows = [replace(row, accepted=self._accepted(row.version)) for row in self.rows]
 
     def held_out(self) -> list[Frame]:
@@ -65,22 +66,22 @@ class Demo:
         with self.container.database.read() as uow:
             return [frame for frame in uow.frames.list(self.project_id) if frame.is_held_out]
 
-    def _play_round(self, progress: Progress) -> Round | None:
-        live = self._live() or self._read_until_planned(progress)
+    def _play_round(self, bars: Progress) -> Round | None:
+        live = self._live() or self._read_until_planned(bars)
         if live is None:
             return None
-        task = progress.add_task(f"round {live.number}", total=None)
+        task = _begin(bars, f"round {live.number} trains")
         while live.state.is_live:
-            progress.update(
-                task, description=f"round {live.number} {live.state.value}: {describe_round(live)}"
+            bars.update(
+                task, description=f"round {live.number} {live.state.value}: {escape(describe_round(live))}"
             )
             time.sleep(LOOK_SECONDS)
             with self.container.database.read() as uow:
                 live = uow.rounds.get(live.id)
-        progress.remove_task(task)
+        bars.remove_task(task)
         return live
 
-    def _read_until_planned(self, progress: Progress) -> Round | None:
+    def _read_until_planned(self, bars: Progress) -> Round | None:
         """Read as many frames as start a round, then wait for it; read one more when none comes.
 
         Held-out frames are among those served, and start none.
@@ -88,7 +89,7 @@ class Demo:
         moves: Counter[str] = Counter()
         missing = int(self.project.settings["min_new_labels"])
         held_out = {frame.digest for frame in self.held_out()}
-        task = progress.add_task("reading", total=None)
+        task = _begin(bars, "the simulated reader reads")
         try:
             while True:
                 read = self.reader.read_next()
@@ -96,13 +97,13 @@ class Demo:
                     moves[read.move.value] += 1
                     missing -= read.digest not in held_out
                     counts = ", ".join(f"{count} {name}" for name, count in sorted(moves.items()))
-                    progress.update(task, description=f"the simulated reader read {moves.total()}: {counts}")
+                    bars.update(task, description=f"the simulated reader read {moves.total()}: {counts}")
                 if read is None or missing <= 0:
                     live = self._wait_for_round()
                     if live is not None or read is None:
                         return live
         finally:
-            progress.remove_task(task)
+            bars.remove_task(task)
 
     def _wait_for_round(self) -> Round | None:
         until = time.monotonic() + PATIENCE_SECONDS
@@ -117,15 +118,15 @@ class Demo:
             time.sleep(LOOK_SECONDS)
         return None
 
-    def _wait_for_predictions(self, progress: Progress) -> None:
+    def _wait_for_predictions(self, bars: Progress) -> None:
         """Until Label Studio serves the champion's predictions in the champion's order."""
-        task = progress.add_task("drawing and ranking the queue", total=None)
+        task = _begin(bars, "drawing and ranking the queue")
         until = time.monotonic() + FOLLOW_SECONDS
         while time.monotonic() < until:
             with self.container.database.read() as uow:
                 mark = followed_mark(uow, uow.projects.get(self.project_id))
                 if uow.marks.cursor(followed_name(self.project_id)) == mark:
-                    progress.remove_task(task)
+                    bars.remove_task(task)
                     return
             time.sleep(LOOK_SECONDS)
         raise Unavailable(
@@ -217,6 +218,13 @@ def draw_pictures(demo: Demo, folder: Path) -> None:
         [(image, truth, probs_to_mask(segmenter.predict(image))) for image, truth in pictures],
         folder / "overlays.png",
     )
+
+
+def _begin(bars: Progress, what: str) -> TaskID:
+    """A bar; where none is shown, a line, so that minutes do not pass in silence."""
+    if not console.is_interactive:
+        say(console, what)
+    return bars.add_task(what, total=None)
 
 
 def _describe(row: RoundRow) -> str:

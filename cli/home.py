@@ -7,9 +7,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
 from adapters.settings import SECRETS_FILE, Settings, load_settings, nearest_setting, unknown_variables
+from cli.markup import escape
 from cli.shell import errors, say
 from loop.errors import NotFound
 from loop.ports import UnitOfWork

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from adapters.bootstrap import Container
 from adapters.formats.clips import pseudonym
 from adapters.formats.frames import FrameFile, RejectedFile, list_files, walk_frames
-from cli.shell import console, say
+from cli.markup import escape
+from cli.shell import console, progress, say
 from loop.errors import BadRequest
 from loop.intake import Added, IntakePorts, SplitRule, add_frames
 from loop.ports import Storage
@@ -79,11 +79,11 @@ def _read_folder(
     columns = (TextColumn("reading frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
         _storing(container.storage) as store,
-        Progress(*columns, console=console, transient=True) as progress,
+        progress(*columns) as bars,
     ):
-        task = progress.add_task("frames", total=None)
+        task = bars.add_task("frames", total=None)
         for item in walk_frames(
-            folder, salt, lambda done, total: progress.update(task, completed=done, total=total)
+            folder, salt, lambda done, total: bars.update(task, completed=done, total=total)
         ):
             if isinstance(item, RejectedFile):
                 read.rejected.append(item)

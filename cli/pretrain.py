@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-from cli.shell import console, say
+from cli.markup import escape
+from cli.shell import console, progress, say
 from loop.errors import BadRequest
 from trainer.precision import find_device, resolve_precision
 from trainer.pretraining import PretrainingConfig, pretrain
@@ -53,7 +54,8 @@ def make_base_weights(
     (out / CARD).write_text(card, encoding="utf-8")
     weights.replace(out / WEIGHTS)
     shutil.rmtree(folder)
-    say(console, f"weights  {out / WEIGHTS}  ({digest[:12]})\ncard     {out / CARD}")
+    say(console, f"weights  {escape(str(out / WEIGHTS))}  ({digest[:12]})")
+    say(console, f"card     {escape(str(out / CARD))}")
 
 
 def parse_check(text: str) -> CheckSet:
@@ -113,16 +115,16 @@ def _train(folder: Path, config: PretrainingConfig) -> Path:
         TimeRemainingColumn(),
         TextColumn("{task.fields[loss]}"),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with progress(*columns) as bars:
         tasks = {
-            stage: progress.add_task(stage, total=None, loss="", visible=False)
+            stage: bars.add_task(stage, total=None, loss="", visible=False)
             for stage in ("phantoms", "training")
         }
 
         def show(report: Report) -> None:
             loss = "" if report.loss is None else f"loss {report.loss:.3f}"
             task = tasks[report.stage]
-            progress.update(task, completed=report.done, total=report.total, loss=loss, visible=True)
+            bars.update(task, completed=report.done, total=report.total, loss=loss, visible=True)
 
         return pretrain(folder, config, show)
 
@@ -132,7 +134,7 @@ def _measure(weights: Path, checks: Sequence[CheckSet]) -> tuple[str, dict[str, 
     network, config = load_weights(weights)
     scores = {}
     for check in checks:
-        with console.status(f"measuring on {check.name}"):
+        with console.status(f"measuring on {escape(check.name)}"):
             scores[check.name] = score(network, check.folder, config["size"])
-        say(console, f"{check.name}: {scores[check.name].sentence()}")
+        say(console, f"{escape(check.name)}: {scores[check.name].sentence()}")
     return hashlib.sha256(read_weights(weights)).hexdigest(), scores

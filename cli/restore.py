@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from rich.markup import escape
-
 from adapters.formats.archive import Archive
 from adapters.services.locks import holder
 from adapters.services.paths import Paths
@@ -23,6 +21,7 @@ from adapters.settings import (
 )
 from adapters.storage import open_storage
 from cli.backup import LABEL_STUDIO_COPY, OWN_COPY, ending_of
+from cli.markup import escape
 from cli.shell import console, progress, say
 from cli.unfinished import work_folder
 from db import known_revisions, open_database, upgrade

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from rich.markup import escape
-
 from adapters.bootstrap import Container
 from cli.home import choose_project, open_home
+from cli.markup import escape
 from cli.services import has_workers
 from cli.shell import console, say
 from cli.status import describe_round

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.markup import escape
-
 from adapters.services.env_file import fill_env_file
 from adapters.services.programs import PROJECT_ROOT
+from cli.markup import escape
 from cli.shell import console, say
 
 EXAMPLE = PROJECT_ROOT / "deploy" / "sonoloop.env.example"

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress, ProgressColumn
 
+from cli.markup import escape
 from loop.errors import SonoloopError
 
 # Without emoji: a path or a password with ":x:" in it must be printed as it is.

@@ -12,12 +12,12 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 
 from adapters.services.control import ServiceStatus, status
 from adapters.settings import SECRETS_FILE, Settings
 from cli.home import choose_project, find_home, open_home
+from cli.markup import escape
 from cli.shell import console, say
 from db import SqlDatabase
 from loop.errors import Unavailable

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.markup import escape
 from rich.table import Table
 
 from adapters.bootstrap import Container
 from adapters.label_studio.users import add_reader, list_accounts, stream_link
 from cli.home import choose_project, open_home
+from cli.markup import escape
 from cli.services import require_label_studio
 from cli.shell import console, say
 from loop.errors import BadRequest, NotFound

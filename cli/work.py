@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
-
 from adapters.bootstrap import Container
 from adapters.formats.dataset import write_dataset
 from adapters.formats.truth import parse_classes
@@ -15,6 +13,7 @@ from adapters.label_studio.users import invitation_link, stream_link
 from cli.drawing import wait_until_drawn
 from cli.home import DEMO, choose_project, open_home
 from cli.intake import require_folder, take_in
+from cli.markup import escape
 from cli.project import ProjectRequest, connect_project, label_studio_id, make_project
 from cli.services import Ports, require_label_studio, started_home, wait_until_ready
 from cli.shell import console, progress, say

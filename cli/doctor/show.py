@@ -7,12 +7,12 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from rich.markup import escape
 from rich.table import Table
 
 from cli.doctor.examine import examine
 from cli.doctor.findings import Finding, State
 from cli.doctor.installation import read_installation
+from cli.markup import escape
 from cli.shell import console, say
 
 COLOURS = {State.OK: "green", State.WARN: "yellow", State.FAIL: "bold red"}

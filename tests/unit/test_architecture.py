@@ -50,6 +50,13 @@ def imported_packages(tree: ast.Module) -> Iterator[str]:
             yield node.module.split(".")[0]
 
 
+def test_words_of_others_reach_the_terminal_through_one_door() -> None:
+    """Rich's own escape lets through what a terminal obeys."""
+    users = {name_of(path) for path in sources("cli") if "rich.markup" in path.read_text()}
+    users |= {name_of(path) for path in sources("cli") if "from rich import markup" in path.read_text()}
+    assert users == {"cli/markup.py"}
+
+
 def test_only_the_settings_read_the_environment() -> None:
     readers = {
         name_of(path)

@@ -48,7 +48,7 @@ def container(tmp_path: Path) -> Iterator[Container]:
 
 
 def test_frames_that_start_no_round_are_read_without_waiting_for_one(
-    container: Container, monkeypatch: pytest.MonkeyPatch
+    container: Container, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def wait(_: float) -> None:
         pytest.fail("waits for a round that cannot be due yet")
@@ -66,3 +66,4 @@ def test_frames_that_start_no_round_are_read_without_waiting_for_one(
     live = Demo(container, project.id, reader, {})._read_until_planned(Progress())
     assert live is not None
     assert reader.read == 4
+    assert capsys.readouterr().out == "the simulated reader reads\n", "no bar shows it here"

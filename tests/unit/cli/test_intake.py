@@ -85,6 +85,22 @@ def test_frames_that_come_back_after_their_task_was_deleted_are_told_of(
     assert "deleted" not in capsys.readouterr().out
 
 
+HOSTILE = "x\x1b[31mred\n  set aside fake: ok.png"
+
+
+def test_a_file_name_can_neither_colour_a_line_nor_fake_one(
+    container: HomeWithFake, project: Project, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / HOSTILE).touch()
+    (folder / "\udcff.png").touch()  # a byte that is no UTF-8
+    take_in(container, project, folder, salt=SALT)
+    out = capsys.readouterr().out
+    assert r"  set aside x\x1b[31mred\n  set aside fake: ok.png: got an empty file" in out
+    assert r"  set aside \udcff.png: got an empty file" in out
+    assert "\x1b" not in out
+    assert len(out.splitlines()) == 3
+
+
 def test_a_file_that_was_mended_is_no_longer_set_aside(
     container: HomeWithFake, project: Project, folder: Path
 ) -> None:

@@ -28,6 +28,16 @@ def test_a_full_disk_is_explained_too(capsys: pytest.CaptureFixture[str]) -> Non
     assert "No space left on device (frames/x.png)" in capsys.readouterr().err
 
 
+def test_what_a_terminal_would_obey_is_shown_instead(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit), guarded():
+        raise BadRequest("a\x1b[2Jb\r\n  need: \u202efdp.exe [/]", "tabs\tstay, and so do Ärzte")
+    assert capsys.readouterr().err.splitlines() == [
+        "sonoloop: cannot go on",
+        r"  got:        a\x1b[2Jb\r\n  need: \u202efdp.exe [/]",
+        "  need:       tabs\tstay, and so do Ärzte".expandtabs(),
+    ]
+
+
 def test_ctrl_c_ends_with_130_and_says_what_becomes_of_the_work(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended, guarded("the round goes on"):
         raise KeyboardInterrupt
