@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from adapters.label_studio.server import INSIDE
-
-
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("sonoloop_turns", INSIDE / "sonoloop_turns.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-TURNS = load()
+from adapters.label_studio.inside.sonoloop_turns import asks_for_task, one_at_a_time
 
 
 def request(path: str, action: str = "") -> Any:
@@ -44,7 +31,7 @@ def request(path: str, action: str = "") -> Any:
     ],
 )
 def test_only_requests_for_a_next_task_take_turns(path: str, action: str, is_for_a_task: bool) -> None:
-    assert TURNS.asks_for_task(path, action) is is_for_a_task
+    assert asks_for_task(path, action) is is_for_a_task
 
 
 def test_one_request_for_a_task_waits_for_the_other_and_a_submission_for_none() -> None:
@@ -58,7 +45,7 @@ def test_one_request_for_a_task_waits_for_the_other_and_a_submission_for_none() 
         served.append(asked.path)
         return str(asked.path)
 
-    answer = TURNS.one_at_a_time(view)
+    answer = one_at_a_time(view)
     with ThreadPoolExecutor() as pool:
         first = pool.submit(answer, request("/api/projects/1/next"))
         assert first_is_in.wait(5)
@@ -75,7 +62,7 @@ def test_a_request_that_fails_gives_its_turn_away() -> None:
             raise RuntimeError
         return "served"
 
-    answer = TURNS.one_at_a_time(view)
+    answer = one_at_a_time(view)
     with pytest.raises(RuntimeError):
         answer(SimpleNamespace(path="/api/projects/1/next", GET={"bad": "1"}))
     assert answer(request("/api/projects/1/next")) == "served"

@@ -43,8 +43,12 @@ def test_where_nothing_could_be_asked_the_line_says_so(text: str) -> None:
     assert judge(text, {}) == (True, NOT_AUDITED)
 
 
-def test_an_auditor_that_does_not_answer_in_time_is_no_finding(tmp_path: Path) -> None:
+@pytest.mark.parametrize("script", ["echo no connection >&2\nexit 1", "exec sleep 60"])
+def test_an_auditor_that_fails_or_never_answers_is_no_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
     auditor = tmp_path / "pip-audit"
-    auditor.write_text("#!/bin/sh\necho no connection >&2\nexit 1\n")
+    auditor.write_text(f"#!/bin/sh\n{script}\n")
     auditor.chmod(0o700)
+    monkeypatch.setattr("cli.auditing.AUDIT_SECONDS", 2)
     assert audit(tmp_path, Path(__file__).resolve().parents[3]) == (True, f"dev: {NOT_AUDITED}")
