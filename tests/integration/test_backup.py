@@ -6,9 +6,6 @@ import os
 import shlex
 import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from contextlib import closing
 from itertools import count
@@ -30,8 +27,8 @@ from db import SqlDatabase, open_database
 from loop import full_looks
 from loop.errors import Conflict, NotFound
 from loop.records import NewFrame
-from tests.conftest import ROOT
 from tests.contract.repositories.conftest import create_postgres_database
+from tests.services.commands import ended, start_command, wait_while_it_runs
 from tests.services.homes import NOW, make_home
 
 FRAMES = 6
@@ -213,16 +210,11 @@ def test_ctrl_c_in_a_restoration_leaves_nothing_behind(home: Settings, tmp_path:
         file.truncate(400 << 20)
     write_backup(home, tmp_path / "b.tar")
     target = tmp_path / "out"
-    command = [sys.executable, "-m", "cli", "restore", str(tmp_path / "b.tar"), "--home", str(target / "new")]
-    process = subprocess.Popen(
-        command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
-    until = time.monotonic() + 60
-    while not (target.exists() and any(target.iterdir())) and time.monotonic() < until:
-        time.sleep(0.005)
+    process = start_command("restore", tmp_path / "b.tar", "--home", target / "new")
+    wait_while_it_runs(process, lambda: target.exists() and any(target.iterdir()))
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
+    code, _, errors = ended(process)
+    assert code == 130, errors
     assert "nothing was changed" in errors
     assert list(target.iterdir()) == []
 

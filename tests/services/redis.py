@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from adapters.queue import CeleryQueue
 from adapters.services.programs import redis_command
+from tests.machine import wait_until
 from tests.services.homes import make_settings
 
 START_SECONDS = 10.0
@@ -34,10 +34,7 @@ class RunningRedis:
         command = redis_command(self._folder, self.socket, self._executable)
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=self._folder)
         queue = CeleryQueue(make_settings(self._folder, redis_url=self.url))
-        until = time.monotonic() + START_SECONDS
-        while not queue.is_up():
-            assert time.monotonic() < until, "Redis did not come up"
-            time.sleep(0.02)
+        wait_until(queue.is_up, "Redis is up", START_SECONDS)
         queue.close()
 
     def signal(self, number: signal.Signals) -> None:

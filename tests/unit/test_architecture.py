@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeGuard
 
@@ -33,6 +33,16 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(), filename=str(path))
 
 
+def places(rooms: Iterable[str], is_meant: Callable[[ast.AST], bool]) -> set[str]:
+    """File and line of each spot in the source that is meant."""
+    return {
+        f"{name_of(path)}:{getattr(node, 'lineno', 0)}"
+        for path in sources(*rooms)
+        for node in ast.walk(tree_of(path))
+        if is_meant(node)
+    }
+
+
 def reads_environment(node: ast.AST) -> bool:
     match node:
         case ast.Attribute(value=ast.Name(id="os"), attr="environ" | "environb" | "getenv" | "putenv"):
@@ -58,11 +68,7 @@ def test_words_of_others_reach_the_terminal_through_one_door() -> None:
 
 
 def test_only_the_settings_read_the_environment() -> None:
-    readers = {
-        name_of(path)
-        for path in sources(*ROOMS)
-        if any(reads_environment(node) for node in ast.walk(tree_of(path)))
-    }
+    readers = {each.split(":")[0] for each in places(ROOMS, reads_environment)}
     assert readers - set(ENVIRONMENT_READERS) == set()
 
 
@@ -126,13 +132,7 @@ def dangerous(node: ast.AST) -> bool:
 
 
 def test_nothing_evaluates_unpickles_or_calls_a_shell() -> None:
-    found = {
-        f"{name_of(path)}:{getattr(node, 'lineno', 0)}"
-        for path in sources(*ROOMS)
-        for node in ast.walk(tree_of(path))
-        if dangerous(node)
-    }
-    assert found == set()
+    assert places(ROOMS, dangerous) == set()
 
 
 def swallows_everything(node: ast.AST) -> bool:
@@ -148,13 +148,7 @@ def swallows_everything(node: ast.AST) -> bool:
 
 def test_only_the_outermost_shells_swallow_every_error() -> None:
     inner = [room for room in ROOMS if room not in MAY_BE_BROAD]
-    broad = {
-        f"{name_of(path)}:{getattr(node, 'lineno', 0)}"
-        for path in sources(*inner)
-        for node in ast.walk(tree_of(path))
-        if swallows_everything(node)
-    }
-    assert broad == set()
+    assert places(inner, swallows_everything) == set()
 
 
 @pytest.mark.parametrize(
