@@ -46,7 +46,10 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(Path(".sonoloop"), description="Folder that holds all data.")
-    host: str = Field("127.0.0.1", description="Address that Label Studio and the ML backend bind to.")
+    host: str = Field("127.0.0.1", description="Address that Label Studio binds to.")
+    backend_host: str = Field(
+        "127.0.0.1", description="Address that the ML backend and the workers' figures bind to."
+    )
     services: Literal["here", "elsewhere"] = Field(
         "here", description="here: `up` starts them; elsewhere: Docker or Kubernetes runs them."
     )
@@ -158,21 +161,13 @@ class Settings(BaseSettings):
 
     @property
     def is_open_to_all(self) -> bool:
-        """Whether the services listen on every address of this machine, which is no address to call."""
+        """Whether Label Studio listens on every address of this machine, which is no address to call."""
         return _is_wildcard(self.host)
-
-    @property
-    def own_host(self) -> str:
-        """The host by which this machine reaches its own services, as it stands in an address."""
-        host = self.host
-        if self.is_open_to_all:
-            host = "::1" if ":" in host else "127.0.0.1"
-        return f"[{host}]" if ":" in host else host
 
     @property
     def effective_label_studio_url(self) -> str:
         """Where our processes reach Label Studio."""
-        return self.label_studio_url or f"http://{self.own_host}:{self.label_studio_port}"
+        return self.label_studio_url or f"http://{_callable(self.host)}:{self.label_studio_port}"
 
     @property
     def effective_public_url(self) -> str:
@@ -182,7 +177,7 @@ class Settings(BaseSettings):
     @property
     def effective_backend_url(self) -> str:
         """Where Label Studio reaches the ML backend."""
-        return self.backend_url or f"http://{self.own_host}:{self.backend_port}"
+        return self.backend_url or f"http://{_callable(self.backend_host)}:{self.backend_port}"
 
     @property
     def frames_dir(self) -> Path:
@@ -223,6 +218,21 @@ def _is_wildcard(host: str) -> bool:
         return ip_address(host).is_unspecified
     except ValueError:
         return not host
+
+
+def _callable(host: str) -> str:
+    """The host by which this machine reaches what is bound to that one, as it stands in an address."""
+    if _is_wildcard(host):
+        host = "::1" if ":" in host else "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what is bound there; a name but `localhost` may mean anything."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _checked(**values: Any) -> Settings:

@@ -27,11 +27,11 @@ def serve(container: Container) -> None:
     champions = Champions(container.database, container.segmenters, ports)
     container.codec.warm_up()
     champions.look()
-    server = listen(create_app(container, champions), settings.host, settings.backend_port, LIMITS)
+    server = listen(create_app(container, champions), settings.backend_host, settings.backend_port, LIMITS)
     signal.signal(signal.SIGTERM, _leave)
     stop = threading.Event()
     champions.follow(stop)
-    log.info("backend_ready", host=settings.host, port=settings.backend_port)
+    log.info("backend_ready", host=settings.backend_host, port=settings.backend_port)
     try:
         server.run()
     finally:

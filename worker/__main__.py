@@ -78,7 +78,7 @@ def show_figures(container: Container) -> None:
         container.worker_metrics  # noqa: B018, joins the registry
         serve(
             container.registry,
-            settings.host,
+            settings.backend_host,
             settings.metrics_port,
             settings.backend_user,
             settings.backend_password.get_secret_value(),

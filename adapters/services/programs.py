@@ -57,13 +57,13 @@ def program(settings: Settings, name: str) -> Program:
 
 def ports(settings: Settings) -> list[Port]:
     """The ports that the services of this home will listen on."""
-    own = [Port(BACKEND, settings.host, settings.backend_port, "backend_port")]
+    own = [Port(BACKEND, settings.backend_host, settings.backend_port, "backend_port")]
     if not settings.label_studio_url:
         own.append(Port(LABEL_STUDIO, settings.host, settings.label_studio_port, "label_studio_port"))
     if settings.metrics_port:
         for name in METRICS_OFFSET:
             number = settings.metrics_port + METRICS_OFFSET[name]
-            own.append(Port(name, settings.host, number, "metrics_port"))
+            own.append(Port(name, settings.backend_host, number, "metrics_port"))
     return own
 
 

@@ -29,6 +29,7 @@ def all_checks(installation: Installation) -> list[Check]:
         *files.CHECKS,
         *machine.CHECKS,
         services.SUPERVISED,
+        services.NETWORK,
         *services.port_checks(installation),
         *services.CHECKS,
         *stored.CHECKS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -12,7 +13,17 @@ from adapters.services.configuration import render
 from adapters.services.control import status
 from adapters.services.paths import Paths
 from adapters.services.ports import Port, is_free
-from adapters.services.programs import BEAT, REDIS, WORKER_LIGHT, WORKER_TRAIN, ports, service_names
+from adapters.services.programs import (
+    BACKEND,
+    BEAT,
+    LABEL_STUDIO,
+    REDIS,
+    WORKER_LIGHT,
+    WORKER_TRAIN,
+    ports,
+    service_names,
+)
+from adapters.settings import is_loopback
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import ANSWER_SECONDS, Installation
 from loop.errors import Unavailable
@@ -42,6 +53,21 @@ def services(installation: Installation) -> Finding:
     if configuration.read_text(encoding="utf-8") != render(installation.settings):
         return warn("services with other settings", "the present ones", "./sonoloop down, then up")
     return ok(f"{len(states)} running, the youngest for {min(each.seconds for each in states) / 60:.0f} min")
+
+
+def network(installation: Installation) -> Finding:
+    """What other machines reach without encryption, readers' passwords and frames with it."""
+    settings = installation.settings
+    public = urlsplit(settings.effective_public_url)
+    bound = {LABEL_STUDIO: settings.host, BACKEND: settings.backend_host}
+    here = service_names(settings)
+    opened = [name for name, host in bound.items() if name in here and not is_loopback(host)]
+    is_plain = public.scheme != "https" and not is_loopback(public.hostname or "")
+    if is_plain or opened:
+        who = " and ".join(opened) or f"readers, at {settings.effective_public_url}"
+        todo = "a closed network may do; else an HTTPS proxy, as docs/deployment.md shows"
+        return warn(f"plain HTTP beyond this machine: {who}", "HTTPS, and ports on loopback", todo)
+    return ok("HTTPS for readers" if public.scheme == "https" else "this machine alone")
 
 
 def port_checks(installation: Installation) -> list[Check]:
@@ -138,6 +164,7 @@ def backend(installation: Installation) -> Finding:
 
 
 SUPERVISED = Check("services", services)
+NETWORK = Check("network", network)
 CHECKS = (
     Check(REDIS, redis),
     Check("workers", workers, after=(REDIS,)),

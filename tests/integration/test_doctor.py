@@ -28,6 +28,7 @@ from cli.app import app
 from cli.doctor.examine import examine
 from cli.doctor.findings import Finding, State
 from cli.doctor.installation import read_installation
+from cli.doctor.services import network
 from tests.conftest import ROOT
 from tests.contract.repositories.conftest import create_postgres_database
 from tests.machine import free_port
@@ -162,6 +163,26 @@ def test_a_port_that_another_program_has(home: Settings) -> None:
         said = failing(home, f"port {home.backend_port}")
     assert f"(process {os.getpid()})" in said
     assert "--backend-port" in said
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ({}, "this machine alone"),
+        ({"label_studio_public_url": "https://read.example"}, "HTTPS for readers"),
+        ({"host": "0.0.0.0", "label_studio_public_url": "http://machine.example:8080"}, "label-studio"),  # noqa: S104
+        ({"label_studio_public_url": "http://read.example"}, "readers, at http://read.example"),
+        ({"backend_host": "10.1.2.3"}, "backend"),
+    ],
+)
+def test_what_can_be_read_on_the_way_is_told(home: Settings, chosen: dict[str, str], said: str) -> None:
+    remember_settings(home.root, chosen)
+    finding = network(read_installation(home.root))
+    is_plain = not said.startswith(("this", "HTTPS"))
+    assert (finding.state, finding.got.removeprefix("plain HTTP beyond this machine: ")) == (
+        State.WARN if is_plain else State.OK,
+        said,
+    )
 
 
 def test_a_setting_that_is_none(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

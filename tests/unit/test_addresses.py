@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.services.programs import service_names
+from adapters.services.programs import BACKEND, LABEL_STUDIO, ports, service_names
 from adapters.settings import load_settings
 from cli.services import started_home
 from loop.errors import BadRequest
@@ -26,14 +26,26 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104, nothing is bound to it
     ],
 )
 def test_our_own_processes_call_an_address_that_can_be_called(host: str, own: str) -> None:
-    settings = load_settings(host=host)
+    settings = load_settings(host=host, backend_host=host)
     assert settings.effective_label_studio_url == f"http://{own}:8080"
     assert settings.effective_backend_url == f"http://{own}:9090"
 
 
+def test_letting_readers_in_opens_label_studio_alone() -> None:
+    settings = load_settings(host=EVERYWHERE, metrics_port=9100)
+    opened = {port.service for port in ports(settings) if port.host != "127.0.0.1"}
+    assert opened == {LABEL_STUDIO}
+    assert {port.host for port in ports(load_settings(backend_host="::1")) if port.service == BACKEND} == {
+        "::1"
+    }
+
+
 def test_an_address_that_was_set_wins() -> None:
     settings = load_settings(
-        host=EVERYWHERE, backend_url="http://b.internal:1", label_studio_public_url="https://c"
+        host=EVERYWHERE,
+        backend_host=EVERYWHERE,
+        backend_url="http://b.internal:1",
+        label_studio_public_url="https://c",
     )
     assert settings.effective_backend_url == "http://b.internal:1"
     assert settings.effective_public_url == "https://c"
