@@ -37,8 +37,6 @@ from loop.serving import ServingPorts
 
 SEGMENTERS_KEPT = 2
 """The champion and its predecessor; a loaded network takes about 100 MB."""
-PREANNOTATE_LEASE_SECONDS = 120.0
-"""Longer than a batch of frames takes on a slow CPU; so long a killed worker keeps others from going on."""
 
 
 def build(settings: Settings) -> Container:
@@ -184,7 +182,6 @@ class Container:
             push_limit=settings.push_limit,
             queue=QueueRule(random_share=settings.random_share, blind_share=settings.blind_share),
             seed=settings.seed,
-            lease_seconds=PREANNOTATE_LEASE_SECONDS,
         )
 
     def close(self) -> None:

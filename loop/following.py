@@ -1,12 +1,11 @@
-"""What the steps of following a champion share: ports, rules, the run in progress, and its lease."""
+"""What the steps of following a champion share: ports, rules, and the run in progress, under its lease."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 
-from loop.errors import LeaseLost
+from loop.leases import Lease
 from loop.ports import BrushCodec, Clock, Database, Images, LabelStudio, Sampler, Segmenters, Storage
 from loop.ranking import QueueRule
 from loop.records import Frame, ModelVersion, Prediction, Project
@@ -36,7 +35,8 @@ class PreannotateRules:
     """How predictions follow the champion.
 
     `strategy` names the uncertainty; `score_limit` frames are scored and the best-ranked `push_limit` pushed
-    before Label Studio switches; the rest follows in batches of `push_limit`.
+    before Label Studio switches; the rest follows in batches of `push_limit`. Others wait `lease_seconds`
+    for a run that was killed.
     """
 
     strategy: str = "boundary-entropy"
@@ -44,7 +44,7 @@ class PreannotateRules:
     push_limit: int = 500
     queue: QueueRule = field(default_factory=QueueRule)
     seed: int = 0
-    lease_seconds: float = 300.0
+    lease_seconds: float = 30.0
 
 
 @dataclass(frozen=True)
@@ -79,15 +79,15 @@ class Run:
     project: Project
     remote_id: int
     version: ModelVersion
-    holder: str
+    lease: Lease
     on_progress: OnProgress
     placed: dict[int, Placed] = field(default_factory=dict)
     held: set[int] = field(default_factory=set)
     broken: set[int] = field(default_factory=set)
 
     def check_in(self) -> None:
-        """Prolong the lease. Raises LeaseLost when another run took it, Overtaken by another champion."""
-        hold(self.ports, self.project.id, self.holder, self.rules)
+        """Renew the lease. Raises LeaseLost when another run took it, Overtaken by another champion."""
+        self.lease.renew()
         with self.ports.database.read() as uow:
             champion_id = uow.projects.get(self.project.id).champion_id
         if champion_id != self.version.id:
@@ -101,16 +101,6 @@ class Run:
             uow.commit()
 
 
-def hold(ports: PreannotatePorts, project_id: int, holder: str, rules: PreannotateRules) -> None:
-    """Take or prolong the lease that lets only one run follow a project's champion. Raises LeaseLost."""
-    with ports.database.write() as uow:
-        now = ports.clock()
-        until = now + timedelta(seconds=rules.lease_seconds)
-        if not uow.marks.acquire(lease_name(project_id), holder, now=now, until=until):
-            raise LeaseLost("a project whose champion another run follows", "its end", project=project_id)
-        uow.commit()
-
-
-def lease_name(project_id: int) -> str:
-    """Name of the lease of `hold`."""
-    return f"preannotate-{project_id}"
+def lease_of(ports: PreannotatePorts, rules: PreannotateRules, project_id: int) -> Lease:
+    """The lease under which one run at a time works on the predictions of a project, for a new holder."""
+    return Lease(ports.database, ports.clock, f"preannotate-{project_id}", rules.lease_seconds)

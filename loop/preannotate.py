@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from uuid import uuid4
 
 from loop.errors import BadRequest, Conflict, LeaseLost
 from loop.following import (
@@ -18,10 +17,10 @@ from loop.following import (
     PreannotateRules,
     Progress,
     Run,
-    hold,
-    lease_name,
+    lease_of,
 )
 from loop.intake import import_missing
+from loop.leases import Lease
 from loop.pushing import drop_deleted_tasks, list_held, push, read_placed
 from loop.selecting import Pool, arrivals, look_at_pool, place_arrivals, record_selection, select_first
 from loop.serving import ServingPorts, switch
@@ -48,33 +47,26 @@ def follow_champion(
     One run a project: a second one returns at once. When the champion changes, the run begins again with the
     new one. Raises Unavailable, OutOfSpace (call again: it goes on), BadWeights, NotFound, BadRequest.
     """
-    holder = uuid4().hex
+    lease = lease_of(ports, rules, project_id)
     try:
-        hold(ports, project_id, holder, rules)
+        with lease.kept():
+            return _follow_latest(ports, rules, project_id, lease, on_progress or _pass_over)
     except LeaseLost as error:
         return Followed(None, 0, 0, False, error.message)
-    try:
-        return _follow_latest(ports, rules, project_id, holder, on_progress or _pass_over)
-    finally:
-        with ports.database.write() as uow:
-            uow.marks.release(lease_name(project_id), holder)
-            uow.commit()
 
 
 def _follow_latest(
-    ports: PreannotatePorts, rules: PreannotateRules, project_id: int, holder: str, on_progress: OnProgress
+    ports: PreannotatePorts, rules: PreannotateRules, project_id: int, lease: Lease, on_progress: OnProgress
 ) -> Followed:
     while True:
         try:
-            return _follow(_begin(ports, rules, project_id, holder, on_progress))
+            return _follow(_begin(ports, rules, project_id, lease, on_progress))
         except Overtaken:
             continue
-        except LeaseLost as error:
-            return Followed(None, 0, 0, False, error.message)
 
 
 def _begin(
-    ports: PreannotatePorts, rules: PreannotateRules, project_id: int, holder: str, on_progress: OnProgress
+    ports: PreannotatePorts, rules: PreannotateRules, project_id: int, lease: Lease, on_progress: OnProgress
 ) -> Run:
     with ports.database.write() as uow:
         project = uow.projects.get(project_id)
@@ -84,7 +76,7 @@ def _begin(
             uow.commit()
     if version is None or project.label_studio_id is None:
         raise BadRequest("a project without a champion or a Label Studio project", todo="run `sonoloop up`")
-    return Run(ports, rules, project, project.label_studio_id, version, holder, on_progress)
+    return Run(ports, rules, project, project.label_studio_id, version, lease, on_progress)
 
 
 def _follow(run: Run) -> Followed:

@@ -301,6 +301,11 @@ class Marks(Protocol):
         is of a clock that was turned back, and void.
         """
 
+    def renew(self, name: str, holder: str, *, until: datetime) -> bool:
+        """Prolong a lease that nobody took from its holder, expired or not; False when somebody did, even if
+        it was given back since.
+        """
+
     def release(self, name: str, holder: str) -> None: ...
     def held_until(self, name: str) -> datetime | None:
         """When a named lease runs out or ran out; None: it was never taken, or released."""

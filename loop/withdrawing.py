@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from uuid import uuid4
 
 from loop.errors import LeaseLost, NotFound
-from loop.following import PreannotatePorts, PreannotateRules, hold, lease_name
+from loop.following import PreannotatePorts, PreannotateRules, lease_of
+from loop.leases import Lease
 from loop.records import ModelVersion, Project
 from loop.serving import served_history
 
@@ -31,17 +31,12 @@ def withdraw_outdated(
     bringing one of them back. A version that serves again later is pushed anew. Raises Unavailable, Denied,
     NotFound for a project of nobody.
     """
-    holder = uuid4().hex
+    lease = lease_of(ports, rules, project_id)
     try:
-        hold(ports, project_id, holder, rules)
+        with lease.kept():
+            return _withdraw(ports, project_id, lease, lock)
     except LeaseLost:
         return []
-    try:
-        return _withdraw(ports, rules, project_id, holder, lock)
-    finally:
-        with ports.database.write() as uow:
-            uow.marks.release(lease_name(project_id), holder)
-            uow.commit()
 
 
 def last_served(history: Sequence[tuple[int, datetime]]) -> dict[int, datetime]:
@@ -54,16 +49,14 @@ def last_served(history: Sequence[tuple[int, datetime]]) -> dict[int, datetime]:
     return {version: until for (version, _), (_, until) in ends if version not in kept}
 
 
-def _withdraw(
-    ports: PreannotatePorts, rules: PreannotateRules, project_id: int, holder: str, lock: timedelta
-) -> list[ModelVersion]:
+def _withdraw(ports: PreannotatePorts, project_id: int, lease: Lease, lock: timedelta) -> list[ModelVersion]:
     gone: list[ModelVersion] = []
     project, outdated = _outdated(ports, project_id, ports.clock() - lock - REST)
     if project.label_studio_id is None:
         return gone
     for version in outdated:
         try:
-            hold(ports, project_id, holder, rules)
+            lease.renew()
             ports.label_studio.withdraw_predictions(project.label_studio_id, version.name)
         except (LeaseLost, NotFound):  # NotFound: the project was deleted there, and its predictions with it
             break

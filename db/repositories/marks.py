@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, or_, select, update
 
 from db.models import CursorRow, LeaseRow, SetAsideRow
 from db.repositories.base import Repository, insert_into
@@ -32,6 +32,13 @@ class SqlMarks(Repository[SetAside]):
             ),
         )
         return self.connection.execute(statement.returning(LeaseRow.name)).first() is not None
+
+    def renew(self, name: str, holder: str, *, until: datetime) -> bool:
+        """Prolong a lease that nobody took from its holder, expired or not; False when somebody did, even if
+        it was given back since.
+        """
+        ours = LeaseRow.name == name, LeaseRow.holder == holder
+        return self.connection.execute(update(LeaseRow).where(*ours).values(until=until)).rowcount == 1
 
     def release(self, name: str, holder: str) -> None:
         """Give the lease back; one that another holds stays."""

@@ -94,6 +94,22 @@ def test_only_its_holder_releases_a_lease(database: SqlDatabase) -> None:
         unit.marks.release("unknown", "a")
 
 
+def test_a_lease_is_renewed_unless_it_went_to_another_even_if_that_one_is_gone(database: SqlDatabase) -> None:
+    with database.write() as unit:
+        marks = unit.marks
+        assert not marks.renew("reconcile", "a", until=after(10))
+        assert marks.held_until("reconcile") is None
+        marks.acquire("reconcile", "a", now=NOON, until=after(10))
+        assert marks.renew("reconcile", "a", until=after(20))
+        assert not marks.renew("reconcile", "b", until=after(99))
+        assert marks.held_until("reconcile") == after(20)
+        assert marks.renew("reconcile", "a", until=after(60))  # late, but nobody was there
+        assert marks.acquire("reconcile", "b", now=after(60), until=after(70))
+        assert not marks.renew("reconcile", "a", until=after(99))
+        marks.release("reconcile", "b")
+        assert not marks.renew("reconcile", "a", until=after(99))
+
+
 def test_a_cursor_keeps_its_last_value(database: SqlDatabase) -> None:
     with database.write() as unit:
         assert unit.marks.cursor("reconcile:1") is None

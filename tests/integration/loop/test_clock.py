@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
+from loop.following import lease_of
 from loop.ingest import drain_inbox, reconcile
 from loop.mirror import ingest_annotation
 from loop.planning import count_labels
@@ -64,12 +64,9 @@ def test_a_call_that_was_lost_is_sent_again_within_the_minute(labelled: World, d
 @pytest.mark.fault(CLOCK, done="after a run that pushed was killed")
 def test_the_next_run_follows_the_champion_at_once(labelled: World, drill: Drill) -> None:
     labelled.model()
-    with labelled.database.write() as uow:
-        until = labelled.clock() + timedelta(seconds=120)
-        uow.marks.acquire(f"preannotate-{labelled.project.id}", "dead", now=labelled.clock(), until=until)
-        uow.commit()
+    rules = PreannotateRules()
+    lease_of(labelled.preannotate, rules, labelled.project.id).take()
     labelled.clock.advance(-HOUR)
-    rules = PreannotateRules(lease_seconds=120)
     assert follow_champion(labelled.preannotate, rules, labelled.project.id).version == "p1-v1"
     settled(labelled, drill)
 

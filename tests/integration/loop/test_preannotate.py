@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from loop.errors import BadRequest, BadWeights, Unavailable
-from loop.following import Progress, hold
+from loop.following import Progress, lease_of
 from loop.ingest import reconcile
 from loop.planning import wake
 from loop.ports import Job
@@ -251,7 +251,7 @@ def test_a_champion_that_changes_in_the_middle_is_followed_from_the_start(world:
 
 def test_only_one_run_follows_a_project_at_a_time(world: World) -> None:
     world.model()
-    hold(world.preannotate, world.project.id, "somebody else", PreannotateRules())
+    lease_of(world.preannotate, PreannotateRules(), world.project.id).take()
     followed = world.follow()
     assert (followed.version, followed.pushed) == (None, 0)
     assert followed.reason

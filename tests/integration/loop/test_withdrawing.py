@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from loop.errors import Unavailable
-from loop.following import PreannotateRules, hold
+from loop.following import PreannotateRules, lease_of
 from loop.ingest import reconcile
 from loop.records import ModelVersion
 from loop.serving import put_into_service, relay_outbox
@@ -95,7 +95,7 @@ def test_a_withdrawn_version_that_serves_again_is_pushed_again(world: World) -> 
 def test_nothing_is_withdrawn_while_a_champion_is_being_followed(world: World) -> None:
     serve(world, 3)
     world.clock.advance(2 * DAY)
-    hold(world.preannotate, world.project.id, "another run", RULES)
+    lease_of(world.preannotate, RULES, world.project.id).take()
     assert withdraw(world) == []
 
 
