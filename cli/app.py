@@ -201,7 +201,7 @@ def rollback(project: ProjectId = 0, home: Home = None) -> None:
 @app.command()
 @guarded()
 def review(project: ProjectId = 0, home: Home = None) -> None:
-    """List frames that two readers skipped, and input that was set aside."""
+    """List frames that two readers skipped, labels that cannot be read, and other input set aside."""
     from cli.status import show_review
 
     show_review(home, project)

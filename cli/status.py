@@ -21,9 +21,11 @@ from cli.markup import escape
 from cli.shell import console, say
 from db import SqlDatabase
 from loop.errors import Unavailable
+from loop.mirror import BAD_ANNOTATION
 from loop.planning import tries
 from loop.ports import UnitOfWork
 from loop.records import Decision, Project, Round, RoundState
+from loop.unreadable import TODO, UnreadableLabel, count_unreadable, unreadable_labels
 
 LOOK_SECONDS = 2.0
 ROUNDS_SHOWN = 5
@@ -46,6 +48,7 @@ class ProjectStatus:
     for_review: int
     rounds: tuple[Round, ...]
     skipped: int = 0
+    unreadable: tuple[UnreadableLabel, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,16 +84,25 @@ def show(to: Console, parts: Sequence[Part]) -> None:
 
 
 def show_review(home: Path | None, project_id: int) -> None:
-    """Print the tasks that two readers skipped, and every input that was set aside with its reason."""
+    """Print the tasks that two readers skipped, the labels that cannot be read, and every other input that
+    was set aside, with its reason.
+    """
     with open_home(home) as container, container.database.read() as uow:
         project = choose_project(uow, project_id)
         frames, aside = uow.frames.for_review(project.id), uow.marks.list_set_aside()
+        unreadable = unreadable_labels(uow, project.id)
     page = f"{container.settings.effective_public_url}/projects/{project.label_studio_id}/data/"
     say(console, f"frames skipped by two readers: {len(frames)}")
     for frame in frames:
         say(console, f"  {page}?task={frame.task_id}  frame {frame.digest[:12]}, {frame.clip}")
-    say(console, f"inputs set aside: {len(aside)}")
-    for item in aside:
+    say(console, f"labels that cannot be read: {len(unreadable)}" + (f"; {TODO}" if unreadable else ""))
+    for label in unreadable:
+        where = f"{page}?task={label.frame.task_id}  annotation {label.annotation_id}"
+        say(console, f"  {where}: {escape(label.reason)}")
+    told = {(BAD_ANNOTATION, str(label.annotation_id)) for label in unreadable}
+    others = [item for item in aside if (item.kind, item.subject) not in told]
+    say(console, f"other inputs set aside: {len(others)}")
+    for item in others:
         say(console, f"  {item.kind} {item.subject[:16]}: {escape(item.message)}")
 
 
@@ -122,6 +134,7 @@ def read_project(uow: UnitOfWork, project: Project) -> ProjectStatus:
         for_review=len(uow.frames.for_review(project.id)),
         rounds=tuple(uow.rounds.list(project.id)[-ROUNDS_SHOWN:]),
         skipped=len(skipped),
+        unreadable=tuple(unreadable_labels(uow, project.id)),
     )
 
 
@@ -161,6 +174,8 @@ def _render_project(each: ProjectStatus) -> list[Part]:
     ]
     if each.for_review:
         lines.append(f"  [yellow]{each.for_review} frames skipped by two readers[/]: ./sonoloop review")
+    if each.unreadable:
+        lines.append(f"  [yellow]{count_unreadable(each.unreadable)}[/]; {TODO}; ./sonoloop review says why")
     return [*lines, _rounds_table(each.rounds)] if each.rounds else lines
 
 

@@ -20,8 +20,8 @@ from cli.shell import console, progress, say
 from loop.errors import BadRequest, NotFound, SonoloopError
 from loop.export import gather_export
 from loop.ingest import reconcile
-from loop.mirror import BAD_ANNOTATION
 from loop.records import Project
+from loop.unreadable import TODO, count_unreadable
 
 
 @dataclass(frozen=True)
@@ -134,21 +134,16 @@ def export_dataset(home: Path | None, folder: Path, project_id: int) -> None:
 
 
 def _catch_up(container: Container, project: Project) -> None:
-    """Mirror what was submitted a moment ago, or say that this cannot be done, and what cannot be read."""
+    """Mirror what was submitted a moment ago, or say that this cannot be done."""
     try:
         with console.status("looking at Label Studio for the newest labels"):
             reconcile(container.ingest_ports, project.id)
     except SonoloopError as exc:
         say(console, f"[yellow]labels as they were copied last[/], because of {escape(exc.message)}")
-    with container.database.read() as uow:
-        unread = [item for item in uow.marks.list_set_aside() if item.kind == BAD_ANNOTATION]
-    if unread:
-        what = f"{len(unread)} annotations cannot be read; an older state of them may be exported"
-        say(console, f"[yellow]{what}[/]: ./sonoloop review names them")
 
 
 def write_export(container: Container, project: Project, folder: Path) -> None:
-    """Gather and write, with progress."""
+    """Gather and write, with progress; then say which labels are not in it as they were last saved."""
     with container.database.read() as uow:
         export = gather_export(uow, project.id, seed=container.settings.seed)
     with progress() as bars:
@@ -158,6 +153,9 @@ def write_export(container: Container, project: Project, folder: Path) -> None:
         )
     frames = f"{written.frames} frames ({written.empty_frames} without a region)"
     say(console, f"{frames} and {written.annotations} annotations in {escape(str(folder))}")
+    if export.unreadable:
+        marked = f"frames marked may_be_outdated: {len(export.outdated())}"
+        say(console, f"[yellow]{count_unreadable(export.unreadable)}[/], {marked}; {TODO}")
 
 
 def print_address(container: Container, project: Project) -> None:

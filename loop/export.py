@@ -16,6 +16,7 @@ from loop.errors import BadRequest
 from loop.ports import UnitOfWork
 from loop.records import Decision, Frame, MaskVersion
 from loop.splits import inner_split
+from loop.unreadable import UnreadableLabel, unreadable_labels
 
 VAL_FRACTION = 0.15
 
@@ -33,7 +34,8 @@ class ExportFrame:
     """One labelled frame and where its mask came from.
 
     `mask_digest` None is an empty mask; `reader` is a pseudonym, None when unknown; `seconds` is None for a
-    simulated reader; `proposed_by` names the model version whose proposal was shown.
+    simulated reader; `proposed_by` names the model version whose proposal was shown; `may_be_outdated`: a
+    label of the frame cannot be read in its newest state.
     """
 
     digest: str
@@ -50,6 +52,7 @@ class ExportFrame:
     labelled_at: datetime
     proposed_by: str | None
     dice_to_proposal: float | None
+    may_be_outdated: bool = False
 
     @property
     def group(self) -> str:
@@ -60,7 +63,7 @@ class ExportFrame:
 @dataclass(frozen=True)
 class ExportSet:
     """A dataset ready to be written: frames sorted by digest, classes in drawing order (class i is value i
-    + 1).
+    + 1). `unreadable`: labels whose newest state is not in it.
     """
 
     title: str
@@ -69,6 +72,7 @@ class ExportSet:
     champion_digest: str | None
     frames: tuple[ExportFrame, ...]
     unlabelled: int
+    unreadable: tuple[UnreadableLabel, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -84,6 +88,10 @@ class ExportSet:
     def counts(self) -> dict[str, int]:
         """How many frames each part holds."""
         return {part.value: len(self.of_part(part)) for part in Part}
+
+    def outdated(self) -> tuple[ExportFrame, ...]:
+        """The frames whose mask may be an older one."""
+        return tuple(frame for frame in self.frames if frame.may_be_outdated)
 
     def decisions(self) -> dict[str, int]:
         """How many frames each decision of a reader gave."""
@@ -107,7 +115,14 @@ def gather_export(
     parts = assign_parts(list(frames.values()), val_fraction, seed)
     proposers = _proposers(uow, project_id)
     champion = uow.models.get(project.champion_id) if project.champion_id is not None else None
-    exported = [_export_frame(frames[mask.frame_id], mask, parts, proposers) for mask in masks]
+    unreadable = unreadable_labels(uow, project_id)
+    outdated = {label.frame.id for label in unreadable}
+    exported = [
+        _export_frame(
+            frames[mask.frame_id], mask, parts, proposers, may_be_outdated=mask.frame_id in outdated
+        )
+        for mask in masks
+    ]
     return ExportSet(
         title=project.title,
         classes=project.classes,
@@ -115,6 +130,7 @@ def gather_export(
         champion_digest=champion.digest if champion else None,
         frames=tuple(sorted(exported, key=lambda frame: frame.digest)),
         unlabelled=uow.frames.count(project_id) - len(masks),
+        unreadable=tuple(unreadable),
     )
 
 
@@ -136,7 +152,12 @@ def _proposers(uow: UnitOfWork, project_id: int) -> dict[int, str]:
 
 
 def _export_frame(
-    frame: Frame, mask: MaskVersion, parts: Mapping[str, Part], proposers: Mapping[int, str]
+    frame: Frame,
+    mask: MaskVersion,
+    parts: Mapping[str, Part],
+    proposers: Mapping[int, str],
+    *,
+    may_be_outdated: bool,
 ) -> ExportFrame:
     return ExportFrame(
         digest=frame.digest,
@@ -153,4 +174,5 @@ def _export_frame(
         labelled_at=mask.updated_at,
         proposed_by=proposers.get(mask.proposal_id) if mask.proposal_id is not None else None,
         dice_to_proposal=mask.dice_to_proposal,
+        may_be_outdated=may_be_outdated,
     )

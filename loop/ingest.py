@@ -16,7 +16,7 @@ from itertools import islice
 from loop.errors import BadRequest, Denied, NotFound, SonoloopError, Unavailable
 from loop.events import ANNOTATION_WRITES, DELETIONS, Event
 from loop.listing import follow_page, has_task, refresh_annotation
-from loop.mirror import Ingested, IngestPorts, Tally, append_tombstone
+from loop.mirror import BAD_ANNOTATION, Ingested, IngestPorts, Tally, append_tombstone
 from loop.ports import UnitOfWork
 from loop.records import InboxEvent, Project, RemoteTask
 
@@ -94,6 +94,8 @@ def refresh_task(ports: IngestPorts, task_id: int) -> Tally:
     with ports.database.write() as uow:
         annotations = sorted({version.annotation_id for version in uow.masks.history(frame.id)})
         buried = sum(append_tombstone(uow, annotation_id, ports.clock()) for annotation_id in annotations)
+        for subject in uow.marks.set_aside_of(BAD_ANNOTATION, [task_id]).get(task_id, ()):
+            uow.marks.resolve(BAD_ANNOTATION, subject)
         uow.frames.set_tasks({frame.id: None})
         message = (
             f"task {task_id} of frame {frame.id} was deleted in Label Studio; add the frame again to label it"

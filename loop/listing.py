@@ -5,21 +5,31 @@ from __future__ import annotations
 from collections import Counter
 
 from loop.errors import NotFound
-from loop.mirror import Ingested, IngestPorts, Tally, bury_annotation, ingest_annotation, is_mirrored
+from loop.mirror import (
+    BAD_ANNOTATION,
+    Ingested,
+    IngestPorts,
+    Tally,
+    bury_annotation,
+    ingest_annotation,
+    is_mirrored,
+)
 from loop.ports import LabelStudio
 from loop.records import Decision, Frame, Project, RemoteTask
 
 
 def follow_page(ports: IngestPorts, project: Project, page: list[RemoteTask]) -> Tally:
-    """Mirror tasks with their annotations as listed; what is mirrored already costs one query for all."""
+    """Mirror tasks with their annotations as listed; what is mirrored already costs two queries for all."""
+    task_ids = [task.id for task in page]
     with ports.database.read() as uow:
-        states = uow.masks.states([task.id for task in page])
+        states, aside = uow.masks.states(task_ids), uow.marks.set_aside_of(BAD_ANNOTATION, task_ids)
     tally: Tally = Counter()
     for task in page:
-        if is_mirrored(task, states.get(task.id)):
+        unreadable = {int(subject) for subject in aside.get(task.id, ())}
+        if not unreadable and is_mirrored(task, states.get(task.id)):
             tally[Ingested.KNOWN] += len(task.annotations)
         else:
-            tally += _follow_task(ports, project, task)
+            tally += _follow_task(ports, project, task, unreadable)
     return tally
 
 
@@ -64,17 +74,15 @@ def has_task(label_studio: LabelStudio, task_id: int) -> bool:
     return True
 
 
-def _follow_task(ports: IngestPorts, project: Project, task: RemoteTask) -> Tally:
+def _follow_task(ports: IngestPorts, project: Project, task: RemoteTask, unreadable: set[int]) -> Tally:
     with ports.database.read() as uow:
         frame = uow.frames.find_by_task(task.id)
     frame = frame or link(ports, project, task)
-    if frame is None:
-        return Counter(ingest_annotation(ports, None, annotation) for annotation in task.annotations)
     tally: Tally = Counter(ingest_annotation(ports, frame, annotation) for annotation in task.annotations)
     with ports.database.read() as uow:
-        history = uow.masks.history(frame.id)
+        history = uow.masks.history(frame.id) if frame else []
     buried = {version.annotation_id for version in history if version.decision is Decision.DELETED}
     listed = {annotation.id for annotation in task.annotations}
     # The listing may be older than the mirror, so what it lacks is asked for by id before it is buried.
-    gone = {version.annotation_id for version in history} - buried - listed
+    gone = ({version.annotation_id for version in history} | unreadable) - buried - listed
     return tally + Counter(refresh_annotation(ports, annotation_id) for annotation_id in sorted(gone))

@@ -55,8 +55,8 @@ Tally = Counter[Ingested]
 def ingest_annotation(ports: IngestPorts, frame: Frame | None, annotation: RemoteAnnotation) -> Ingested:
     """Mirror one annotation as the API gave it; the same state twice changes nothing.
 
-    One that cannot be read is set aside with its reason, until it can, and gets no mask version; `frame`
-    None: its task is not ours.
+    One that cannot be read is set aside with its reason, until it can, and gets no mask version, so that what
+    was drawn before stays (see `loop.unreadable`); `frame` None: its task is not ours.
     """
     with ports.database.read() as uow:
         latest = uow.masks.latest(annotation.id)
@@ -218,6 +218,8 @@ def _proposal_mask(
 
 def _set_aside(ports: IngestPorts, annotation: RemoteAnnotation, message: str) -> Ingested:
     with ports.database.write() as uow:
-        uow.marks.set_aside(BAD_ANNOTATION, str(annotation.id), message, ports.clock())
+        uow.marks.set_aside(
+            BAD_ANNOTATION, str(annotation.id), message, ports.clock(), task_id=annotation.task_id
+        )
         uow.commit()
     return Ingested.SET_ASIDE

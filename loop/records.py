@@ -354,7 +354,7 @@ class NewPrediction:
 @dataclass(frozen=True)
 class SetAside:
     """A piece of input that could not be used, kept with its reason; `subject` is an id or digest, never a
-    file name.
+    file name; `task_id` is Label Studio's, where it belongs to a task.
     """
 
     id: int
@@ -362,6 +362,7 @@ class SetAside:
     subject: str
     message: str
     at: datetime
+    task_id: int | None = None
 
 
 @dataclass(frozen=True)

@@ -312,13 +312,17 @@ class Marks(Protocol):
 
     def cursor(self, name: str) -> str | None: ...
     def set_cursor(self, name: str, value: str) -> None: ...
-    def set_aside(self, kind: str, subject: str, message: str, now: datetime) -> None:
+    def set_aside(
+        self, kind: str, subject: str, message: str, now: datetime, task_id: int | None = None
+    ) -> None:
         """Keep a bad input with its reason; the same (kind, subject) is kept once, with the newest."""
 
     def resolve(self, kind: str, subject: str) -> None:
         """Strike it off the list of what was set aside; one that is not there is none."""
 
     def list_set_aside(self) -> list[SetAside]: ...
+    def set_aside_of(self, kind: str, task_ids: Sequence[int]) -> Mapping[int, Sequence[str]]:
+        """By task its subjects of a kind that lie aside; a task without any is left out."""
 
 
 class Figures(Protocol):

@@ -113,6 +113,7 @@ def _write_frame(
         "height": frame.height,
         "clip": frame.clip,
         "patient": frame.patient,
+        "may_be_outdated": frame.may_be_outdated,
     }
     return _Entry(frame, image, mask_to_annotations(mask, image_id, first_id), overlaps)
 
@@ -184,6 +185,8 @@ def _manifest(export: ExportSet, entries: Sequence[_Entry], written: WrittenData
         "counts": {
             "frames": written.frames,
             "unlabelled_frames_left_out": export.unlabelled,
+            "unreadable_labels": len(export.unreadable),
+            "frames_that_may_be_outdated": len(export.outdated()),
             "empty_frames": written.empty_frames,
             "annotations": written.annotations,
             "overlap_pixels": written.overlap_pixels,
@@ -210,6 +213,7 @@ def _provenance(entry: _Entry) -> Json:
         "labelled_at": frame.labelled_at.isoformat(),
         "proposed_by": frame.proposed_by,
         "dice_to_proposal": frame.dice_to_proposal,
+        "may_be_outdated": frame.may_be_outdated,
         "overlap_pixels": entry.overlaps,
     }
 

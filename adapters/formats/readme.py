@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from loop.export import ExportSet
+from loop.unreadable import name_tasks
 
 _TEXT = """\
 {title}
@@ -14,7 +15,7 @@ Digest of this dataset: {digest}
 
 Classes: the value in masks/ and the category id in coco/
 {classes}
-
+{unreadable}
 Files
   images/            8-bit grey PNG, no metadata; the name begins the SHA-256 of the pixels
   masks/             PNG of the same name and size: 0 is background, i is class i{overlap_note}
@@ -44,6 +45,13 @@ Read the masks in Python
       blobs = [(a["category_id"], coco.annToMask(a)) for a in annotations]
 """
 
+_UNREADABLE = """
+Not the newest
+  Labels whose newest state could not be read: {labels} ({tasks} in Label Studio).
+  Frames that may hold an older mask because of that: {outdated}. They are marked
+  may_be_outdated in dataset.json and in coco/; frames without an older mask are left out.
+  Once these labels are drawn again and saved in Label Studio, export anew.
+"""
 _OVERLAP_NOTE = ";\n                     where classes overlap, the first of the list"
 _PLANES_LINE = "  masks_by_class/i/  one folder per class, 0 and 255: classes overlap in this dataset\n"
 
@@ -58,5 +66,13 @@ def readme_text(export: ExportSet, has_overlaps: bool) -> str:
         classes="\n".join(f"  {number}  {name}" for number, name in enumerate(export.classes, start=1)),
         splits="\n".join(f"  {part:<6}{count} frames" for part, count in export.counts().items()),
         overlap_note=_OVERLAP_NOTE if has_overlaps else "",
+        unreadable=_unreadable(export),
         planes_line=_PLANES_LINE if has_overlaps else "",
     )
+
+
+def _unreadable(export: ExportSet) -> str:
+    if not export.unreadable:
+        return ""
+    labels, outdated = len(export.unreadable), len(export.outdated())
+    return _UNREADABLE.format(labels=labels, tasks=name_tasks(export.unreadable), outdated=outdated)

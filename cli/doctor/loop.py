@@ -20,6 +20,7 @@ from loop.errors import NotFound
 from loop.events import TASKS_DELETED, parse_event
 from loop.mirror import BAD_ANNOTATION
 from loop.records import Decision, Project, Round, RoundState
+from loop.unreadable import TODO, count_unreadable, unreadable_labels
 
 ARRIVAL_SECONDS = 4.0
 LEVEL_SECONDS = 4.0
@@ -139,10 +140,15 @@ def mirror(installation: Installation, project: Project) -> Finding:
 
 
 def set_aside(installation: Installation) -> Finding:
-    """Input that could not be used."""
+    """Input that could not be used, labels that cannot be read first of all."""
     with installation.unit() as uow:
-        count = len(uow.marks.list_set_aside())
-        review = sum(len(uow.frames.for_review(each.id)) for each in uow.projects.list())
+        count, projects = len(uow.marks.list_set_aside()), uow.projects.list()
+        review = sum(len(uow.frames.for_review(each.id)) for each in projects)
+        unreadable = [label for each in projects for label in unreadable_labels(uow, each.id)]
+    if unreadable:
+        others = f"others set aside: {count - len(unreadable)}, skipped by two readers: {review}"
+        todo = f"{TODO}; ./sonoloop review has the addresses"
+        return warn(f"{count_unreadable(unreadable)}, {others}", "none", todo)
     if count or review:
         return warn(
             f"{count} set aside, {review} skipped by two readers", "none", "./sonoloop review lists them"

@@ -76,3 +76,4 @@ class SetAsideRow(Base):
     subject: Mapped[str]
     message: Mapped[str]
     at: Mapped[datetime]
+    task_id: Mapped[LongInteger | None]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, or_, select, update
 
 from db.models import CursorRow, LeaseRow, SetAsideRow
-from db.repositories.base import Repository, insert_into
+from db.repositories.base import Repository, chunks, insert_into
 from loop.records import SetAside
 
 
@@ -62,9 +63,11 @@ class SqlMarks(Repository[SetAside]):
             statement.on_conflict_do_update(index_elements=["name"], set_={"value": value})
         )
 
-    def set_aside(self, kind: str, subject: str, message: str, now: datetime) -> None:
+    def set_aside(
+        self, kind: str, subject: str, message: str, now: datetime, task_id: int | None = None
+    ) -> None:
         """Keep a bad input with its reason; one (kind, subject) is kept once, with the newest message."""
-        newest = {"message": message, "at": now}
+        newest = {"message": message, "at": now, "task_id": task_id}
         statement = self.insert().values(kind=kind, subject=subject, **newest)
         self.connection.execute(
             statement.on_conflict_do_update(index_elements=["kind", "subject"], set_=newest)
@@ -78,3 +81,14 @@ class SqlMarks(Repository[SetAside]):
     def list_set_aside(self) -> list[SetAside]:
         """All, in the order they were first seen."""
         return self.all(self.select().order_by(SetAsideRow.id))
+
+    def set_aside_of(self, kind: str, task_ids: Sequence[int]) -> dict[int, list[str]]:
+        """By task its subjects of a kind that lie aside, in the order they were first seen; a task without
+        any is left out.
+        """
+        found: dict[int, list[str]] = {}
+        for chunk in chunks(task_ids):
+            query = self.select(SetAsideRow.kind == kind, SetAsideRow.task_id.in_(chunk))
+            for item in self.all(query.order_by(SetAsideRow.id)):
+                found.setdefault(item.task_id or 0, []).append(item.subject)
+        return found

@@ -134,6 +134,20 @@ def test_what_was_set_aside_is_kept_once_with_its_newest_reason(database: SqlDat
     ]
 
 
+def test_what_was_set_aside_is_found_by_its_task(database: SqlDatabase) -> None:
+    with database.write() as unit:
+        unit.marks.set_aside("annotation", "7", "bad length", NOON, task_id=101)
+        unit.marks.set_aside("annotation", "8", "bad label", NOON, task_id=101)
+        unit.marks.set_aside("annotation", "9", "bad label", NOON, task_id=2**40)
+        unit.marks.set_aside("frame", "a", "no image", NOON, task_id=101)
+        unit.marks.set_aside("file", "b", "no image", NOON)
+        unit.marks.set_aside("annotation", "8", "moved", NOON, task_id=103)
+        assert unit.marks.set_aside_of("annotation", [2**40, 101, 5]) == {101: ["7"], 2**40: ["9"]}
+        assert unit.marks.set_aside_of("annotation", []) == {}
+        tasks = {item.subject: item.task_id for item in unit.marks.list_set_aside()}
+    assert tasks == {"7": 101, "8": 103, "9": 2**40, "a": 101, "b": None}
+
+
 def test_many_followed_events_leave_the_list_together(database: SqlDatabase) -> None:
     with database.write() as unit:
         for name in "abc":

@@ -16,7 +16,7 @@ from db.models import Base
 from loop.errors import BadRequest
 from tests.contract.repositories.rows import fill_every_table
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 HEAD = REVISIONS[-1]
 
 
