@@ -230,7 +230,7 @@ def doctor(
 
 
 @app.command()
-@guarded("no backup was written; the same command begins anew")
+@guarded("the file is there whole or not at all; the same command begins anew")
 def backup(
     file: Annotated[Path, typer.Argument(help="A new file, as in backup.tar.")], home: Home = None
 ) -> None:
@@ -241,7 +241,7 @@ def backup(
 
 
 @app.command()
-@guarded("nothing was changed; the same command begins anew")
+@guarded("the home is there whole or not at all; the same command begins anew")
 def restore(file: Annotated[Path, typer.Argument(help="What backup wrote.")], home: Home = None) -> None:
     """Make a home anew from a backup; one that is there is never replaced."""
     from cli.restore import restore

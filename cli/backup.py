@@ -91,7 +91,7 @@ def write_backup(
     """
     if file.exists():
         raise BadRequest(f"{file}, which is there already", "a new file", "name another, or remove it")
-    with work_folder(file.parent) as folder:
+    with work_folder(file.parent, settings.root) as folder:
         copies, part = copy_databases(settings, folder, on_step), folder / "backup.tar"
         with open(part, "xb", opener=private) as stream:
             writer = ArchiveWriter(stream)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import Progress, ProgressColumn
 
+from cli.endings import INTERRUPTED, Endings
 from cli.markup import escape
 from loop.errors import SonoloopError
 
@@ -16,15 +17,22 @@ from loop.errors import SonoloopError
 console = Console(highlight=False, emoji=False)
 errors = Console(stderr=True, highlight=False, emoji=False)
 
-FAILED, INTERRUPTED = 1, 130
+FAILED = 1
 RESUMES = "nothing is lost: the same command goes on where it was"
 
 
 @contextmanager
 def guarded(when_interrupted: str = RESUMES) -> Iterator[None]:
-    """Run a command: a foreseeable error ends it with exit code 1 and what to do, Ctrl-C with 130."""
+    """Run a command: a foreseeable error ends it with exit code 1 and what to do, Ctrl-C with 130.
+
+    SIGTERM and SIGHUP end it as Ctrl-C does, with 143 and 129, also where the command takes that for its end.
+    """
+    endings = Endings()
     try:
-        yield
+        with endings.heard():
+            yield
+        if endings.exit_code:
+            sys.exit(endings.exit_code)
     except SonoloopError as error:
         _explain(error)
         sys.exit(FAILED)
@@ -35,7 +43,7 @@ def guarded(when_interrupted: str = RESUMES) -> Iterator[None]:
         sys.exit(FAILED)
     except KeyboardInterrupt:
         say(errors, f"\nstopped; {when_interrupted}")
-        sys.exit(INTERRUPTED)
+        sys.exit(endings.exit_code or INTERRUPTED)
 
 
 def say(to: Console, line: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 
 from adapters.services.secrets import DRAW
@@ -15,6 +16,7 @@ from adapters.settings import (
 )
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import Installation
+from cli.unfinished import leftovers
 
 OPEN_TO_OTHERS = 0o077
 
@@ -77,4 +79,19 @@ def secrets(installation: Installation) -> Finding:
     return ok(f"{len(DRAW)} secrets, mode {mode:03o}")
 
 
-CHECKS = (Check("settings", settings), Check("home", home), Check("secrets", secrets, after=("home",)))
+def unfinished(installation: Installation) -> Finding:
+    """What a killed backup or restoration left: passwords and frames that nobody looks after."""
+    root = installation.settings.root
+    left = [shlex.quote(str(each)) for each in leftovers(root.parent, root)]
+    if left:
+        got = f"{', '.join(left)}, left by a killed backup or restoration: passwords and frames lie in it"
+        return warn(got, "none", f"rm -r {' '.join(left)}; the next backup does it too")
+    return ok("no killed backup or restoration left anything")
+
+
+CHECKS = (
+    Check("settings", settings),
+    Check("home", home),
+    Check("secrets", secrets, after=("home",)),
+    Check("unfinished work", unfinished),
+)

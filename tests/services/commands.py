@@ -2,28 +2,56 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from termios import TIOCSCTTY
 
 from tests.conftest import ROOT
+
+COMMAND = (sys.executable, "-P", "-m", "cli")
+LEADING = f"import fcntl, os, sys; fcntl.ioctl(0, {TIOCSCTTY}, 0); os.execv(sys.argv[1], sys.argv[1:])"
+"""Python that takes its standard input for its terminal, then becomes the command behind it."""
 
 SHORT_PAUSE = 0.002
 PATIENCE_SECONDS = 60.0
 
 
-def start_command(*words: str | Path) -> subprocess.Popen[str]:
-    """Start it; what it prints comes by `ended`."""
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "cli", *map(str, words)],
+def start_command(*words: str | Path, ignoring: signal.Signals | None = None) -> subprocess.Popen[str]:
+    """Start it; what it prints comes by `ended`. `ignoring`: a signal that it is started to ignore."""
+    before = signal.signal(ignoring, signal.SIG_IGN) if ignoring else None
+    try:
+        return subprocess.Popen(
+            [*COMMAND, *map(str, words)],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        if ignoring:
+            signal.signal(ignoring, before)
+
+
+def start_in_terminal(*words: str | Path) -> tuple[subprocess.Popen[str], int]:
+    """Start it as the leader of a terminal of its own, and give that one's other side, to be closed."""
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", LEADING, *COMMAND, *map(str, words)],
         cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
         text=True,
+        start_new_session=True,
     )
+    os.close(theirs)
+    return process, ours
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 import pytest
 
@@ -43,6 +46,25 @@ def test_ctrl_c_ends_with_130_and_says_what_becomes_of_the_work(capsys: pytest.C
         raise KeyboardInterrupt
     assert ended.value.code == 130
     assert "stopped; the round goes on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("manner", [nullcontext(), suppress(KeyboardInterrupt)], ids=["plain", "follow"])
+def test_asked_to_end_a_command_is_interrupted_and_its_code_says_by_what(
+    number: signal.Signals, manner: AbstractContextManager[None]
+) -> None:
+    """Also one that takes an interrupt for its end, such as `logs --follow`."""
+
+    @guarded()
+    def wait() -> None:
+        with manner:
+            os.kill(os.getpid(), number)
+            signal.pause()
+
+    with pytest.raises(SystemExit) as ended:
+        wait()
+    assert ended.value.code == 128 + number
+    assert signal.getsignal(number) is signal.SIG_DFL
 
 
 def test_a_line_is_printed_unbroken_and_without_emoji(capsys: pytest.CaptureFixture[str]) -> None:
