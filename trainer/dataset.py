@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from torch import Tensor
 from loop.errors import BadFrame, BadInput
 from loop.masks import Mask, check_mask, index_map, unpack
 from trainer.augmentation import Augmentation
+from trainer.endings import wants_memory
 from trainer.job import Sample
 from trainer.preprocess import letterbox, mask_to_box, normalise
 from trainer.recipes import Recipe
@@ -40,6 +41,8 @@ def read_image(path: Path, frame_id: int) -> NDArray[np.uint8]:
     try:
         image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     except (OSError, cv2.error) as exc:
+        if wants_memory(exc):
+            raise
         raise BadFrame("a frame that cannot be read", "an 8-bit grey PNG", frame=frame_id) from exc
     if image is None or image.ndim != 2 or image.dtype != np.uint8:
         raise BadFrame("a frame that is not 8-bit grey", "one stored by import", frame=frame_id)
@@ -91,9 +94,11 @@ class FrameSet:
         return letterbox(image, self._size), mask_to_box(index_map(mask)[0], self._size)
 
 
-def training_batches(frames: FrameSet, recipe: Recipe, seed: int, epoch: int) -> Iterator[Batch]:
+def training_batches(
+    frames: FrameSet, recipe: Recipe, seed: int, epoch: int, maker: Executor
+) -> Iterator[Batch]:
     """Draw the batches of one epoch, augmented; they depend on the arguments alone, so any epoch can be
-    repeated.
+    repeated. `maker` makes them, a few ahead.
     """
     augmentation = Augmentation(recipe.augmentation)
     batches = _draw(len(frames), recipe, np.random.default_rng([seed, epoch]))
@@ -102,7 +107,7 @@ def training_batches(frames: FrameSet, recipe: Recipe, seed: int, epoch: int) ->
         drawn = enumerate(batches[step].tolist())
         return to_batch([augmentation(*frames.boxed(i), (seed, epoch, step, place)) for place, i in drawn])
 
-    return _made_ahead(make, range(len(batches)))
+    return _made_ahead(maker, make, range(len(batches)))
 
 
 def _draw(frames: int, recipe: Recipe, generator: np.random.Generator) -> NDArray[np.int64]:
@@ -126,13 +131,12 @@ def to_batch(pairs: Sequence[Boxed]) -> Batch:
     return images.contiguous(memory_format=torch.channels_last), index_maps
 
 
-def _made_ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
-    """Map in order, a few items ahead in one thread: the next batch is ready when the step before it ends."""
+def _made_ahead(maker: Executor, make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+    """Map in order, a few items ahead: the next batch is ready when the step before it ends."""
     waiting: deque[Future[Made]] = deque()
-    with ThreadPoolExecutor(1) as pool:
-        for item in items:
-            waiting.append(pool.submit(make, item))
-            if len(waiting) > AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
+    for item in items:
+        waiting.append(maker.submit(make, item))
+        if len(waiting) > AHEAD:
             yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

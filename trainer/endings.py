@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,6 +24,10 @@ class Stopped(Exception):
     """The training was asked to stop; the checkpoint of the last whole epoch stays."""
 
 
+NO_MEMORY = ("out of memory", "can't allocate memory", "Insufficient memory", "std::bad_alloc")
+"""What torch (CUDA, CPU), OpenCV and C++ say, each in an error of a general kind."""
+LAST_WORDS = re.compile(r"^memory allocation of \d+ bytes failed|std::bad_alloc|^[\w.]*MemoryError(:|$)")
+"""Of Rust and C++, which abort the process, and of Python."""
 EXITS: tuple[tuple[type[SonoloopError], str, int], ...] = (
     (OutOfMemory, "out of memory", 3),
     (NonFiniteLoss, "non-finite loss", 4),
@@ -42,13 +48,25 @@ def own_errors() -> Iterator[None]:
     """Turn what torch and the system raise for want of memory or room into OutOfMemory and OutOfSpace."""
     try:
         yield
-    except MemoryError as exc:
-        raise OutOfMemory("no more memory", "a smaller batch or size") from exc
-    except RuntimeError as exc:  # torch.OutOfMemoryError is one; its CPU allocator raises no kind of its own
-        if not any(words in str(exc) for words in ("out of memory", "can't allocate memory")):
-            raise
-        raise OutOfMemory("no more memory for tensors", "a smaller batch or size") from exc
-    except OSError as exc:
-        if exc.errno not in NO_ROOM:
-            raise
-        raise OutOfSpace("a disk with no room", "", "make room, then try again") from exc
+    except SonoloopError:
+        raise
+    except Exception as exc:
+        if wants_memory(exc):
+            raise OutOfMemory("no more memory", "a smaller batch or size") from exc
+        if isinstance(exc, OSError) and exc.errno in NO_ROOM:
+            raise OutOfSpace("a disk with no room", "", "make room, then try again") from exc
+        raise
+
+
+def wants_memory(error: Exception) -> bool:
+    """Whether an error is one for want of memory: few libraries raise a kind of their own for it."""
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return any(words in str(error) for words in NO_MEMORY)
+
+
+def names_want_of_memory(line: str) -> bool:
+    """Whether a line on stderr gives the want of memory as the reason for which a process ends."""
+    return LAST_WORDS.search(line) is not None

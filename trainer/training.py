@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -122,33 +123,42 @@ def train(training: Training, watch: Watch = lambda _: None) -> Iterator[EpochRe
 
     Raises NonFiniteLoss, OutOfSpace, and what `watch` raises: Stopped, to end it.
     """
+    job, recipe, progress = training.job, training.job.recipe, training.progress
+    dice = progress.best_dice
+    # One thread for all epochs: Python waits for ever for a new one that finds no memory to begin in.
+    with ThreadPoolExecutor(1) as maker:
+        for epoch in range(progress.epoch + 1, training.epochs + 1):
+            began = time.monotonic()
+            torch.manual_seed(_seed(job.seed, epoch))
+            losses = _train_epoch(training, epoch, watch, maker)
+            if recipe.looks_at(epoch, training.epochs):
+                dice = judge(training, partial(watch, training.at(epoch, losses)))
+                _keep_if_best(training, epoch, dice)
+            progress.epoch, progress.scaler = epoch, training.scaler.state_dict()
+            save_checkpoint(job.out, job, progress, training.network, training.optimizer)
+            seconds = time.monotonic() - began
+            eta = seconds * (training.epochs - epoch)
+            yield EpochReport(epoch, training.epochs, fmean(losses), dice, seconds, eta)
+
+
+def _train_epoch(training: Training, epoch: int, watch: Watch, maker: Executor) -> list[float]:
     job, recipe, progress, device = training.job, training.job.recipe, training.progress, training.device
-    criterion, classes, dice = build_loss(recipe.loss), len(job.classes), progress.best_dice
-    for epoch in range(progress.epoch + 1, training.epochs + 1):
-        began, losses = time.monotonic(), list[float]()
-        torch.manual_seed(_seed(job.seed, epoch))
-        training.network.train()
-        for images, index_maps in training_batches(training.frames, recipe, job.seed, epoch):
-            now = training.at(epoch, losses)
-            watch(now)
-            set_learning_rate(training.optimizer, learning_rate(recipe, now.step, now.steps))
-            truth = targets(index_maps.to(device), classes)  # (N, C, S, S)
-            with autocast(progress.precision, device):
-                logits = training.network(images.to(device))  # (N, C, S, S)
-            loss = criterion(logits.float(), truth)
-            losses.append(_finite(loss.item(), epoch))
-            training.optimizer.zero_grad(set_to_none=True)
-            training.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-            training.scaler.step(training.optimizer)
-            training.scaler.update()
-        if recipe.looks_at(epoch, training.epochs):
-            dice = judge(training, partial(watch, training.at(epoch, losses)))
-            _keep_if_best(training, epoch, dice)
-        progress.epoch, progress.scaler = epoch, training.scaler.state_dict()
-        save_checkpoint(job.out, job, progress, training.network, training.optimizer)
-        seconds = time.monotonic() - began
-        eta = seconds * (training.epochs - epoch)
-        yield EpochReport(epoch, training.epochs, fmean(losses), dice, seconds, eta)
+    criterion, losses = build_loss(recipe.loss), list[float]()
+    training.network.train()
+    for images, index_maps in training_batches(training.frames, recipe, job.seed, epoch, maker):
+        now = training.at(epoch, losses)
+        watch(now)
+        set_learning_rate(training.optimizer, learning_rate(recipe, now.step, now.steps))
+        truth = targets(index_maps.to(device), len(job.classes))  # (N, C, S, S)
+        with autocast(progress.precision, device):
+            logits = training.network(images.to(device))  # (N, C, S, S)
+        loss = criterion(logits.float(), truth)
+        losses.append(_finite(loss.item(), epoch))
+        training.optimizer.zero_grad(set_to_none=True)
+        training.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        training.scaler.step(training.optimizer)
+        training.scaler.update()
+    return losses
 
 
 @torch.inference_mode()

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import resource
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,7 +19,8 @@ from loop.masks import pack
 from loop.records import Split
 from tests.discs import TINY, disc_job, draw_disc
 from trainer.checkpoint import BEST, CHECKPOINT, load_best, load_checkpoint
-from trainer.endings import NonFiniteLoss, Stopped, own_errors, reason_of
+from trainer.dataset import FrameSet
+from trainer.endings import NonFiniteLoss, Stopped, names_want_of_memory, own_errors, reason_of
 from trainer.job import JobSpec
 from trainer.training import CHOOSING_FRAMES, EpochReport, Step, Training, begin, finish, train
 from trainer.weights import describe, load_weights, save_weights
@@ -197,6 +204,13 @@ def test_several_classes_are_trained_together(tmp_path: Path) -> None:
     assert all(np.isfinite(report.loss) for report in train(begin(job)))
 
 
+def test_all_epochs_share_one_thread_for_their_batches(tmp_path: Path) -> None:
+    before, threads = set(threading.enumerate()), set[threading.Thread]()
+    for _ in train(begin(disc_job(tmp_path))):
+        threads |= set(threading.enumerate()) - before
+    assert len(threads) == 1
+
+
 def test_want_of_memory_and_of_room_are_told_apart_from_other_errors() -> None:
     with pytest.raises(OutOfMemory) as memory, own_errors():
         torch.empty(1 << 50)
@@ -204,5 +218,40 @@ def test_want_of_memory_and_of_room_are_told_apart_from_other_errors() -> None:
         full.write(b"x")
     with pytest.raises(RuntimeError, match="mat1"), own_errors():
         torch.zeros(2, 2) @ torch.zeros(3, 3)
+    with pytest.raises(BadInput, match="out of memory"), own_errors():
+        raise BadInput("an error of ours that speaks of out of memory")
     assert (reason_of(memory.value), reason_of(room.value)) == (("out of memory", 3), ("disk full", 5))
     assert reason_of(BadInput("x")) == ("bad input", 2)
+
+
+@contextmanager
+def no_more_memory() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (1, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process can be kept from memory")
+def test_a_frame_for_which_there_is_no_memory_is_not_set_aside(tmp_path: Path) -> None:
+    job = disc_job(tmp_path)
+    cv2.imwrite(str(job.samples[0].image), np.zeros((8000, 8000), np.uint8))
+    with pytest.raises(OutOfMemory), own_errors(), no_more_memory():
+        FrameSet(job.samples, 1, 64)
+
+
+@pytest.mark.parametrize(
+    ("said", "is_reason"),
+    [
+        ("memory allocation of 79778044 bytes failed", True),
+        ("terminate called after throwing an instance of 'std::bad_alloc'", True),
+        ("MemoryError: ", True),
+        ("numpy._core._exceptions._ArrayMemoryError: Unable to allocate 2.00 GiB for an array", True),
+        ("MemoryErrors.md was not found", False),
+        ("UserWarning: pinned memory is not used", False),
+    ],
+)
+def test_last_words_on_stderr_name_want_of_memory(said: str, is_reason: bool) -> None:
+    assert names_want_of_memory(said) is is_reason
