@@ -17,6 +17,7 @@ from typing import IO, Any
 
 import structlog
 
+from trainer.endings import names_want_of_memory
 from worker.child import STOP_SECONDS
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
@@ -44,8 +45,8 @@ class TrainingProcess:
         )
         self._events: SimpleQueue[Event | None] = SimpleQueue()
         self._reader = _in_background(self._read, self._process.stdout)
-        self._listener = _in_background(_pass_on, self._process.stderr)
-        self._is_silent = False
+        self._listener = _in_background(self._pass_on, self._process.stderr)
+        self._is_silent = self._named_want_of_memory = False
 
     @property
     def pid(self) -> int:
@@ -56,6 +57,11 @@ class TrainingProcess:
     def is_over(self) -> bool:
         """Whether it has said its last word, which `events` has given."""
         return self._is_silent
+
+    @property
+    def named_want_of_memory(self) -> bool:
+        """Whether its stderr gave that as the reason for its end; known after `wait`."""
+        return self._named_want_of_memory
 
     def events(self, seconds: float) -> list[Event]:
         """What it has told since the last call: returns at the first event, or after `seconds` with none."""
@@ -102,6 +108,14 @@ class TrainingProcess:
                 log.warning("training_output_unreadable", length=len(line))
         self._events.put(None)
 
+    def _pass_on(self, lines: IO[bytes]) -> None:
+        with lines:
+            while line := lines.readline(MAX_LINE):
+                text = line.decode(errors="replace").rstrip()
+                self._named_want_of_memory |= names_want_of_memory(text)
+                if text:
+                    log.warning("training_said", text=text[:MAX_TEXT])
+
 
 def _in_background(read: Callable[[IO[bytes]], None], pipe: IO[bytes] | None) -> threading.Thread:
     """A thread that logs under the ids of whoever started it."""
@@ -109,11 +123,3 @@ def _in_background(read: Callable[[IO[bytes]], None], pipe: IO[bytes] | None) ->
     thread = threading.Thread(target=context.run, args=(read, pipe), daemon=True)
     thread.start()
     return thread
-
-
-def _pass_on(lines: IO[bytes]) -> None:
-    with lines:
-        while line := lines.readline(MAX_LINE):
-            text = line.decode(errors="replace").rstrip()
-            if text:
-                log.warning("training_said", text=text[:MAX_TEXT])

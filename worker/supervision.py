@@ -10,12 +10,15 @@ import structlog
 
 from loop.errors import OutOfMemory, TrainingFailed
 from trainer.endings import BAD_INPUT, EXITS, reason_of
+from worker.memory import count_oom_kills
 from worker.process import Event, TrainingProcess
 
 LOOK_SECONDS = 0.25
 FAREWELL_SECONDS = 30.0
 """From its last word to its end: on a busy machine it takes torch a while to let go of everything."""
 OUT_OF_MEMORY = reason_of(OutOfMemory(""))[1]
+ABRUPT = (-signal.SIGABRT, 1)
+"""How C++ and Rust end a process whose allocation fails, and Python one of an error that nobody caught."""
 FINAL_CODES = frozenset(code for _, reason, code in EXITS if reason != "unavailable") | {BAD_INPUT}
 
 log = structlog.get_logger()
@@ -48,7 +51,8 @@ def see_through(job: Path, look: Callable[[Iterable[Event]], None]) -> Event:
     log.info("training_ended", pid=process.pid, code=code)
     if last.get("event") == "done":
         return last
-    raise failure(code, last, is_oom=count_oom_kills() > kills_before)
+    is_killed = count_oom_kills() > kills_before
+    raise failure(code, last, is_killed=is_killed, is_named=process.named_want_of_memory)
 
 
 def _told_code(code: int, last: Event) -> int:
@@ -57,23 +61,17 @@ def _told_code(code: int, last: Event) -> int:
     return told if isinstance(told, int) else code
 
 
-def failure(code: int, last: Event, *, is_oom: bool) -> TrainingFailed:
-    """The error that an exit code and the last event stand for; `is_oom`: the system ended processes for
-    memory.
+def failure(code: int, last: Event, *, is_killed: bool, is_named: bool) -> TrainingFailed:
+    """The error that an exit code and the last event stand for.
+
+    `is_killed`: the kernel ended processes for want of memory meanwhile; `is_named`: stderr gives it as the
+    reason.
     """
     said = str(last["message"]) if last.get("event") == "failed" and "message" in last else ""
-    if code == OUT_OF_MEMORY or (code == -signal.SIGKILL and is_oom):
+    is_starved = (code == -signal.SIGKILL and is_killed) or (code in ABRUPT and is_named)
+    if code == OUT_OF_MEMORY or is_starved:
         return OutOfMemory("a training that ran out of memory", "a smaller batch or size")
     if code in FINAL_CODES and said:
         return TrainingFailed(f"a training that failed: {said}")
     how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
     return Crashed(f"a training process that ended {how}", "", "it goes on from its last checkpoint")
-
-
-def count_oom_kills() -> int:
-    """How many processes the system has ended for want of memory so far; 0 where it does not say (macOS)."""
-    counters = Path("/proc/vmstat")
-    if not counters.exists():
-        return 0
-    lines = (line.split() for line in counters.read_text().splitlines())
-    return sum(int(value) for name, value in lines if name == "oom_kill")

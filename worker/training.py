@@ -39,6 +39,7 @@ from trainer.job import JobSpec, read_job
 from trainer.recipes import Recipe
 from worker.folder import RoundFolder, drop_weights_of_others
 from worker.job import Facts, build_job, choose_recipe, gather_facts, read_outcomes
+from worker.memory import too_little_memory
 from worker.process import Event
 from worker.stopping import Interrupted, Stopping
 from worker.supervision import Crashed, see_through
@@ -138,17 +139,17 @@ class Attempt:
     def _train(self, facts: Facts) -> Mapping[str, Any]:
         self._watch.beat(phase="preparing")
         self._round, training_set = freeze(self._ports, self._rules, self._round, facts.origin)
-        recipe = self._recipe(facts)
-        for is_last in (recipe.batch == 1, True):
+        tried = [self._recipe(facts)]
+        for is_last in (tried[0].batch == 1, True):
             out = self._folder.new_try(self._round.attempt)
-            job = build_job(self._container, self._round, training_set, facts, recipe, out)
+            job = build_job(self._container, self._round, training_set, facts, tried[-1], out)
             try:
                 return self._result(self._see_through(job), facts)
-            except OutOfMemory:
+            except OutOfMemory as exc:
                 if is_last:
-                    raise
-                recipe = recipe.smaller()
-                log.warning("out_of_memory", next_batch=recipe.batch)
+                    raise too_little_memory(tried, facts.project) from exc
+                tried.append(tried[-1].smaller())
+                log.warning("out_of_memory", next_batch=tried[-1].batch)
         raise AssertionError("the last try returns or raises")
 
     def _recipe(self, facts: Facts) -> Recipe:

@@ -29,23 +29,27 @@ FAILED = {"event": "failed", "reason": "non-finite loss", "message": "got a loss
 
 
 @pytest.mark.parametrize(
-    ("code", "last", "is_oom", "kind"),
+    ("code", "last", "is_killed", "is_named", "kind"),
     [
-        (3, {}, False, OutOfMemory),
-        (-signal.SIGKILL, {}, True, OutOfMemory),
-        (-signal.SIGKILL, {}, False, Crashed),
-        (143, {}, False, Crashed),
-        (1, {}, False, Crashed),
-        (0, {}, False, Crashed),
-        (4, FAILED, False, TrainingFailed),
-        (5, FAILED, False, TrainingFailed),
-        (6, FAILED, False, Crashed),
+        (3, {}, False, False, OutOfMemory),
+        (-signal.SIGKILL, {}, True, False, OutOfMemory),
+        (-signal.SIGKILL, {}, False, True, Crashed),
+        (-signal.SIGABRT, {}, False, True, OutOfMemory),
+        (-signal.SIGABRT, {}, True, False, Crashed),
+        (-signal.SIGSEGV, {}, True, True, Crashed),
+        (1, {}, False, True, OutOfMemory),
+        (1, {}, True, False, Crashed),
+        (143, {}, True, True, Crashed),
+        (0, {}, False, False, Crashed),
+        (4, FAILED, True, True, TrainingFailed),
+        (5, FAILED, False, False, TrainingFailed),
+        (6, FAILED, False, False, Crashed),
     ],
 )
 def test_an_exit_code_says_whether_another_attempt_is_worth_it(
-    code: int, last: Event, is_oom: bool, kind: type[TrainingFailed]
+    code: int, last: Event, is_killed: bool, is_named: bool, kind: type[TrainingFailed]
 ) -> None:
-    error = failure(code, last, is_oom=is_oom)
+    error = failure(code, last, is_killed=is_killed, is_named=is_named)
     assert type(error) is kind
     assert kind is not TrainingFailed or "got a loss of nan" in error.message
 
@@ -91,23 +95,62 @@ time.sleep(60)
 """
 
 
+def stand_in(monkeypatch: pytest.MonkeyPatch, folder: Path, program: str) -> Path:
+    """A program in the place of `worker.child`, and a job for it."""
+    (folder / "worker").mkdir()
+    (folder / "worker" / "__init__.py").touch()
+    (folder / "worker" / "child.py").write_text(program)
+    monkeypatch.setattr("worker.process.PROJECT_ROOT", folder)
+    return folder / "job.json"
+
+
 @pytest.mark.parametrize(
     "last", [{"event": "done", "digest": "d"}, {**FAILED, "reason": "disk full", "code": 5}]
 )
 def test_what_a_training_said_last_counts_though_its_end_takes_too_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: Event
 ) -> None:
-    (tmp_path / "worker").mkdir()
-    (tmp_path / "worker" / "__init__.py").touch()
-    (tmp_path / "worker" / "child.py").write_text(LINGERING.replace("{last}", repr(last)))
-    monkeypatch.setattr("worker.process.PROJECT_ROOT", tmp_path)
+    job = stand_in(monkeypatch, tmp_path, LINGERING.replace("{last}", repr(last)))
     monkeypatch.setattr("worker.supervision.FAREWELL_SECONDS", 0.5)
     if last["event"] == "done":
-        assert see_through(tmp_path / "job.json", lambda _: None) == last
+        assert see_through(job, lambda _: None) == last
         return
     with pytest.raises(TrainingFailed, match="got a loss of nan") as caught:
-        see_through(tmp_path / "job.json", lambda _: None)
+        see_through(job, lambda _: None)
     assert type(caught.value) is TrainingFailed
+
+
+WITHOUT_MEMORY = """
+import ctypes, os, resource
+import numpy as np
+from safetensors.numpy import save
+weights = {"tensor": np.zeros(300 << 20, np.uint8)}
+held = resource.getpagesize() * int(open("/proc/self/statm").read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (held + {free}, -1))
+save(weights)
+"""
+"""Safetensors makes two copies: the first is Rust's own, the second is the `bytes` of Python."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process can be kept from memory")
+@pytest.mark.parametrize("free", [100 << 20, 400 << 20])
+def test_a_library_that_ends_the_process_for_want_of_memory_is_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int
+) -> None:
+    job = stand_in(monkeypatch, tmp_path, WITHOUT_MEMORY.replace("{free}", str(free)))
+    with capture_logs() as lines, pytest.raises(OutOfMemory):
+        see_through(job, lambda _: None)
+    (ended,) = (line for line in lines if line["event"] == "training_ended")
+    assert ended["code"] == (-signal.SIGABRT if free == 100 << 20 else 1)
+
+
+@pytest.mark.parametrize("how", [signal.SIGABRT, signal.SIGKILL])
+def test_a_signal_from_elsewhere_is_a_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: signal.Signals
+) -> None:
+    job = stand_in(monkeypatch, tmp_path, f"import os; os.kill(os.getpid(), {int(how)})")
+    with pytest.raises(Crashed, match=f"signal {int(how)}"):
+        see_through(job, lambda _: None)
 
 
 def test_what_the_watcher_raises_ends_the_process(tmp_path: Path) -> None:

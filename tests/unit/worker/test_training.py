@@ -74,6 +74,7 @@ def test_out_of_memory_twice_fails_the_round_and_leaves_the_champion(container: 
     training = Training(OutOfMemory("no more"), OutOfMemory("no more"))
     ended = attempt(container, training)
     assert (ended.state, ended.attempt) == (RoundState.FAILED, 1)
+    assert "batches of 4 and then 2 frames of 64 px" in str(ended.error)
     with container.database.read() as uow:
         assert uow.models.get(uow.projects.get(1).champion_id or 0).number == 0
 
