@@ -13,6 +13,8 @@ from typing import Any
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer, create_server
 
+from adapters.http_bodies import BodyLimit, BoundedRequest
+
 HEADER_BYTES = 16 << 10
 CLEANUP_SECONDS = 10
 SPARE = 16
@@ -32,8 +34,12 @@ class Limits:
     request_seconds: float = 60.0
 
 
-def listen(app: Callable[..., Any], host: str, port: int, limits: Limits) -> Any:
-    """A waitress server on its port, not yet running. Raises OSError for a port that is taken."""
+def listen(
+    app: Callable[..., Any], host: str, port: int, limits: Limits, limit_of: BodyLimit | None = None
+) -> Any:
+    """A waitress server on its port, not yet running; with `limit_of`, a request's head decides how large its
+    body may be, up to the server's limit. Raises OSError for a port that is taken.
+    """
     sockets: dict[int, Any] = {}
     server = create_server(
         app,
@@ -51,7 +57,7 @@ def listen(app: Callable[..., Any], host: str, port: int, limits: Limits) -> Any
     )
     for listener in sockets.values():  # a name may stand for two addresses
         if isinstance(listener, TcpWSGIServer):
-            listener.channel_class = partial(BoundedChannel, limits)
+            listener.channel_class = partial(BoundedChannel, limits, limit_of)
     return server
 
 
@@ -61,9 +67,11 @@ class BoundedChannel(HTTPChannel):  # type: ignore[misc] # waitress ships no typ
     deadline here, and where all connections are taken the one that has waited longest makes room.
     """
 
-    def __init__(self, limits: Limits, *arguments: Any, **options: Any) -> None:
+    def __init__(self, limits: Limits, limit_of: BodyLimit | None, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._limits = limits
+        if limit_of is not None:
+            self.parser_class = partial(BoundedRequest, limit_of, self.addr[0])
         self.waits_since = time.monotonic()
         self._make_room()
 

@@ -5,17 +5,31 @@ there). Whatever is not named as open here is closed, endpoints to come and unkn
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flask import Request
+from werkzeug.datastructures import Authorization
 
+from adapters.http_bodies import Head
 from adapters.label_studio.provision import SECRET_HEADER
+from adapters.settings import Settings
 from loop.errors import Denied
-from ml_backend.throttle import Throttle
+from ml_backend.throttle import Throttle, TooMany
 
 OPEN = frozenset({"health"})
 """Endpoints that tell nothing and ask nobody who they are."""
 WEBHOOK = "webhook"
+MAX_BODY_BYTES = 64 << 20
+"""A call for predictions carries its tasks with all their annotations and predictions."""
+BODY_BYTES = {WEBHOOK: 16 << 20, "setup": 1 << 20, "versions": 1 << 20}
+"""Less where less comes. A webhook carries one annotation with its strokes as lists of numbers: 12 kB for a
+vein, 3 MB for the noisiest mask of a megapixel. One that is refused is not lost: the reconciler finds it.
+"""
+STRANGERS_BYTES = 64 << 10
+"""Of one who is refused anyway: kept in memory, so that Label Studio with a wrong password, whose calls are
+small, reads the reason instead of a connection that breaks.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +49,7 @@ class Access:
             return
         address = request.remote_addr or ""
         self.throttle.check(address)
-        if self._is_user(request) or (request.endpoint == WEBHOOK and self._has_secret(request)):
+        if self._knows(request.endpoint, request.headers.get):
             self.throttle.trust(address)
             return
         self.throttle.note_refusal(address)
@@ -43,12 +57,22 @@ class Access:
             raise Denied("a webhook without the right secret", f"the header {SECRET_HEADER}")
         raise Denied("a call without the right name and password", "Label Studio's basic auth")
 
-    def _has_secret(self, request: Request) -> bool:
-        return _is_same(request.headers.get(SECRET_HEADER, ""), self.webhook_secret)
-
-    def _is_user(self, request: Request) -> bool:
+    def body_limit(self, head: Head) -> int:
+        """The largest body, in bytes, that is taken of a call before it is checked, by its head alone."""
+        endpoint = head.path.removeprefix("/")
         try:
-            given = request.authorization
+            self.throttle.check(head.address)
+        except TooMany:
+            return STRANGERS_BYTES
+        return limit_of(endpoint) if self._knows(endpoint, head.header) else STRANGERS_BYTES
+
+    def _knows(self, endpoint: str | None, header: Callable[[str], str | None]) -> bool:
+        is_user = self._is_user(header("Authorization"))
+        return is_user or (endpoint == WEBHOOK and _is_same(header(SECRET_HEADER) or "", self.webhook_secret))
+
+    def _is_user(self, header: str | None) -> bool:
+        try:
+            given = Authorization.from_header(header)
         except ValueError:  # letters outside ASCII where base64 belongs
             return False
         if given is None or given.type != "basic":
@@ -56,6 +80,20 @@ class Access:
         # both are compared, so that the time taken tells nothing of which one was wrong
         is_name = _is_same(given.username or "", self.user)
         return _is_same(given.password or "", self.password) and is_name
+
+
+def access_of(settings: Settings) -> Access:
+    """By the secrets of the settings, with a throttle of its own."""
+    return Access(
+        settings.backend_user,
+        settings.backend_password.get_secret_value(),
+        settings.webhook_secret.get_secret_value(),
+    )
+
+
+def limit_of(endpoint: str | None) -> int:
+    """The largest body, in bytes, that an endpoint reads."""
+    return BODY_BYTES.get(endpoint or "", MAX_BODY_BYTES)
 
 
 def _is_same(given: str, needed: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 from flask import Flask, Response, jsonify, request
@@ -16,18 +17,12 @@ from loop.ingest import keep_event
 from loop.planning import plan
 from loop.ports import Job
 from loop.records import Project
-from ml_backend.access import Access
+from ml_backend.access import MAX_BODY_BYTES, Access, access_of, limit_of
 from ml_backend.answers import Answer, guard_answers
 from ml_backend.champions import Champions
 from ml_backend.figures import Figures
 from ml_backend.protocol import START_TRAINING, body_of, project_key, tasks_of
 
-MAX_BODY_BYTES = 64 << 20
-"""A call for predictions carries its tasks with all their annotations and predictions."""
-BODY_BYTES = {"webhook": 16 << 20, "setup": 1 << 20, "versions": 1 << 20}
-"""Less where less comes. A webhook carries one annotation with its strokes as lists of numbers: 12 kB for a
-vein, 3 MB for the noisiest mask of a megapixel. One that is refused is not lost: the reconciler finds it.
-"""
 PREDICTIONS_AT_ONCE = 8
 """How many /predict may wait for their turn; more would leave no thread for webhooks."""
 KEY_SHOWN = 200
@@ -36,17 +31,14 @@ KEY_SHOWN = 200
 log = structlog.get_logger()
 
 
-def create_app(container: Container, champions: Champions) -> Flask:
-    """The server's app over the loaded champions; nothing is opened before the first request."""
+def create_app(container: Container, champions: Champions, access: Access | None = None) -> Flask:
+    """The server's app over the loaded champions; nothing is opened before the first request. Without an
+    `access` it is opened by the secrets of the home.
+    """
+    access = access or access_of(container.settings)
     app = Flask("sonoloop", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["PROPAGATE_EXCEPTIONS"] = False
-    settings = container.settings
-    access = Access(
-        settings.backend_user,
-        settings.backend_password.get_secret_value(),
-        settings.webhook_secret.get_secret_value(),
-    )
     views = Views(container, champions)
     app.get("/health")(views.health)
     app.post("/setup")(views.setup)
@@ -56,15 +48,19 @@ def create_app(container: Container, champions: Champions) -> Flask:
     figures = Figures(container, champions)
     app.get("/metrics")(figures.metrics)
     app.before_request(figures.begin)
-    app.before_request(lambda: access.check(request))
+    app.before_request(partial(_check, access))
     app.before_request(_limit_body)
     app.after_request(figures.end)
     guard_answers(app)
     return app
 
 
+def _check(access: Access) -> None:
+    access.check(request)
+
+
 def _limit_body() -> None:
-    request.max_content_length = BODY_BYTES.get(request.endpoint or "", MAX_BODY_BYTES)
+    request.max_content_length = limit_of(request.endpoint)
 
 
 class Views:

@@ -11,7 +11,8 @@ import structlog
 
 from adapters.bootstrap import Container
 from adapters.http_server import Limits, listen
-from ml_backend.app import MAX_BODY_BYTES, create_app
+from ml_backend.access import MAX_BODY_BYTES, access_of
+from ml_backend.app import create_app
 from ml_backend.champions import Champions
 from ml_backend.model import DrawingPorts
 
@@ -27,7 +28,9 @@ def serve(container: Container) -> None:
     champions = Champions(container.database, container.segmenters, ports)
     container.codec.warm_up()
     champions.look()
-    server = listen(create_app(container, champions), settings.backend_host, settings.backend_port, LIMITS)
+    access = access_of(settings)
+    app = create_app(container, champions, access)
+    server = listen(app, settings.backend_host, settings.backend_port, LIMITS, access.body_limit)
     signal.signal(signal.SIGTERM, _leave)
     stop = threading.Event()
     champions.follow(stop)

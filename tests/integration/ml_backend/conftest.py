@@ -17,6 +17,7 @@ from adapters.http_server import listen
 from adapters.settings import Settings
 from loop.records import ModelVersion
 from loop.serving import put_into_service
+from ml_backend.access import access_of
 from ml_backend.app import create_app
 from ml_backend.champions import Champions
 from ml_backend.model import DrawingPorts
@@ -82,8 +83,9 @@ def serve(settings: Settings) -> Iterator[Backend]:
     container = build(settings)
     ports = DrawingPorts(container.database, container.storage, container.images, container.codec)
     champions = Champions(container.database, container.segmenters, ports)
-    app = create_app(container, champions)
-    server = listen(app, "127.0.0.1", 0, LIMITS)
+    access = access_of(settings)
+    app = create_app(container, champions, access)
+    server = listen(app, "127.0.0.1", 0, LIMITS, access.body_limit)
     threading.Thread(target=_run, args=(server.run,), daemon=True).start()
     with httpx.Client(
         base_url=f"http://127.0.0.1:{server.effective_port}", timeout=60, trust_env=False

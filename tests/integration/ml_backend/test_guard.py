@@ -19,9 +19,9 @@ from flask.testing import FlaskClient
 from adapters.http_server import listen
 from adapters.label_studio.provision import SECRET_HEADER
 from adapters.settings import Settings
-from ml_backend.access import OPEN
+from ml_backend.access import BODY_BYTES, OPEN
 from ml_backend.answers import HEADERS
-from ml_backend.app import BODY_BYTES, create_app
+from ml_backend.app import create_app
 from ml_backend.server import LIMITS
 from ml_backend.throttle import REFUSALS
 from tests.integration.ml_backend.conftest import Backend, serve
