@@ -19,6 +19,7 @@ from pathlib import Path
 from loop.errors import Conflict
 
 POLL_SECONDS = 0.05
+PID_WIDTH = 20
 
 
 def try_hold(path: Path) -> int | None:
@@ -33,8 +34,7 @@ def try_hold(path: Path) -> int | None:
         if exc.errno in (errno.EAGAIN, errno.EACCES):
             return None
         raise
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+    os.pwrite(handle, f"{os.getpid():<{PID_WIDTH}}\n".encode(), 0)  # in place: a full disk takes it too
     return handle
 
 

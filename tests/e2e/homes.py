@@ -138,10 +138,12 @@ class Mirror:
 
 
 @contextmanager
-def running_home(frames: Path) -> Iterator[Home]:
-    """Run `sonoloop up --frames` in a folder of its own on free ports; at the end stop and remove all."""
-    folder = Path(tempfile.mkdtemp(prefix="sonoloop-e2e-")) / "home"
-    folder.mkdir()
+def running_home(frames: Path, folder: Path | None = None) -> Iterator[Home]:
+    """Run `sonoloop up --frames` in an empty folder, or one of its own, on free ports; at the end stop and
+    remove all.
+    """
+    folder = folder or Path(tempfile.mkdtemp(prefix="sonoloop-e2e-")) / "home"
+    folder.mkdir(exist_ok=True)
     (folder / SECRETS_FILE).write_text(FIXED_SECRETS)
     ports = {"label_studio_port": free_port(), "backend_port": free_port()}
     settings = load_settings(folder, **ports)

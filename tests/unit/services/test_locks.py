@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from adapters.services.locks import end_holder, exclusive, holder, try_hold
 from loop.errors import Conflict
+from tests.services.disks import small_disk
 
 HOLD = """
 import os, signal, sys
@@ -67,3 +69,15 @@ def test_only_one_starts_at_a_time(tmp_path: Path) -> None:
         pass
     with exclusive(path, 0.1):
         pass
+
+
+def test_a_full_disk_takes_the_name_of_the_next_holder(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "run", 1) as disk:
+        path = disk.folder / "redis.lock"
+        with held(path):
+            disk.fill()
+            disk.make_room() if not disk.is_real else None  # a limit on sizes forbids what a full disk takes
+        handle = try_hold(path)
+        assert handle is not None
+        assert holder(path) == os.getpid()
+        os.close(handle)
