@@ -94,14 +94,19 @@ def _holds_data(settings: Settings) -> bool:
 
 
 def wait_until_ready(settings: Settings) -> None:
-    """Wait for every service, naming those that are still to come. Raises Unavailable."""
+    """Wait for every service, naming those that are still to come; one that ran before and is silent is
+    started again. Raises Unavailable.
+    """
     with console.status("starting") as spinner:
 
         def show(looks: list[Readiness]) -> None:
             waiting = [each.service for each in looks if not each.is_ready]
             spinner.update(f"waiting for {', '.join(waiting)}" if waiting else "ready")
 
-        wait_ready(settings, on_look=show)
+        def tell(service: str) -> None:
+            console.print(f"{service} runs and does not answer: it is started again")
+
+        wait_ready(settings, on_look=show, on_restart=tell)
 
 
 def require_label_studio(settings: Settings) -> None:

@@ -65,11 +65,12 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 def command(settings: Settings) -> list[str]:
     """The command line of the server; it migrates its database and makes the first account on the way up.
 
-    Ready when `GET /health` answers. The port must be free: Label Studio would silently take the next one.
+    Ready when `GET /health` answers. Where the port is taken it ends.
     """
     return [
         str(PYTHON),
         *("-P", "-m", "label_studio.server", "start", "--no-browser", "--enable-legacy-api-token"),
+        "--debug",  # its only effect: without it Label Studio silently moves on to the next free port
         *("--internal-host", settings.host, "--port", str(settings.label_studio_port)),
     ]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from adapters.services.configuration import expansions, render, settings_environment
 from adapters.services.locks import end_holder, exclusive, holder
 from adapters.services.paths import Paths
-from adapters.services.ports import check_ports
+from adapters.services.ports import Port, check_ports, is_held_by
 from adapters.services.programs import PROJECT_ROOT, STOP_SECONDS, ports, service_names
 from adapters.services.supervisor import Supervisor
 from adapters.settings import Settings, process_environment
@@ -22,6 +22,7 @@ from loop.errors import NotFound, Unavailable
 OTHER_START_SECONDS = 90.0
 SUPERVISOR_START_SECONDS = 15.0
 SUPERVISOR_STOP_SECONDS = 90.0
+UNSUPERVISED = "runs without an answering supervisor; ./sonoloop up replaces it"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Started:
 @dataclass(frozen=True)
 class ServiceStatus:
     """One service: `state` is running, starting, stopping, stopped or failed; `seconds` since it began (0:
-    not running); `detail` says why it failed.
+    not known); `detail` says why it failed, or that nobody watches it.
     """
 
     name: str
@@ -93,12 +94,28 @@ def stop(settings: Settings) -> bool:
         return _end_leftovers(paths) or was_up
 
 
+def restart(settings: Settings, name: str) -> None:
+    """End one running service and start it again. Raises Unavailable, also where it ended meanwhile."""
+    paths = Paths(settings)
+    with exclusive(paths.start_lock, OTHER_START_SECONDS):
+        Supervisor(paths.socket).restart(name)
+
+
+def has_port(settings: Settings, port: Port) -> bool:
+    """Whether the service that the port is for listens on it, started by a supervisor of this home or left
+    behind by one.
+    """
+    pid = holder(Paths(settings).lock(port.service))
+    return pid is not None and is_held_by(pid, port.number)
+
+
 def status(settings: Settings) -> list[ServiceStatus]:
-    """Every service of this home in the order of starting; all stopped when no supervisor answers."""
+    """Every service of this home in the order of starting; those that outlived their supervisor run still."""
+    paths = Paths(settings)
     try:
-        states = {state["name"]: state for state in Supervisor(Paths(settings).socket).states()}
+        states = {state["name"]: state for state in Supervisor(paths.socket).states()}
     except Unavailable:
-        states = {}
+        return [_status_by_lock(name, paths) for name in service_names(settings)]
     return [_status(name, states.get(name)) for name in service_names(settings)]
 
 
@@ -122,6 +139,11 @@ def _status(name: str, state: dict[str, object] | None) -> ServiceStatus:
     return ServiceStatus(
         name, STATES[str(state["statename"])], pid, max(seconds, 0.0), str(state["spawnerr"])
     )
+
+
+def _status_by_lock(name: str, paths: Paths) -> ServiceStatus:
+    pid = holder(paths.lock(name))
+    return ServiceStatus(name, "running", pid, detail=UNSUPERVISED) if pid else ServiceStatus(name, "stopped")
 
 
 def _start_supervisor(settings: Settings, paths: Paths, supervisor: Supervisor) -> None:

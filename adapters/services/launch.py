@@ -14,7 +14,8 @@ from pathlib import Path
 
 from adapters.services.locks import end_holder, try_hold
 from adapters.services.paths import Paths
-from adapters.services.programs import STOP_SECONDS, Program, program
+from adapters.services.ports import check_ports
+from adapters.services.programs import PROJECT_ROOT, STOP_SECONDS, Program, ports, program
 from adapters.settings import Settings, load_settings
 from loop.errors import SonoloopError
 
@@ -23,11 +24,15 @@ SUPERVISOR_LOCK_DESCRIPTOR = 3
 
 
 def launch(settings: Settings, name: str) -> None:
-    """Run the service of that name in place of this program; returns when a service in Python has ended."""
+    """Run the service of that name in place of this program; returns when a service in Python has ended.
+
+    Raises BadRequest where another program has its port: the supervisor tries again.
+    """
     service = program(settings, name)
     paths = Paths(settings)
     paths.make_folders()
     take_place(paths.lock(name), STOP_SECONDS[name])
+    check_ports([port for port in ports(settings) if port.service == name])
     os.umask(0o077)
     service.directory.mkdir(parents=True, exist_ok=True)
     os.chdir(service.directory)
@@ -41,8 +46,14 @@ def launch_supervisor(settings: Settings) -> None:
         os._exit(0)
     handle = take_place(paths.supervisor_lock, 60)
     os.dup2(handle, SUPERVISOR_LOCK_DESCRIPTOR, inheritable=True)
-    os.chdir(settings.root)
-    command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(paths.configuration)]
+    os.chdir(PROJECT_ROOT)
+    command = [
+        sys.executable,
+        "-m",
+        "adapters.services.overseer",
+        str(settings.root),
+        str(paths.configuration),
+    ]
     os.execv(sys.executable, command)  # noqa: S606, no shell is the point
 
 

@@ -1,9 +1,11 @@
-"""Ports looked at before anything starts: Label Studio silently takes the next port when its own is busy."""
+"""Ports: whether one is free, looked at before anything starts, and whether its listener is one of ours."""
 
 from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+
+import psutil
 
 from loop.errors import BadRequest
 
@@ -47,6 +49,27 @@ def is_free(host: str, number: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def is_held_by(pid: int, number: int) -> bool:
+    """Whether this process, which must be of this user, listens on the port; False for one that is gone."""
+    try:
+        connections = psutil.Process(pid).net_connections("tcp")
+    except psutil.Error:
+        return False
+    listening = (each.laddr for each in connections if each.status == psutil.CONN_LISTEN)
+    return any(address.port == number for address in listening)
+
+
+def listener_of(number: int) -> str:
+    """Who listens there, as far as this user may know."""
+    try:
+        for each in psutil.net_connections("tcp"):
+            if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == number and each.pid:
+                return f"{psutil.Process(each.pid).name()} (process {each.pid})"
+    except psutil.Error:
+        pass
+    return "another program"
 
 
 def _free_numbers(busy: list[Port], ours: set[int]) -> dict[str, int]:

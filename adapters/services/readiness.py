@@ -10,13 +10,17 @@ from dataclasses import dataclass
 import httpx
 
 from adapters.queue import CeleryQueue
-from adapters.services.control import ServiceStatus, log_path, status
+from adapters.services.control import ServiceStatus, log_path, restart, status
 from adapters.services.programs import BACKEND, BEAT, LABEL_STUDIO, REDIS, WORKER_LIGHT, WORKER_TRAIN
 from adapters.settings import Settings
 from loop.errors import Unavailable
 
 LOOK_SECONDS = 0.25
 TAIL_LINES = 12
+SETTLED_SECONDS = 240.0
+"""After so long a service that runs should answer; a first start of Label Studio may take minutes."""
+SILENT_SECONDS = 10.0
+"""A settled service that is silent for so long is started again: one that answers late gets its chance."""
 RESTARTS_BORNE = 3
 """A service that ends so often while it is waited for will go on doing so."""
 
@@ -51,24 +55,56 @@ def look(settings: Settings) -> list[Readiness]:
     return found
 
 
+class _Wait:
+    """What one wait has seen of its services."""
+
+    def __init__(self) -> None:
+        self.pids: dict[str, set[int]] = defaultdict(set)
+        self.restarted: set[str] = set()
+        self._silent: tuple[str, float] = "", 0.0
+
+    def silent_service(self, looks: list[Readiness], states: list[ServiceStatus]) -> str | None:
+        """A settled service that has been the first of the silent ones for long: what comes after it may be
+        silent for its sake.
+        """
+        first = next((each.service for each in looks if not each.is_ready), "")
+        state = next((each for each in states if each.name == first), None)
+        if state is None or state.state != "running" or state.seconds < SETTLED_SECONDS:
+            first = ""
+        if first != self._silent[0]:
+            self._silent = first, time.monotonic()
+        is_long = time.monotonic() - self._silent[1] >= SILENT_SECONDS
+        return first if first and is_long and first not in self.restarted else None
+
+
 def wait_ready(
-    settings: Settings, timeout: float = 240.0, on_look: Callable[[list[Readiness]], None] = lambda _: None
+    settings: Settings,
+    timeout: float = 240.0,
+    on_look: Callable[[list[Readiness]], None] = lambda _: None,
+    on_restart: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Return once every service answers. Raises Unavailable when one fails for good or ends again and again
     (with the end of its log), or when the time is over; `on_look` hears of each look.
+
+    A service that has run for long and answers nothing is started again, once; `on_restart` hears of it.
     """
     until = time.monotonic() + timeout
-    pids: dict[str, set[int]] = defaultdict(set)
+    seen = _Wait()
     while True:
         looks = look(settings)
         on_look(looks)
         waiting = [each.service for each in looks if not each.is_ready]
         if not waiting:
             return
-        for each in status(settings):
-            pids[each.name] |= {each.pid} if each.pid else set()
-            if each.state in ("failed", "stopped") or len(pids[each.name]) > RESTARTS_BORNE:
+        states = status(settings)
+        for each in states:
+            seen.pids[each.name] |= {each.pid} if each.pid else set()
+            if each.state in ("failed", "stopped") or len(seen.pids[each.name]) > RESTARTS_BORNE:
                 raise _gone(settings, each)
+        if silent := seen.silent_service(looks, states):
+            seen.restarted.add(silent)
+            on_restart(silent)
+            restart(settings, silent)
         if time.monotonic() > until:
             raise Unavailable(
                 f"no answer from {', '.join(waiting)} after {timeout:.0f} s",

@@ -43,6 +43,12 @@ class Supervisor:
                 if state["statename"] in ("STOPPED", "EXITED", "FATAL"):
                     calls.startProcess(state["name"], False)
 
+    def restart(self, name: str) -> None:
+        """End one program, by force when its time is over, and start it; returns once it has been started."""
+        with self._calls() as calls:
+            calls.stopProcess(name, True)
+            calls.startProcess(name, False)
+
     def shut_down(self) -> None:
         """Ask it to stop every program and then itself; returns at once."""
         with self._calls() as calls:

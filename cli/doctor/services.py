@@ -7,12 +7,11 @@ from functools import partial
 from urllib.parse import urlsplit
 
 import httpx
-import psutil
 
 from adapters.services.configuration import render
-from adapters.services.control import status
+from adapters.services.control import UNSUPERVISED, has_port, status
 from adapters.services.paths import Paths
-from adapters.services.ports import Port, is_free
+from adapters.services.ports import Port, is_free, listener_of
 from adapters.services.programs import (
     BACKEND,
     BEAT,
@@ -23,6 +22,7 @@ from adapters.services.programs import (
     ports,
     service_names,
 )
+from adapters.services.readiness import SETTLED_SECONDS
 from adapters.settings import is_loopback
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import ANSWER_SECONDS, Installation
@@ -46,6 +46,8 @@ def services(installation: Installation) -> Finding:
         return fail("all stopped", "all running", "./sonoloop up")
     if down:
         return fail(", ".join(down), "all running", "./sonoloop logs SERVICE says why; ./sonoloop up")
+    if alone := [each.name for each in states if each.detail == UNSUPERVISED]:
+        return fail(f"{', '.join(alone)} without a supervisor", "one that watches over them", "./sonoloop up")
     young = [each.name for each in states if each.seconds < FRESH_SECONDS]
     if young:
         return warn(f"{', '.join(young)} begun a moment ago", "services that stay", "look again in a minute")
@@ -78,25 +80,22 @@ def port_checks(installation: Installation) -> list[Check]:
 
 
 def _port(installation: Installation, port: Port) -> Finding:
-    is_ours = any(each.name == port.service and each.pid for each in status(installation.settings))
+    """Judged by the process that listens: a service that runs may have found its port taken."""
+    running = next((each for each in status(installation.settings) if each.name == port.service), None)
+    seconds = running.seconds if running and running.state == "running" else 0.0
     if is_free(port.host, port.number):
-        return warn(f"nobody listens yet for {port.service}") if is_ours else ok(f"free for {port.service}")
-    if is_ours:
+        if seconds > SETTLED_SECONDS:
+            got = f"nobody listens, though {port.service} has run for {seconds / 60:.0f} min"
+            return fail(got, "it listening", "./sonoloop up starts it again")
+        is_coming = running is not None and running.pid
+        return warn(f"nobody listens yet for {port.service}") if is_coming else ok(f"free for {port.service}")
+    if has_port(installation.settings, port):
         return ok(f"{port.service} of this home")
     option = f"--{port.setting.replace('_', '-')}"
-    taken = f"taken by {_listener(port.number)}"
-    return fail(taken, f"free for {port.service}", f"end that program, or ./sonoloop up {option} another")
-
-
-def _listener(number: int) -> str:
-    """Who listens there, as far as this user may know."""
-    try:
-        for each in psutil.net_connections("tcp"):
-            if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == number and each.pid:
-                return f"{psutil.Process(each.pid).name()} (process {each.pid})"
-    except psutil.Error:
-        pass
-    return "another program"
+    todo = (
+        f"end that program, and {port.service} takes its port; or ./sonoloop down, then up {option} another"
+    )
+    return fail(f"taken by {listener_of(port.number)}", f"free for {port.service}", todo)
 
 
 def redis(installation: Installation) -> Finding:
@@ -106,7 +105,7 @@ def redis(installation: Installation) -> Finding:
         if not queue.is_up():
             where = "SONOLOOP_REDIS_URL" if installation.settings.redis_url else "./sonoloop logs redis"
             return fail(
-                "no answer", "a running Redis", f"nothing is lost; ./sonoloop up starts it; see {where}"
+                "no answer", "a running Redis", f"nothing is lost; ./sonoloop up starts it anew; see {where}"
             )
         text = f"answers in {1000 * (time.monotonic() - began):.0f} ms"
         lengths = queue.lengths()

@@ -7,19 +7,27 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from adapters.queue import CeleryQueue
-from adapters.services.control import log_path, start, status, stop
+from adapters.services import readiness
+from adapters.services.control import UNSUPERVISED, has_port, log_path, start, status, stop
 from adapters.services.locks import holder
 from adapters.services.paths import Paths
+from adapters.services.ports import is_free
+from adapters.services.programs import ports
 from adapters.services.readiness import look, wait_ready
 from adapters.services.secrets import ensure_secrets
 from adapters.settings import Settings, load_settings, read_env_file
+from cli.doctor.findings import State
+from cli.doctor.installation import Installation
+from cli.doctor.services import port_checks
 from loop.errors import BadRequest, NotFound, Unavailable
 from tests.machine import free_port, wait_until
 
@@ -88,6 +96,51 @@ def test_a_killed_service_comes_back(settings: Settings) -> None:
     wait_ready(settings, timeout=90)
 
 
+def test_a_service_whose_port_was_taken_meanwhile_comes_back_once_it_is_free(settings: Settings) -> None:
+    port = next(each for each in ports(settings) if each.service == "backend")
+    before, supervisor = pids(settings)["backend"], holder(Paths(settings).supervisor_lock)
+    assert before is not None
+    assert supervisor is not None
+    assert has_port(settings, port)
+    with stopped(supervisor):
+        os.kill(before, signal.SIGKILL)
+        wait_until(lambda: is_free(port.host, port.number), "its end")
+        taken = socket.create_server((port.host, port.number))
+    with taken:
+        wait_until(lambda: "in use by another program" in log_path(settings, "backend").read_text(), "a try")
+        assert not has_port(settings, port)
+        (check,) = port_checks(Installation(settings))
+        finding = check.look(Installation(settings))
+        assert (finding.state, f"(process {os.getpid()})" in finding.got) == (State.FAIL, True)
+    wait_ready(settings, timeout=150)
+    assert has_port(settings, port)
+
+
+@pytest.mark.parametrize("name", ["redis", pytest.param("backend", marks=pytest.mark.full)])
+def test_a_service_that_hangs_is_started_again_by_a_start(
+    settings: Settings, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "SETTLED_SECONDS", 0.0)
+    before, restarted = pids(settings), list[str]()
+    hung = before[name]
+    assert hung is not None
+    os.kill(hung, signal.SIGSTOP)
+    assert not start(settings).is_new
+    wait_ready(settings, timeout=150, on_restart=restarted.append)
+    assert restarted == [name]
+    assert {each for each, pid in pids(settings).items() if pid != before[each]} == {name}
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """A process that does nothing for the block."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def test_services_that_survived_their_supervisor_are_replaced(settings: Settings) -> None:
     before = pids(settings)
     supervisor = holder(Paths(settings).supervisor_lock)
@@ -95,6 +148,9 @@ def test_services_that_survived_their_supervisor_are_replaced(settings: Settings
     os.kill(supervisor, signal.SIGKILL)
     wait_until(lambda: holder(Paths(settings).supervisor_lock) is None, "the end of the supervisor")
     assert pids(settings) == before, "they outlive it"
+    alone = status(settings)
+    assert {each.name: each.pid for each in alone} == before
+    assert {(each.state, each.detail) for each in alone} == {("running", UNSUPERVISED)}
     assert start(settings).is_new
     wait_ready(settings, timeout=150)
     after = pids(settings)
@@ -119,7 +175,7 @@ def test_a_service_that_ends_again_and_again_is_told_with_the_end_of_its_log(tmp
     broken = load_settings(home, backend_port=free_port(), **kind)
     start(broken)
     try:
-        with pytest.raises(Unavailable, match=r"(?s)backend.*backend_refused.*sqlite:///path/to/file"):
+        with pytest.raises(Unavailable, match=r"(?s)see .*_refused.*sqlite:///path/to/file"):
             wait_ready(broken, timeout=150)
     finally:
         stop(broken)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from collections.abc import Iterator
 
 import pytest
 
-from adapters.services.ports import Port, check_ports, is_free
+from adapters.services.ports import Port, check_ports, is_free, is_held_by, listener_of
 from loop.errors import BadRequest
 
 
@@ -58,3 +59,14 @@ def test_free_ports_pass_unless_two_services_want_the_same(listener: socket.sock
     check_ports([Port("backend", "127.0.0.1", number, "backend_port")])
     with pytest.raises(BadRequest, match="a port of its own"):
         check_ports([Port(name, "127.0.0.1", number, f"{name}_port") for name in ("backend", "other")])
+
+
+def test_a_port_belongs_to_the_process_that_listens(listener: socket.socket) -> None:
+    number = listener.getsockname()[1]
+    assert is_held_by(os.getpid(), number)
+    assert f"(process {os.getpid()})" in listener_of(number)
+    assert not is_held_by(os.getppid(), number)
+    with socket.create_connection(("127.0.0.1", number)) as guest:
+        assert not is_held_by(os.getpid(), guest.getsockname()[1]), "a caller's port is none of a listener"
+    listener.close()
+    assert not is_held_by(os.getpid(), number)
