@@ -92,9 +92,9 @@ def _port(installation: Installation, port: Port) -> Finding:
     if has_port(installation.settings, port):
         return ok(f"{port.service} of this home")
     option = f"--{port.setting.replace('_', '-')}"
-    todo = (
-        f"end that program, and {port.service} takes its port; or ./sonoloop down, then up {option} another"
-    )
+    todo = f"end that program, or ./sonoloop up {option} another"
+    if running is not None and running.state != "stopped":
+        todo = f"end that program: {port.service} tries again; or ./sonoloop down, then up {option} another"
     return fail(f"taken by {listener_of(port.number)}", f"free for {port.service}", todo)
 
 
@@ -105,7 +105,7 @@ def redis(installation: Installation) -> Finding:
         if not queue.is_up():
             where = "SONOLOOP_REDIS_URL" if installation.settings.redis_url else "./sonoloop logs redis"
             return fail(
-                "no answer", "a running Redis", f"nothing is lost; ./sonoloop up starts it anew; see {where}"
+                "no answer", "a running Redis", f"nothing is lost; ./sonoloop up starts it; see {where}"
             )
         text = f"answers in {1000 * (time.monotonic() - began):.0f} ms"
         lengths = queue.lengths()
