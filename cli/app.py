@@ -200,11 +200,17 @@ def rollback(project: ProjectId = 0, home: Home = None) -> None:
 
 @app.command()
 @guarded()
-def review(project: ProjectId = 0, home: Home = None) -> None:
+def review(
+    frames: Annotated[
+        Path | None, typer.Option(help="Folder that was added: its files are told by name.")
+    ] = None,
+    project: ProjectId = 0,
+    home: Home = None,
+) -> None:
     """List frames that two readers skipped, labels that cannot be read, and other input set aside."""
     from cli.status import show_review
 
-    show_review(home, project)
+    show_review(home, project, frames)
 
 
 @app.command()

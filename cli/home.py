@@ -56,6 +56,11 @@ def open_home(home: Path | None) -> Iterator[Container]:
         yield container
 
 
+def is_work(project: Project) -> bool:
+    """Whether it is a department's own, and no demo."""
+    return project.settings.get("kind") != DEMO
+
+
 def choose_project(uow: UnitOfWork, project_id: int) -> Project:
     """The project of that number; 0: the newest that is no demo, else the newest. Raises NotFound."""
     if project_id:
@@ -65,4 +70,4 @@ def choose_project(uow: UnitOfWork, project_id: int) -> Project:
         raise NotFound(
             "a home without a project", "one", "make it by `./sonoloop up --frames DIR` or `./sonoloop demo`"
         )
-    return next((each for each in reversed(projects) if each.settings.get("kind") != DEMO), projects[-1])
+    return next(filter(is_work, reversed(projects)), projects[-1])

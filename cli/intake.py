@@ -57,8 +57,8 @@ def take_in(
     """Read, check, store and import a folder, and say what came of it; the same folder again adds nothing.
 
     Without a `salt` the home's secret hides what clips are called; where they have the same pseudonyms, the
-    same are held out. Raises BadRequest for a folder that is none or an unusable index.csv, Conflict
-    while another intake goes on, Unavailable without Label Studio.
+    same are held out. Raises BadRequest for a folder that is none, one without a single usable file, or an
+    unusable index.csv, Conflict while another intake goes on, Unavailable without Label Studio.
     """
     secret = container.settings.salt.get_secret_value().encode()
     read = _read_folder(container, folder, on_frame, salt or secret)
@@ -69,6 +69,12 @@ def take_in(
     rule = SplitRule(float(chosen["held_out_fraction"]), int(chosen["seed"]))
     added = add_frames(ports, rule, project.id, read.frames, _wait_for_other)
     _report(read, added)
+    if read.rejected and not read.frames:
+        raise BadRequest(
+            f"a folder of {len(read.rejected)} files of which none can be used",
+            "frames",
+            "mend the files by what is said of each, then the same command again; nothing was added",
+        )
     return added
 
 

@@ -14,6 +14,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
+from adapters.formats.clips import pseudonym
+from adapters.formats.frames import list_files
 from adapters.services.control import ServiceStatus, status
 from adapters.settings import SECRETS_FILE, Settings
 from cli.home import choose_project, find_home, open_home
@@ -83,11 +85,14 @@ def show(to: Console, parts: Sequence[Part]) -> None:
             to.print(part)
 
 
-def show_review(home: Path | None, project_id: int) -> None:
+def show_review(home: Path | None, project_id: int, folder: Path | None = None) -> None:
     """Print the tasks that two readers skipped, the labels that cannot be read, and every other input that
-    was set aside, with its reason.
+    was set aside, with its reason; files of the `folder` by their names, which are kept nowhere.
+
+    Raises BadRequest for a folder that is none.
     """
     with open_home(home) as container, container.database.read() as uow:
+        names = _names_in(folder, container.settings) if folder else {}
         project = choose_project(uow, project_id)
         frames, aside = uow.frames.for_review(project.id), uow.marks.list_set_aside()
         unreadable = unreadable_labels(uow, project.id)
@@ -103,7 +108,19 @@ def show_review(home: Path | None, project_id: int) -> None:
     others = [item for item in aside if (item.kind, item.subject) not in told]
     say(console, f"other inputs set aside: {len(others)}")
     for item in others:
-        say(console, f"  {item.kind} {item.subject[:16]}: {escape(item.message)}")
+        of_file = names.get(item.subject, item.subject) if item.kind == "file" else ""
+        say(console, f"  {escape(of_file) or f'{item.kind} {item.subject[:16]}'}: {escape(item.message)}")
+    if any(item.kind == "file" and item.subject not in names for item in others):
+        say(
+            console,
+            "  no name of a file is kept: ./sonoloop review --frames DIR tells those of a folder",
+        )
+
+
+def _names_in(folder: Path, settings: Settings) -> dict[str, str]:
+    """The files of a folder by the pseudonyms under which they were set aside."""
+    salt = settings.salt.get_secret_value().encode()
+    return {pseudonym(salt, "file", str(each)): str(each) for each in list_files(folder)}
 
 
 def read_home(settings: Settings) -> HomeStatus:

@@ -11,7 +11,7 @@ from adapters.formats.dataset import write_dataset
 from adapters.formats.truth import parse_classes
 from adapters.label_studio.users import invitation_link, stream_link
 from cli.drawing import wait_until_drawn
-from cli.home import DEMO, choose_project, open_home
+from cli.home import choose_project, is_work, open_home
 from cli.intake import require_folder, take_in
 from cli.markup import escape
 from cli.project import ProjectRequest, connect_project, label_studio_id, make_project
@@ -81,9 +81,15 @@ def bring_up(home: Path | None, ports: Ports, frames: Path | None, plan: WorkPla
         require_folder(frames)
     with started_home(home, ports) as container:
         with container.database.read() as uow:
-            projects = [each for each in uow.projects.list() if each.settings.get("kind") != DEMO]
-        for project in projects:
+            projects = sorted(uow.projects.list(), key=is_work)
+        for project in filter(is_work, projects):
             plan.check_against(project)
+        if frames is not None and projects and not is_work(projects[-1]):
+            raise BadRequest(
+                "frames of your own for the home of a demo",
+                "a home of their own, without the demo's project and its simulated reader",
+                "./sonoloop down, then ./sonoloop up --home work --frames DIR, and --home work from then on",
+            )
         wait_until_ready(container.settings)
         if frames is not None and not projects:
             projects = [make_project(container, request)]
@@ -93,24 +99,25 @@ def bring_up(home: Path | None, ports: Ports, frames: Path | None, plan: WorkPla
             wait_until_drawn(container, connected[-1])
         if not connected:
             console.print("everything runs; ./sonoloop up --frames DIR makes a project")
-        for project in connected:
+        for project in [each for each in connected if is_work(each)] or connected:
             print_address(container, project)
 
 
 def _connect_all(container: Container, projects: list[Project]) -> list[Project]:
-    """Those whose side in Label Studio is right now. A project that was deleted there is told, and keeps no
-    other from its readers; the newest is the one that commands mean, so it must be there.
+    """Those whose side in Label Studio is right now, demos first. A project that was deleted there is told,
+    and keeps no other from its readers; the newest that is no demo is the one that commands mean, so it must
+    be there.
 
-    Raises NotFound where the newest was deleted.
+    Raises NotFound where that one was deleted.
     """
     connected = []
     for project in projects:
         try:
             connected.append(connect_project(container, project))
         except NotFound as exc:
-            if project is projects[-1]:
+            if project is projects[-1] and is_work(project):
                 raise
-            console.print(f"passed over: got {escape(exc.got)}; {escape(exc.todo)}", soft_wrap=True)
+            say(console, f"passed over: got {escape(exc.got)}; {escape(exc.todo)}")
     return connected
 
 

@@ -128,6 +128,8 @@ def _read_or_reject(
 
 def _read_bytes(path: Path) -> bytes:
     try:
+        if path.is_symlink() and not path.exists():
+            raise BadFrame("a link to no file", "an image file", "copy the file itself into the folder")
         if not path.is_file():
             raise BadFrame("something that is no file", "an image file", "take it out of the folder")
         size = path.stat().st_size

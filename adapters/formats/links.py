@@ -11,5 +11,7 @@ def leads_out(folder: Path, path: Path) -> bool:
     """
     try:
         return not path.resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError):  # links in a circle
+    except RuntimeError:  # links in a circle lead nowhere, not even out: they are read as no file
+        return False
+    except OSError:
         return True

@@ -20,7 +20,8 @@ from cli.doctor import label_studio, loop, services
 from cli.doctor.examine import examine
 from cli.doctor.findings import Finding, State
 from cli.doctor.installation import Installation
-from loop.errors import NotFound
+from cli.work import WorkPlan, bring_up
+from loop.errors import BadRequest, NotFound
 from loop.records import Project
 from tests.e2e.homes import Home, Mirror
 from tests.e2e.projects import make_small_project
@@ -127,6 +128,31 @@ def test_a_changed_project_is_told_field_by_field(
         api.patch(path, {"sampling": "Uncertainty sampling"})
         api.patch(f"/api/webhooks/{hook['id']}/", hook)
     assert label_studio.setup(installation, project).state is State.OK
+
+
+def test_up_puts_right_what_the_doctor_finds_in_a_demo_too_and_takes_no_frames_there(
+    home: Home, project: Project, installation: Installation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api = home.container.label_studio_api
+    with home.container.database.write() as uow:
+        kept = {each.id: each.settings for each in uow.projects.list()}
+        for each, settings in kept.items():
+            uow.projects.set_settings(each, {**settings, "kind": "demo"})
+        uow.commit()
+    api.patch(f"/api/projects/{project.label_studio_id}", {"sampling": "Sequential sampling"})
+    hook = api.get("/api/webhooks/", {"project": project.label_studio_id or 0})[0]
+    api.delete(f"/api/webhooks/{hook['id']}/")
+    try:
+        bring_up(home.settings.root, {}, None, WorkPlan())
+        assert "login" in capsys.readouterr().out
+        assert label_studio.setup(installation, project).state is State.OK
+        with pytest.raises(BadRequest, match="--home work"):
+            bring_up(home.settings.root, {}, Path(__file__).parent, WorkPlan())
+    finally:
+        with home.container.database.write() as uow:
+            for each, settings in kept.items():
+                uow.projects.set_settings(each, settings)
+            uow.commit()
 
 
 def test_a_deleted_project_is_told(home: Home, project: Project, installation: Installation) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -13,7 +14,10 @@ import pytest
 from PIL import Image
 
 from adapters.bootstrap import Container
+from adapters.services.secrets import ensure_secrets
+from adapters.settings import load_settings
 from cli.intake import require_folder, take_in
+from cli.status import show_review
 from loop.errors import BadRequest
 from loop.ingest import DELETED_TASK
 from loop.records import Project
@@ -118,6 +122,38 @@ def test_a_file_that_was_mended_is_no_longer_set_aside(
 def set_aside(container: HomeWithFake) -> list[str]:
     with container.database.read() as uow:
         return [each.message for each in uow.marks.list_set_aside()]
+
+
+def test_a_folder_without_a_usable_file_is_no_success(
+    container: HomeWithFake, project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "refused"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        (folder / name).write_bytes(b"no picture")
+    with pytest.raises(BadRequest, match="2 files of which none can be used"):
+        take_in(container, project, folder, salt=SALT)
+    assert "set aside b.png" in capsys.readouterr().out
+    assert len(set_aside(container)) == 2
+
+
+def test_review_tells_a_file_by_its_name_where_its_folder_is_given(
+    container: HomeWithFake, project: Project, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = container.settings.root
+    ensure_secrets(home)
+    salt = load_settings(home).salt.get_secret_value().encode()
+    (folder / "clip" / "bad.png").touch()
+    take_in(container, project, folder, salt=salt)
+    capsys.readouterr()
+    show_review(home, 0)
+    said = capsys.readouterr().out
+    assert re.search(r"^  file-[0-9a-f]{16}: got an empty file", said, re.MULTILINE)
+    assert "review --frames DIR" in said
+    show_review(home, 0, folder)
+    said = capsys.readouterr().out
+    assert "  clip/bad.png: got an empty file" in said
+    assert "--frames" not in said
 
 
 def test_an_intake_that_was_killed_is_waited_for(

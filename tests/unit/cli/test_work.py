@@ -51,3 +51,5 @@ def test_a_project_that_was_deleted_keeps_no_other_from_its_readers(
     deleted = new
     with pytest.raises(NotFound):
         work._connect_all(SimpleNamespace(), [old, new])  # type: ignore[arg-type]
+    deleted = demo = Project(3, "Demo", ("Vein",), label_studio_id=3, settings={"kind": "demo"})
+    assert work._connect_all(SimpleNamespace(), [demo]) == []  # type: ignore[arg-type]

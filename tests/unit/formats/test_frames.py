@@ -117,13 +117,17 @@ def test_links_are_followed_within_the_folder_and_not_out_of_it(tmp_path: Path) 
     (folder / "c_out.png").symlink_to(outside / "b.png")
     (folder / "d_up.png").symlink_to(Path("../elsewhere/b.png"))
     (folder / "e_folder").symlink_to(outside)
-    (folder / "f_circle.png").symlink_to(folder / "f_circle.png")
-    (folder / "g_passwords.png").symlink_to("/etc/passwd")
+    (folder / "f_circle.png").symlink_to(folder / "g_circle.png")
+    (folder / "g_circle.png").symlink_to(folder / "f_circle.png")
+    (folder / "h_passwords.png").symlink_to("/etc/passwd")
     items = walk(folder)
-    assert [isinstance(item, FrameFile) for item in items] == [True, True, *[False] * 5]
+    assert [isinstance(item, FrameFile) for item in items] == [True, True, *[False] * 6]
+    out, nowhere = "a link that leads out of the folder", "a link to no file"
     assert [item.error.got for item in items if isinstance(item, RejectedFile)] == [
-        "a link that leads out of the folder"
-    ] * 5
+        *[out] * 3,
+        *[nowhere] * 2,
+        out,
+    ]
 
 
 def test_a_folder_that_is_itself_a_link_is_read(tmp_path: Path) -> None:
