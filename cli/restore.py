@@ -23,7 +23,7 @@ from adapters.storage import open_storage
 from cli.backup import LABEL_STUDIO_COPY, OWN_COPY, ending_of
 from cli.markup import escape
 from cli.shell import console, progress, say
-from cli.unfinished import work_folder
+from cli.unfinished import leftovers, work_folder
 from db import known_revisions, open_database, upgrade
 from db.backup import check_file, is_sqlite, load_dump, require_empty
 from loop import full_looks
@@ -41,7 +41,8 @@ def restore(file: Path, home: Path | None) -> None:
     Raises Conflict where there is a home already or a database that is not empty, BadInput for a backup that
     is damaged, dangerous or of a newer Sonoloop, OutOfSpace: then nothing was changed.
     """
-    root = load_settings(home).root
+    settings = load_settings(home)
+    root = settings.root
     with progress() as bars:
         task = bars.add_task("checking the backup", total=None)
         archive = read_backup(file, root, lambda count: bars.advance(task, count))
@@ -49,7 +50,8 @@ def restore(file: Path, home: Path | None) -> None:
         put_back(archive, root, lambda count: bars.advance(task, count))
     counts = ", ".join(f"{number} {kind}" for kind, number in archive.manifest.about["counts"].items())
     say(console, f"{counts} of {archive.manifest.about['taken_at'][:16]} UTC are in {escape(str(root))}")
-    say(console, f"start it by ./sonoloop up --home {escape(shlex.quote(str(root)))}")
+    start = f"./sonoloop up --home {shlex.quote(str(root))}"
+    say(console, f"start {'its services' if settings.services == 'elsewhere' else f'it by {escape(start)}'}")
 
 
 def read_backup(file: Path, root: Path, on_bytes: Callable[[int], None] = lambda _: None) -> Archive:
@@ -73,8 +75,8 @@ def read_backup(file: Path, root: Path, on_bytes: Callable[[int], None] = lambda
 
 
 def require_free(root: Path) -> None:
-    """Raises Conflict for a folder that holds anything, which may be a home whose services run."""
-    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+    """Raises Conflict for a folder that holds any file, be it that of a home whose services run."""
+    if not root.exists() or (root.is_dir() and not _holds_files(root)):
         return
     is_running = holder(Paths(load_settings(root)).supervisor_lock) is not None
     raise Conflict(
@@ -84,10 +86,26 @@ def require_free(root: Path) -> None:
     )
 
 
+def _holds_files(root: Path) -> bool:
+    """Empty folders count for nothing, since volumes are mounted at some; nor does what a killed one left."""
+    left = leftovers(root)
+    for place, folders, files in os.walk(root):
+        inside = [Path(place, name) for name in folders]
+        if files or any(each.is_symlink() for each in inside):
+            return True
+        folders[:] = [each.name for each in inside if each not in left]
+    return False
+
+
 def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lambda _: None) -> None:
-    """Unpack beside the place, check, bring the schema up to date, and only then give it its name."""
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with work_folder(root.parent) as folder:
+    """Unpack beside the place, check, bring the schema up to date, and only then give it its name.
+
+    A folder that is mounted, or holds empty ones at which others may be, keeps its place and is filled.
+    """
+    has_place = root.is_dir() and (root.is_mount() or any(root.iterdir()))
+    if not has_place:
+        root.parent.mkdir(parents=True, exist_ok=True)
+    with work_folder(root if has_place else root.parent) as folder:
         draft = folder / "home"
         draft.mkdir()
         archive.unpack(draft, on_bytes)
@@ -104,7 +122,7 @@ def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lam
         upgrade(settings.effective_database_url)
         _look_at_everything(settings)
         os.sync()
-        _give_name(draft, root)
+        (_fill if has_place else _give_name)(draft, root)
 
 
 def _check_databases(archive: Archive, draft: Path, urls: Mapping[str, str]) -> None:
@@ -141,6 +159,24 @@ def _give_name(draft: Path, root: Path) -> None:
         draft.rename(root)  # over an empty folder too, never over a filled one
     except OSError:
         require_free(root)
+        raise
+
+
+def _fill(draft: Path, root: Path) -> None:
+    """Move each file to its place, on other disks too; where that fails, none is left there."""
+    moved: list[Path] = []
+    try:
+        for path in sorted(each for each in draft.rglob("*") if each.is_file()):
+            target = root / path.relative_to(draft)
+            if target.exists():
+                require_free(root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            moved.append(target)
+            shutil.move(path, target)
+        os.sync()
+    except BaseException:
+        for target in moved:
+            target.unlink(missing_ok=True)
         raise
 
 

@@ -43,8 +43,8 @@ def work_folder(parent: Path, home: Path | None = None) -> Iterator[Path]:
 
 
 def leftovers(parent: Path, home: Path | None = None) -> list[Path]:
-    """The folders of this user that killed commands left in `parent`, and where the home's notes say."""
-    places = {parent.absolute(), *_noted_places(home)}
+    """What killed commands of this user left in `parent`, in the home, and where its notes say."""
+    places = {parent.absolute(), *({home.absolute()} if home else ()), *_noted_places(home)}
     return sorted(each for place in places for each in _in_place(place))
 
 

@@ -70,7 +70,8 @@ def load_dump(url: str, source: Path) -> None:
     """
     address = parse_url(url)
     require_empty(url)
-    options = ("--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges")
+    # Without comments: that on an extension is its owner's, which the server itself is.
+    options = ("--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges", "--no-comments")
     _run("pg_restore", address, *options, "--dbname", address.database or "", str(source))
 
 

@@ -54,7 +54,7 @@ def test_every_image_is_pinned_to_a_version() -> None:
         line for file in DOCKERFILES for line in file.read_text().splitlines() if line.startswith("FROM")
     ]
     assert loose == []
-    assert all(PINNED.search(line) for line in bases)
+    assert all(PINNED.search(line.partition(" AS ")[0]) for line in bases)
 
 
 def test_no_image_comes_under_a_licence_that_we_keep_out() -> None:
@@ -195,7 +195,7 @@ def test_label_studio_reaches_this_network_and_no_other_private_one() -> None:
 @pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.name)
 def test_an_image_copies_what_exists_and_uses_the_launchers_uv(file: Path) -> None:
     text = file.read_text()
-    copied = re.findall(r"^COPY (\S+) ", text, flags=re.MULTILINE)
+    copied = re.findall(r"^COPY ([^-\s]\S*) ", text, flags=re.MULTILINE)
     launcher = re.search(r"^UV_VERSION=(\S+)$", (ROOT / "sonoloop").read_text(), flags=re.MULTILINE)
     assert [source for source in copied if not (ROOT / source).exists()] == []
     assert launcher
@@ -205,3 +205,27 @@ def test_an_image_copies_what_exists_and_uses_the_launchers_uv(file: Path) -> No
 def test_the_app_image_holds_every_room() -> None:
     copied = re.findall(r"^COPY (\S+) ", (ROOT / "deploy" / "app.Dockerfile").read_text(), flags=re.MULTILINE)
     assert {"loop", "trainer", "db", "adapters", "ml_backend", "worker", "cli", "weights"} <= set(copied)
+
+
+def test_the_image_holds_the_clients_of_the_servers_own_version() -> None:
+    """An older pg_dump refuses a newer server."""
+    text = (ROOT / "deploy" / "app.Dockerfile").read_text()
+    assert f"FROM {SERVICES['postgres']['image']} AS postgres\n" in text
+    assert "COPY --from=postgres /postgresql /postgresql\n" in text
+    assert re.search(r"^ENV PATH=\S*:/postgresql:", text, flags=re.MULTILINE)
+    needed = set(re.findall(r"^COPY (deploy/\S+) ", text, flags=re.MULTILINE))
+    assert {f"!{name}" for name in needed} <= set((ROOT / ".dockerignore").read_text().splitlines())
+
+
+def test_the_command_reaches_all_that_a_backup_holds() -> None:
+    """Label Studio's database and uploads, and a folder outside the home for the file."""
+    command, studio = SERVICES["sonoloop"], SERVICES["label-studio"]
+    database = {name: value for name, value in studio["environment"].items() if name.startswith("POSTGRE_")}
+    assert database.items() <= command["environment"].items()
+    assert command["environment"]["DJANGO_DB"] == studio["environment"]["DJANGO_DB"]
+    volumes = dict(str(volume).rsplit(":", 1)[::-1] for volume in command["volumes"])
+    uploads = studio["volumes"][0].partition(":")[0]
+    assert volumes["/data/label-studio"] == uploads
+    assert volumes["/backup"] in {mount.rsplit(":", 1)[0] for mount in SERVICES["folders"]["volumes"]}
+    made = "mkdir -p /data/frames /data/label-studio && chown -R sonoloop"
+    assert made in (ROOT / "deploy" / "app.Dockerfile").read_text(), "else a new volume there is root's"

@@ -33,10 +33,18 @@ def of_kind(*kinds: str) -> dict[str, dict[str, Any]]:
 
 
 WORKLOADS = of_kind("Deployment", "StatefulSet")
+JOBS = of_kind("CronJob", "Job")
+"""Each is the service `sonoloop` of docker-compose.yml with one command."""
 
 
 def pod(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = WORKLOADS[name]["spec"]["template"]["spec"]
+    spec = (WORKLOADS | JOBS)[name]["spec"]
+    found: dict[str, Any] = spec.get("jobTemplate", {}).get("spec", spec)["template"]["spec"]
+    return found
+
+
+def in_compose(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = COMPOSE["sonoloop" if name in JOBS else name]
     return found
 
 
@@ -61,7 +69,7 @@ def environment(name: str) -> dict[str, str]:
 
 
 def compose_environment(name: str) -> dict[str, str]:
-    given = {key: str(value).strip() for key, value in COMPOSE[name].get("environment", {}).items()}
+    given = {key: str(value).strip() for key, value in in_compose(name).get("environment", {}).items()}
     short = {key: CHOICE.sub(r"${\1:-}", SECRET.sub(r"${\1:?}", value)) for key, value in given.items()}
     return {key: value.replace("backend.internal", BACKEND) for key, value in short.items()}
 
@@ -80,12 +88,13 @@ def monitoring() -> set[str]:
     return {name for name, service in COMPOSE.items() if "monitoring" in service.get("profiles", [])}
 
 
-@pytest.mark.parametrize("name", sorted(WORKLOADS))
+@pytest.mark.parametrize("name", sorted(WORKLOADS | JOBS))
 def test_a_service_runs_the_same_image_and_command_in_the_same_environment(name: str) -> None:
-    there, here = COMPOSE[name], container(name)
+    there, here = in_compose(name), container(name)
     image = re.sub(r"\$\{TORCH[^}]*\}", "gpu" if name == "worker-train-gpu" else "cpu", there["image"])
     assert here["image"] == image
-    assert here.get("command") == there.get("entrypoint", there.get("command"))
+    if name in WORKLOADS:
+        assert here.get("command") == there.get("entrypoint", there.get("command"))
     own = {"PGDATA", "USER_ADDITIONAL_BANNED_SUBNETS"}  # a volume's folder; the cluster's own networks
     ours, theirs = environment(name), compose_environment(name)
     parts = {key for key in ours if ours[key] == f"${{{key}:?}}" and key not in theirs}  # of a longer value
@@ -95,11 +104,11 @@ def test_a_service_runs_the_same_image_and_command_in_the_same_environment(name:
     assert all(f"${{{key}:?}}" in str(list(theirs.values())) for key in parts)
 
 
-@pytest.mark.parametrize("name", sorted(WORKLOADS))
+@pytest.mark.parametrize("name", sorted(WORKLOADS | JOBS))
 def test_a_pod_can_do_little_beside_its_work(name: str) -> None:
     around, inside = pod(name)["securityContext"], container(name)["securityContext"]
     assert around["runAsNonRoot"] is True
-    assert str(around["runAsUser"]) == COMPOSE[name]["user"].split(":")[0]
+    assert str(around["runAsUser"]) == in_compose(name)["user"].split(":")[0]
     assert around["seccompProfile"] == {"type": "RuntimeDefault"}
     assert inside == {
         "allowPrivilegeEscalation": False,
@@ -122,15 +131,26 @@ def test_a_pod_is_asked_for_its_health_and_has_limits(name: str) -> None:
         assert "livenessProbe" not in here, "a training must not be killed because Valkey is away"
 
 
+def test_a_job_mounts_what_the_command_of_docker_compose_does_and_writes_where_it_does() -> None:
+    compose = {str(volume).rsplit(":", 1)[1] for volume in COMPOSE["sonoloop"]["volumes"]}
+    for name in JOBS:
+        assert {mount["mountPath"] for mount in container(name)["volumeMounts"]} == compose | {"/tmp"}  # noqa: S108
+        words = " ".join(container(name)["command"])
+        assert re.search(rf"python -m cli {name} \"?/backup/.+\.tar", words)
+        assert pod(name)["restartPolicy"] == "Never"
+
+
 def test_only_the_gpu_worker_asks_for_a_gpu() -> None:
     asking = [name for name in WORKLOADS if "nvidia.com/gpu" in container(name)["resources"]["limits"]]
     assert asking == ["worker-train-gpu"]
 
 
-@pytest.mark.parametrize("name", sorted(WORKLOADS))
+@pytest.mark.parametrize("name", sorted(WORKLOADS | JOBS))
 def test_what_a_pod_mounts_exists(name: str) -> None:
     volumes = {volume["name"]: volume for volume in pod(name)["volumes"]}
-    templates = {item["metadata"]["name"] for item in WORKLOADS[name]["spec"].get("volumeClaimTemplates", [])}
+    templates = {
+        item["metadata"]["name"] for item in (WORKLOADS | JOBS)[name]["spec"].get("volumeClaimTemplates", [])
+    }
     mounted = {mount["name"] for mount in container(name)["volumeMounts"]}
     assert mounted == set(volumes) | templates
     claims = [
@@ -195,6 +215,6 @@ def test_a_service_leads_to_the_port_of_its_pod() -> None:
 
 def test_everything_is_applied_but_what_a_person_chooses() -> None:
     left_out = {path.name for path in FILES} - set(KUSTOMIZATION["resources"])
-    assert left_out == {"worker-train-gpu.yaml"}
+    assert left_out == {"worker-train-gpu.yaml", "restore.yaml"}
     assert set(KUSTOMIZATION["resources"]) <= {path.name for path in FILES}
     assert KUSTOMIZATION["secretGenerator"] == [{"name": "sonoloop", "envs": ["secrets.env"]}]
