@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 
 from prometheus_client import CollectorRegistry
 
@@ -19,6 +19,7 @@ from adapters.label_studio.pace import Pace
 from adapters.metrics.instruments import BackendMetrics, ModelMetrics, WorkerMetrics, new_registry
 from adapters.metrics.standing import StandingCollector
 from adapters.metrics.timing import TimedSegmenter
+from adapters.owners import Guard, require_owner
 from adapters.queue import BackgroundQueue, CeleryQueue
 from adapters.settings import Settings
 from adapters.storage.images import StoredImages
@@ -42,6 +43,14 @@ SEGMENTERS_KEPT = 2
 def build(settings: Settings) -> Container:
     """Everything that one home needs; nothing is opened before it is used."""
     return Container(settings)
+
+
+def label_studio_guard(settings: Settings) -> Guard | None:
+    """What looks, where the home runs Label Studio itself, whether it is the one that listens."""
+    if not settings.has_own_label_studio:
+        return None
+    lock = settings.service_lock("label-studio")
+    return partial(require_owner, lock, settings.label_studio_port, "label-studio")
 
 
 def utc_now() -> datetime:
@@ -90,7 +99,7 @@ class Container:
     def label_studio_api(self) -> Api:
         """Label Studio's HTTP API, as the first account."""
         token = self.settings.label_studio_token.get_secret_value()
-        return Api(self.settings.effective_label_studio_url, token)
+        return Api(self.settings.effective_label_studio_url, token, guard=label_studio_guard(self.settings))
 
     @cached_property
     def label_studio(self) -> LabelStudioClient:

@@ -165,6 +165,11 @@ class Settings(BaseSettings):
         return _is_wildcard(self.host)
 
     @property
+    def has_own_label_studio(self) -> bool:
+        """Whether this home starts a Label Studio itself."""
+        return self.services == "here" and not self.label_studio_url
+
+    @property
     def effective_label_studio_url(self) -> str:
         """Where our processes reach Label Studio."""
         return self.label_studio_url or f"http://{_callable(self.host)}:{self.label_studio_port}"
@@ -189,6 +194,10 @@ class Settings(BaseSettings):
         """A short private folder for sockets, whose paths are limited to about 100 characters."""
         short = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"sonoloop-{os.getuid()}-{short}"
+
+    def service_lock(self, name: str) -> Path:
+        """The file that a service of this home holds while it lives, and that names its process."""
+        return self.root / "run" / f"{name}.lock"
 
     @property
     def redis_socket(self) -> Path:

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
-from typing import Any, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 from urllib.request import Request
 
 import httpx
 
+from adapters.owners import Guard, guarding
 from loop.errors import BadRequest, Denied, NotFound, SonoloopError, Unavailable
 
 READ_SECONDS = 60.0
@@ -21,6 +22,7 @@ PAUSES = (0.3, 1.0, 3.0)
 DETAIL_LENGTH = 150
 
 Read = TypeVar("Read")
+Given = ParamSpec("Given")
 Params = Mapping[str, str | int | bool]
 
 
@@ -36,8 +38,9 @@ class BehindProxy(DefaultCookiePolicy):
 class Api:
     """One connection pool to one Label Studio, safe to share between threads.
 
-    With a `token` it speaks as that user and keeps no cookies; without one it is a browser's session. Every
-    call raises Unavailable (no answer, overload, broken answer), Denied, NotFound or BadRequest.
+    With a `token` it speaks as that user and keeps no cookies; without one it is a browser's session. The
+    `guard` looks at each new connection before anything is sent over it. Every call raises Unavailable (no
+    answer, a stranger's port, overload, broken answer), Denied, NotFound or BadRequest.
     """
 
     def __init__(
@@ -45,10 +48,12 @@ class Api:
         url: str,
         token: str = "",
         *,
+        guard: Guard | None = None,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.url = url.rstrip("/")
+        self.guard = guard
         self._sleep = sleep
         self._client = httpx.Client(
             base_url=self.url,
@@ -106,7 +111,7 @@ class Api:
         if not path.startswith("/") and not path.startswith(f"{self.url}/"):
             raise BadRequest("an address elsewhere", "a path of Label Studio", "nothing was sent")
         try:
-            response = self._client.request(method, path, **options)
+            response = self._client.request(method, path, extensions=guarding(self.guard), **options)
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             raise Unavailable(
                 f"no answer from Label Studio ({type(exc).__name__})", todo="see whether it runs, try again"
@@ -116,14 +121,14 @@ class Api:
         return response
 
 
-def understood(read: Callable[[Mapping[str, Any]], Read]) -> Callable[[Mapping[str, Any]], Read]:
+def understood(read: Callable[Given, Read]) -> Callable[Given, Read]:
     """Let a reader of answers raise Unavailable where what it looks for is missing or of another kind."""
 
     @wraps(read)
-    def reading(entry: Mapping[str, Any]) -> Read:
+    def reading(*given: Given.args, **named: Given.kwargs) -> Read:
         try:
-            return read(entry)
-        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+            return read(*given, **named)
+        except (LookupError, TypeError, ValueError, AttributeError) as exc:
             raise Unavailable(
                 f"an answer without what is looked for ({type(exc).__name__})",
                 "Label Studio 1.23",

@@ -40,6 +40,7 @@ class LabelStudioClient:
         self._api = api
         self._paced = PacedApi(api, pace or Pace())
 
+    @understood
     def import_tasks(self, project_id: int, data: Sequence[Mapping[str, Any]]) -> list[int]:
         """Create tasks in order and return their ids; batches before a failing one stay created."""
         ids: list[int] = []
@@ -90,6 +91,7 @@ class LabelStudioClient:
         """What Label Studio holds of exactly this model version; an unknown version gives []."""
         return list_predictions(self._paced, project_id, model_version)
 
+    @understood
     def push_predictions(self, project_id: int, predictions: Sequence[NewPrediction]) -> None:
         """Create all of one chunk (at most 100); nothing is compared with what is there.
 

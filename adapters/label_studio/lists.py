@@ -35,6 +35,7 @@ def list_task_ids(api: PacedApi, project_id: int) -> set[int]:
         return {task["id"] for page in pages for task in page}
 
 
+@understood
 def list_predictions(api: PacedApi, project_id: int, model_version: str) -> list[RemotePrediction]:
     """All predictions of exactly this model version; an unknown one gives []. Raises NotFound."""
     try:
@@ -44,6 +45,7 @@ def list_predictions(api: PacedApi, project_id: int, model_version: str) -> list
     return [RemotePrediction(key, task_id, model_version, score) for key, task_id, score in found]
 
 
+@understood
 def count_predictions(api: PacedApi, project_id: int) -> dict[str, int]:
     """How many predictions each model version has; those without any are left out."""
     answer = api.get(f"/api/projects/{project_id}/model-versions/", {"extended": "true"})
@@ -85,9 +87,7 @@ def list_tasks(
 ) -> list[Json]:
     """One page of Label Studio's own list of tasks."""
     query = {"filters": {"conjunction": "and", "items": list(filters)}, "ordering": [order]}
-    answer = api.get("/api/tasks", {**params, "project": project_id, "query": json.dumps(query)})
-    tasks: list[Json] = answer["tasks"]
-    return tasks
+    return _tasks(api.get("/api/tasks", {**params, "project": project_id, "query": json.dumps(query)}))
 
 
 def filter_by(column: str, operator: str, kind: str, value: object) -> Filter:
@@ -108,6 +108,11 @@ def _predictions_of_tasks(api: PacedApi, project_id: int, model_version: str) ->
         for each in task["predictions"]
         if each["model_version"] == model_version
     ]
+
+
+@understood
+def _tasks(answer: Json) -> list[Json]:
+    return [{**each, "id": int(each["id"])} for each in answer["tasks"]]
 
 
 @understood

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from adapters.label_studio.api import Api
+from adapters.label_studio.api import Api, understood
 from adapters.label_studio.config import label_config
 from loop.errors import BadRequest, Unavailable
 
@@ -56,6 +56,7 @@ class BackendPlan:
     webhook_secret: str
 
 
+@understood
 def ensure_project(api: Api, plan: ProjectPlan, known_id: int | None = None) -> int:
     """The id of the project, made when it is not there and changed where it differs from the plan.
 
@@ -74,6 +75,7 @@ def ensure_project(api: Api, plan: ProjectPlan, known_id: int | None = None) -> 
     return int(project["id"])
 
 
+@understood
 def ensure_frames(api: Api, project_id: int, folder: Path) -> int:
     """The id of the storage that lets readers see the files of `folder`, a folder below the document root.
 
@@ -102,6 +104,7 @@ def ensure_backend(api: Api, project_id: int, plan: BackendPlan) -> int:
     return backend_id
 
 
+@understood
 def ensure_webhook(api: Api, project_id: int, plan: BackendPlan) -> int:
     """The id of the one webhook to the backend; Label Studio makes it bare, once for each address."""
     wanted = _webhook(project_id, plan)
@@ -172,6 +175,7 @@ def _check_host(url: str) -> None:
         )
 
 
+@understood
 def _ensure_connected(api: Api, project_id: int, plan: BackendPlan) -> int:
     wanted = {
         "project": project_id,

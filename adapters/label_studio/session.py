@@ -9,7 +9,8 @@ from uuid import uuid4
 
 import httpx
 
-from adapters.label_studio.api import Api
+from adapters.label_studio.api import Api, understood
+from adapters.owners import Guard
 from loop.errors import BadRequest, Denied, NotFound
 
 LOG_IN = "/user/login/"
@@ -47,14 +48,19 @@ class ReaderSession:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self.user_id = int(api.get("/api/current-user/whoami")["id"])
+        self.user_id = _id_of(api.get("/api/current-user/whoami"))
 
     @classmethod
     def log_in(
-        cls, url: str, email: str, password: str, transport: httpx.BaseTransport | None = None
+        cls,
+        url: str,
+        email: str,
+        password: str,
+        transport: httpx.BaseTransport | None = None,
+        guard: Guard | None = None,
     ) -> Self:
         """Begin a session. Raises Denied for an unknown email or a wrong password."""
-        api = Api(url, transport=transport)
+        api = Api(url, transport=transport, guard=guard)
         try:
             if not post_form(api, LOG_IN, {"email": email, "password": password, "persist_session": "on"}):
                 raise Denied("an unknown email or a wrong password", "a reader's account", "sign up first")
@@ -121,7 +127,7 @@ class ReaderSession:
     def save_draft(self, task_id: int, result: Result, lead_time: float) -> int:
         """Keep unfinished work, as the page does by itself, and return the draft's id."""
         draft = self._api.post(f"/api/tasks/{task_id}/drafts", {"result": result, "lead_time": lead_time})
-        return int(draft["id"])
+        return _id_of(draft)
 
     def fetch(self, address: str) -> bytes:
         """The image of a task as this reader may see it, by the address in the task's data."""
@@ -137,7 +143,7 @@ class ReaderSession:
             "unique_id": str(uuid4()),
             **{name: value for name, value in more.items() if value is not None},
         }
-        return int(self._api.post(f"/api/tasks/{task_id}/annotations/", body)["id"])
+        return _id_of(self._api.post(f"/api/tasks/{task_id}/annotations/", body))
 
 
 def post_form(
@@ -156,6 +162,12 @@ def post_form(
     return api.send("POST", path, params=params, data=form, headers=headers).is_redirect
 
 
+@understood
+def _id_of(entry: Mapping[str, Any]) -> int:
+    return int(entry["id"])
+
+
+@understood
 def _served(entry: Mapping[str, Any]) -> ServedTask:
     predictions = tuple(
         ServedPrediction(each["id"], each["model_version"], each["score"], each["result"])

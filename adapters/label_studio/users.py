@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
-from adapters.label_studio.api import Api
+from adapters.label_studio.api import Api, understood
 from adapters.label_studio.session import ReaderSession, post_form
 from loop.errors import BadRequest, Conflict, Denied
 
@@ -39,10 +39,10 @@ def ensure_reader(api: Api, email: str, password: str) -> ReaderSession:
     email or a password below 8 characters.
     """
     try:
-        return ReaderSession.log_in(api.url, email, password)
+        return ReaderSession.log_in(api.url, email, password, guard=api.guard)
     except Denied:
-        _sign_up(api.url, _invitation(api), email, password)
-    return ReaderSession.log_in(api.url, email, password)
+        _sign_up(api, email, password)
+    return ReaderSession.log_in(api.url, email, password, guard=api.guard)
 
 
 def add_reader(api: Api, email: str, password: str) -> None:
@@ -57,10 +57,11 @@ def add_reader(api: Api, email: str, password: str) -> None:
             "a new one",
             "the person logs in with the password they were given",
         )
-    _sign_up(api.url, _invitation(api), email, password)
-    ReaderSession.log_in(api.url, email, password).close()
+    _sign_up(api, email, password)
+    ReaderSession.log_in(api.url, email, password, guard=api.guard).close()
 
 
+@understood
 def list_accounts(api: Api) -> list[Account]:
     """Every account, in the order in which they were made."""
     found = [
@@ -78,13 +79,14 @@ def _seen(stamp: str | None) -> datetime | None:
     return datetime.fromisoformat(stamp) if stamp else None
 
 
+@understood
 def _invitation(api: Api) -> str:
     return str(api.get("/api/invite")["token"])
 
 
-def _sign_up(url: str, invitation: str, email: str, password: str) -> None:
-    fields = {"email": email, "password": password}
-    with Api(url) as visitor:
+def _sign_up(api: Api, email: str, password: str) -> None:
+    fields, invitation = {"email": email, "password": password}, _invitation(api)
+    with Api(api.url, guard=api.guard) as visitor:
         if not post_form(visitor, SIGN_UP, fields, {"token": invitation}):
             raise BadRequest(
                 "a refused sign-up",

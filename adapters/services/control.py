@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapters.owners import is_held_by
 from adapters.services.configuration import expansions, render, settings_environment
 from adapters.services.locks import end_holder, exclusive, holder
 from adapters.services.paths import Paths
-from adapters.services.ports import Port, check_ports, is_held_by
+from adapters.services.ports import Port, check_ports
 from adapters.services.programs import PROJECT_ROOT, STOP_SECONDS, ports, service_names
 from adapters.services.supervisor import Supervisor
 from adapters.settings import Settings, process_environment

@@ -16,7 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from adapters.owners import holder
 from loop.errors import Conflict
+
+__all__ = ["end_holder", "exclusive", "holder", "try_hold"]
 
 POLL_SECONDS = 0.05
 PID_WIDTH = 20
@@ -36,21 +39,6 @@ def try_hold(path: Path) -> int | None:
         raise
     os.pwrite(handle, f"{os.getpid():<{PID_WIDTH}}\n".encode(), 0)  # in place: a full disk takes it too
     return handle
-
-
-def holder(path: Path) -> int | None:
-    """The id of the process that holds the file; None when nobody does."""
-    if not path.exists():
-        return None
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        text = os.pread(handle, 32, 0).decode().strip()
-        return int(text) if text.isdigit() else None
-    finally:
-        os.close(handle)
-    return None
 
 
 def end_holder(path: Path, seconds: float) -> bool:

@@ -48,7 +48,7 @@ class Paths:
 
     def lock(self, service: str) -> Path:
         """Held by the service while it lives."""
-        return self.run / f"{service}.lock"
+        return self.settings.service_lock(service)
 
     def log(self, service: str) -> Path:
         """What the service writes to its standard output and error."""

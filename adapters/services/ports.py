@@ -1,4 +1,4 @@
-"""Ports: whether one is free, looked at before anything starts, and whether its listener is one of ours."""
+"""Ports: whether one is free, looked at before anything starts, and who listens there."""
 
 from __future__ import annotations
 
@@ -49,16 +49,6 @@ def is_free(host: str, number: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def is_held_by(pid: int, number: int) -> bool:
-    """Whether this process, which must be of this user, listens on the port; False for one that is gone."""
-    try:
-        connections = psutil.Process(pid).net_connections("tcp")
-    except psutil.Error:
-        return False
-    listening = (each.laddr for each in connections if each.status == psutil.CONN_LISTEN)
-    return any(address.port == number for address in listening)
 
 
 def listener_of(number: int) -> str:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import httpx
 
 from adapters.queue import CeleryQueue
-from adapters.services.control import ServiceStatus, log_path, restart, status
-from adapters.services.programs import BACKEND, BEAT, LABEL_STUDIO, REDIS, WORKER_LIGHT, WORKER_TRAIN
+from adapters.services.control import ServiceStatus, has_port, log_path, restart, status
+from adapters.services.programs import BACKEND, BEAT, LABEL_STUDIO, REDIS, WORKER_LIGHT, WORKER_TRAIN, ports
 from adapters.settings import Settings
 from loop.errors import Unavailable
 
@@ -37,10 +37,13 @@ def look(settings: Settings) -> list[Readiness]:
     """Ask every service of this home once; takes a second or two when some do not answer."""
     queue = CeleryQueue(settings)
     workers: set[str] = set()
+    listening = {port.service for port in ports(settings) if has_port(settings, port)}
     probes: dict[str, Callable[[], bool]] = {
         REDIS: queue.is_up,
-        LABEL_STUDIO: lambda: _is_healthy(f"{settings.effective_label_studio_url}/health"),
-        BACKEND: lambda: _is_healthy(f"{settings.effective_backend_url}/health"),
+        LABEL_STUDIO: lambda: (
+            LABEL_STUDIO in listening and _is_healthy(f"{settings.effective_label_studio_url}/health")
+        ),
+        BACKEND: lambda: BACKEND in listening and _is_healthy(f"{settings.effective_backend_url}/health"),
         WORKER_LIGHT: lambda: WORKER_LIGHT in workers,
         WORKER_TRAIN: lambda: WORKER_TRAIN in workers,
         BEAT: lambda: True,  # has nothing to be asked; the supervisor sees that it stays up

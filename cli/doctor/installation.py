@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from adapters.bootstrap import label_studio_guard
 from adapters.label_studio.api import Api
 from adapters.queue import CeleryQueue
 from adapters.settings import Settings, load_settings
@@ -59,7 +60,8 @@ class Installation:
     def label_studio(self) -> Iterator[Api]:
         """Label Studio's API as the first account; use `ask`, which is not patient."""
         token = self.settings.label_studio_token.get_secret_value()
-        with closing(Api(self.settings.effective_label_studio_url, token)) as api:
+        guard = label_studio_guard(self.settings)
+        with closing(Api(self.settings.effective_label_studio_url, token, guard=guard)) as api:
             yield api
 
     @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from adapters.label_studio.api import understood
 from adapters.label_studio.provision import BACKEND_TITLE, project_faults, webhook_faults
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import ANSWER_SECONDS, Installation, ask
@@ -15,6 +16,7 @@ from loop.records import Frame, Project
 MEND = "./sonoloop up puts it right"
 
 
+@understood
 def reachable(installation: Installation) -> Finding:
     """Its health page."""
     with installation.label_studio() as api:
@@ -24,6 +26,7 @@ def reachable(installation: Installation) -> Finding:
     return ok(installation.settings.effective_label_studio_url)
 
 
+@understood
 def token(installation: Installation) -> Finding:
     """Whether ours is taken, and for whom."""
     with installation.label_studio() as api:
@@ -37,6 +40,7 @@ def token(installation: Installation) -> Finding:
     return ok(f"taken as {email}")
 
 
+@understood
 def version(installation: Installation) -> Finding:
     """Against the pinned one."""
     with installation.label_studio() as api:
@@ -52,6 +56,7 @@ def version(installation: Installation) -> Finding:
     return ok(release)
 
 
+@understood
 def frames_served(installation: Installation) -> Finding:
     """A frame by the address in its task, as a reader's page asks for it, against what is stored."""
     with installation.unit() as uow:
@@ -71,6 +76,7 @@ def _compare(installation: Installation, frame: Frame, served: bytes) -> Finding
     return ok(f"a frame of {len(served) / 1000:.0f} kB as it is stored")
 
 
+@understood
 def twin(installation: Installation, project: Project) -> Finding:
     """The project in Label Studio is there."""
     with installation.label_studio() as api:
@@ -82,6 +88,7 @@ def twin(installation: Installation, project: Project) -> Finding:
     return ok(f"{remote['task_number']} tasks in Label Studio")
 
 
+@understood
 def setup(installation: Installation, project: Project) -> Finding:
     """It has our interface, order, version, backend and webhook; only the salt tells it for ours."""
     if not installation.settings.salt.get_secret_value():

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from adapters.label_studio.api import Api
+from adapters.label_studio.api import Api, understood
 from adapters.label_studio.client import LabelStudioClient
 from adapters.label_studio.lists import filter_by
 from adapters.label_studio.session import ReaderSession
@@ -30,6 +30,7 @@ LONG_DEAD = timedelta(minutes=5)
 LOOK_SECONDS = 0.2
 
 
+@understood
 def webhook(installation: Installation, project: Project) -> Finding:
     """Make Label Studio send a real one: a task of our own is made and deleted again, and the inbox has to
     hear of that. The mirror passes over it, since it knows no such task.
@@ -73,6 +74,7 @@ def _probes(api: Api, remote: int) -> list[int]:
     return [int(each["id"]) for each in found["tasks"]]
 
 
+@understood
 def order(installation: Installation, project: Project) -> Finding:
     """Ask for the next task as a visitor whose account is made for this and deleted again, lock and all.
 
@@ -118,6 +120,7 @@ def _visitor(api: Api) -> Iterator[ReaderSession]:
         remove_account(api, session.user_id)
 
 
+@understood
 def mirror(installation: Installation, project: Project) -> Finding:
     """As many annotations there as here; a label of this very moment is waited for."""
     until = time.monotonic() + LEVEL_SECONDS

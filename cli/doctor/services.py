@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from adapters.owners import guarding, require_owner
 from adapters.services.configuration import render
 from adapters.services.control import UNSUPERVISED, has_port, status
 from adapters.services.paths import Paths
@@ -23,7 +24,7 @@ from adapters.services.programs import (
     service_names,
 )
 from adapters.services.readiness import SETTLED_SECONDS
-from adapters.settings import is_loopback
+from adapters.settings import Settings, is_loopback
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import ANSWER_SECONDS, Installation
 from loop.errors import Unavailable
@@ -147,9 +148,11 @@ def backend(installation: Installation) -> Finding:
     settings = installation.settings
     account = (settings.backend_user, settings.backend_password.get_secret_value())
     url = settings.effective_backend_url.rstrip("/")
+    asked = guarding(partial(_require_own_backend, settings))
     try:
-        health = httpx.get(f"{url}/health", timeout=ANSWER_SECONDS, trust_env=False)
-        versions = httpx.get(f"{url}/versions", auth=account, timeout=ANSWER_SECONDS, trust_env=False)
+        with httpx.Client(base_url=url, timeout=ANSWER_SECONDS, trust_env=False) as client:
+            health = client.get("/health", extensions=asked)
+            versions = client.get("/versions", auth=account, extensions=asked)
     except httpx.HTTPError as error:
         return fail(f"no answer ({type(error).__name__})", "a running backend", START)
     if health.status_code != 200 or "SonoloopModel" not in health.text:
@@ -159,7 +162,17 @@ def backend(installation: Installation) -> Finding:
         return fail(
             "a refusal of our account", "the password it was started with", "./sonoloop down, then up"
         )
-    return ok(f"answers, {len(versions.json().get('versions', []))} model versions")
+    try:
+        count = len(versions.json()["versions"])
+    except (ValueError, LookupError, TypeError):
+        return fail("an answer of another program", "the ML backend", "mend SONOLOOP_BACKEND_URL or its port")
+    return ok(f"answers, {count} model versions")
+
+
+def _require_own_backend(settings: Settings) -> None:
+    """Unless its address was set: then another program is before it."""
+    if BACKEND in service_names(settings) and not settings.backend_url:
+        require_owner(settings.service_lock(BACKEND), settings.backend_port, BACKEND)
 
 
 SUPERVISED = Check("services", services)

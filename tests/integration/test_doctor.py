@@ -11,6 +11,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from typer.testing import CliRunner
@@ -279,6 +280,43 @@ class AnotherLabelStudio(StandIn):
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         return format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+
+
+class Eavesdropper(StandIn):
+    """Sits on a port of a home and answers all that it is asked."""
+
+    heard: list[str] = []  # noqa: RUF012, read by one test
+
+    def answer(self) -> None:
+        self.heard.append(str(self.headers.get("Authorization")))
+        self.say(200, b'{"status": "UP", "model_class": "SonoloopModel"}')
+
+
+def test_whoever_sits_on_the_ports_of_a_stopped_home_hears_no_secret(tmp_path: Path) -> None:
+    with standing_in(Eavesdropper) as first, standing_in(Eavesdropper) as second:
+        numbers = [urlsplit(url).port for url in (first, second)]
+        home = made_home(tmp_path / "home", label_studio_port=numbers[0], backend_port=numbers[1])
+        findings = found(home)
+    assert Eavesdropper.heard == []
+    for name in ("label studio", "ml backend"):
+        assert (findings[name].state, "another program on port" in findings[name].got) == (State.FAIL, True)
+    for number in numbers:
+        assert f"(process {os.getpid()})" in findings[f"port {number}"].got
+
+
+class Stranger(StandIn):
+    """Answers every question alike."""
+
+    def answer(self) -> None:
+        self.say(200, b'{"status": "UP"}')
+
+
+def test_a_strangers_answers_are_told_as_such(home: Settings) -> None:
+    with standing_in(Stranger) as url:
+        remember_settings(home.root, {"label_studio_url": url, "backend_url": url})
+        findings = found(home)
+    assert not [name for name, each in findings.items() if "nobody foresaw" in each.got]
+    assert "an answer without what is looked for" in findings["token"].got
 
 
 def test_another_label_studio_of_another_hour(home: Settings) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from adapters.services.ports import Port, check_ports, is_free, is_held_by, listener_of
+from adapters.owners import is_held_by
+from adapters.services.ports import Port, check_ports, is_free, listener_of
 from loop.errors import BadRequest
 
 
