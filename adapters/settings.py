@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -24,6 +23,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from loop.errors import BadRequest
 
 PREFIX = "SONOLOOP_"
+SOCKETS = Path("/tmp")  # noqa: S108, a folder in it is made private and checked  # nosec B108
 SETTINGS_FILE, SECRETS_FILE = "sonoloop.env", "secrets.env"
 FOR_TESTS = frozenset({"SONOLOOP_DATA"})
 ALIKE = 0.75
@@ -191,9 +191,11 @@ class Settings(BaseSettings):
 
     @property
     def socket_dir(self) -> Path:
-        """A short private folder for sockets, whose paths are limited to about 100 characters."""
+        """A short private folder for sockets, whose paths are limited to about 100 characters: the same for
+        every caller, whatever TMPDIR says.
+        """
         short = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"sonoloop-{os.getuid()}-{short}"
+        return SOCKETS / f"sonoloop-{os.getuid()}-{short}"
 
     def service_lock(self, name: str) -> Path:
         """The file that a service of this home holds while it lives, and that names its process."""

@@ -71,6 +71,6 @@ def _make_private(folder: Path) -> None:
         raise Denied(
             f"{folder} of user {status.st_uid}",
             "a folder of your own",
-            "remove it, or set TMPDIR to a folder of yours",
+            "let its owner remove it, or choose another --home",
         )
     folder.chmod(0o700)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,11 +19,12 @@ import pytest
 
 from adapters.queue import CeleryQueue
 from adapters.services import readiness
+from adapters.services.configuration import settings_environment
 from adapters.services.control import UNSUPERVISED, has_port, log_path, start, status, stop
 from adapters.services.locks import holder
 from adapters.services.paths import Paths
 from adapters.services.ports import is_free
-from adapters.services.programs import ports
+from adapters.services.programs import PROJECT_ROOT, ports
 from adapters.services.readiness import look, wait_ready
 from adapters.services.secrets import ensure_secrets
 from adapters.settings import Settings, load_settings, read_env_file
@@ -69,6 +72,18 @@ def test_all_run_in_a_session_of_their_own_and_a_second_start_changes_nothing(se
 
 def test_other_settings_are_noticed(settings: Settings) -> None:
     assert start(make_settings(settings.root, free_port())).is_changed
+
+
+def test_a_caller_with_another_temporary_folder_sees_the_same_services(
+    settings: Settings, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-P", "-m", "cli", "status", "--home", str(settings.root)]
+    own = settings_environment(settings) | {"TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        command, cwd=PROJECT_ROOT, env={**os.environ, **own}, capture_output=True, text=True, check=False
+    )
+    assert all(f"{name} running" in done.stdout for name in SERVICES), done.stdout + done.stderr
+    assert UNSUPERVISED not in done.stdout
 
 
 def test_no_secret_stands_where_other_users_can_read_it(settings: Settings) -> None:
