@@ -155,6 +155,10 @@ def backend(installation: Installation) -> Finding:
             versions = client.get("/versions", auth=account, extensions=asked)
     except httpx.HTTPError as error:
         return fail(f"no answer ({type(error).__name__})", "a running backend", START)
+    except Unavailable:
+        return fail(
+            "another program on its port", "the ML backend", "end that program; nothing was sent to it"
+        )
     if health.status_code != 200 or "SonoloopModel" not in health.text:
         todo = "mend SONOLOOP_BACKEND_URL or its port"
         return fail("an answer of another program", "the ML backend", todo)
