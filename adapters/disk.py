@@ -15,7 +15,7 @@ from loop.errors import Denied, NotFound, OutOfSpace, SonoloopError, Unavailable
 PART_PREFIX = ".writing-"
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_REFUSED = {errno.EACCES, errno.EPERM}
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -82,6 +82,9 @@ def disk_error(error: OSError, **ids: object) -> SonoloopError:
     """The error of our own that an OSError of the disk means."""
     if error.errno in _NO_ROOM:
         return OutOfSpace("a full disk", "room for the data", "free some space and try again", **ids)
+    if error.errno == errno.EROFS:
+        todo = "look into the system's log: a disk that fails is put so"
+        return Denied("a read-only file system", "one that can be written", todo, **ids)
     if error.errno in _REFUSED:
         return Denied(
             "a disk that refuses us", "a folder we may read and write", "check its permissions", **ids

@@ -224,6 +224,21 @@ def load_settings(home: Path | None = None, **overrides: object) -> Settings:
     return _checked(home=base.home, **{**known, **overrides})
 
 
+def load_usable_settings(home: Path | None = None) -> tuple[Settings, BadRequest | None]:
+    """The settings, with defaults where values do not fit, and what was said of those; None: all fit."""
+    replaced: dict[str, object] = {}
+    first: BadRequest | None = None
+    while True:
+        try:
+            return load_settings(home, **replaced), first
+        except BadRequest as refused:
+            if not isinstance(refused.__cause__, ValidationError):
+                raise
+            first = first or refused
+            faulty = [str(each["loc"][0]) for each in refused.__cause__.errors()]
+            replaced |= {name: Settings.model_fields[name].default for name in faulty}
+
+
 def _is_wildcard(host: str) -> bool:
     try:
         return ip_address(host).is_unspecified

@@ -111,7 +111,7 @@ def wait_until_ready(settings: Settings) -> None:
 
 def require_label_studio(settings: Settings) -> None:
     """Raises Unavailable where this home runs its own Label Studio and it is stopped."""
-    if _is_stopped(settings, LABEL_STUDIO):
+    if is_stopped(settings, LABEL_STUDIO):
         raise Unavailable(
             "a home whose services are stopped",
             "Label Studio running",
@@ -121,8 +121,9 @@ def require_label_studio(settings: Settings) -> None:
 
 def has_workers(settings: Settings) -> bool:
     """Whether a round may find a worker: without the home's own Redis nobody hears of it."""
-    return not _is_stopped(settings, REDIS)
+    return not is_stopped(settings, REDIS)
 
 
-def _is_stopped(settings: Settings, name: str) -> bool:
+def is_stopped(settings: Settings, name: str) -> bool:
+    """Whether this home runs that service itself, and it does not run."""
     return any(each.name == name and each.state in ("stopped", "failed") for each in status(settings))

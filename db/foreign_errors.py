@@ -13,6 +13,13 @@ from loop.errors import BadRequest, Conflict, NotFound, OutOfSpace, SonoloopErro
 FULL_DISK = OutOfSpace, "a full disk under the database", "room for it", "make room, then try again"
 BUSY = Unavailable, "a database that is busy", "its lock within a few seconds", "try again in a moment"
 SILENT = Unavailable, "a database that does not answer", "a connection", "start it or wait, then try again"
+SHUT = (
+    Unavailable,
+    "a database file that cannot be opened or written",
+    "one on a disk and in a folder that this user may write",
+    "see whether the disk is mounted read-only, as one that fails is; then the owner and the permissions",
+)
+BAD_DISK = Unavailable, "a disk error under the database", "a working disk", "look into the system's log"
 NOT_MIGRATED = Unavailable, "a database without our tables", "the present schema", "upgrade it first"
 TAKEN = Conflict, "a row whose key is taken", "one row per key", "read again, then decide"
 DANGLING = NotFound, "a row that names another one which does not exist", "an existing id", "check the ids"
@@ -22,14 +29,17 @@ BAD_VALUE = BadRequest, "a value that cannot be stored", "a value of the column'
 APPEND_ONLY = BadRequest, "a change of a row that is append-only", "a new row", "append instead"
 FOREIGN_FILE = BadRequest, "a damaged or foreign database file", "an SQLite file", "restore a backup"
 
+READING = "read"
+"""The access of a unit of work that changes nothing, see `engine.Access`."""
+
 Answer = tuple[type[SonoloopError], str, str, str]
 
 SQLITE_ANSWERS: Mapping[int, Answer] = {
     sqlite3.SQLITE_FULL: FULL_DISK,
     sqlite3.SQLITE_BUSY: BUSY,
     sqlite3.SQLITE_LOCKED: BUSY,
-    sqlite3.SQLITE_CANTOPEN: SILENT,
-    sqlite3.SQLITE_IOERR: SILENT,
+    sqlite3.SQLITE_CANTOPEN: SHUT,
+    sqlite3.SQLITE_IOERR: BAD_DISK,
     sqlite3.SQLITE_PROTOCOL: BUSY,
     sqlite3.SQLITE_READONLY: READ_ONLY,
     sqlite3.SQLITE_CONSTRAINT: TAKEN,
@@ -75,9 +85,21 @@ def translate(context: ExceptionContext) -> None:
     if isinstance(foreign, SonoloopError):
         raise foreign
     answer = _answer(foreign, context.sqlalchemy_exception)
+    if answer is READ_ONLY and not _is_for_reading(context):
+        answer = SHUT
     if answer is not None:
         kind, got, need, todo = answer
         raise kind(got, need, todo) from foreign
+
+
+def _is_for_reading(context: ExceptionContext) -> bool:
+    options = context.connection.get_execution_options() if context.connection else {}
+    return options.get("access") == READING
+
+
+def is_shut(error: SonoloopError) -> bool:
+    """Whether waiting will not open the database: the disk, the folder or its permissions are in the way."""
+    return error.got == SHUT[1]
 
 
 def sqlite_error(foreign: sqlite3.Error) -> SonoloopError:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine
 
 from db.engine import MIGRATE_SECONDS, Access, make_engine, sqlite_path
+from db.foreign_errors import is_shut
 from loop.errors import BadRequest, Unavailable
 
 if TYPE_CHECKING:
@@ -105,9 +106,9 @@ def _begun(engine: Engine) -> Connection:
         connection = engine.connect()
         try:
             connection.begin()
-        except Unavailable:
+        except Unavailable as error:
             connection.close()
-            if time.monotonic() > until:
+            if is_shut(error) or time.monotonic() > until:
                 raise
             time.sleep(random.uniform(0.01, 0.1))
         else:

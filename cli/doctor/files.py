@@ -50,6 +50,9 @@ def home(installation: Installation) -> Finding:
     if strangers:
         got = f"{', '.join(strangers[:3])} of another user"
         return fail(got, "a home of this user alone", f"chown -R it, or call as user {root.stat().st_uid}")
+    if os.statvfs(root).f_flag & os.ST_RDONLY:
+        todo = f"save a copy: cp -a {root} THERE; the system's log says why, a disk that fails is put so"
+        return fail(f"{root} on a read-only file system", "one that can be written", todo)
     if not os.access(root, os.R_OK | os.W_OK | os.X_OK):
         return fail(f"{root}, which may not be written", "read, write and enter", f"chmod 700 {root}")
     others = stat.S_IMODE(root.stat().st_mode) & OPEN_TO_OTHERS

@@ -12,7 +12,7 @@ from typing import Any
 from adapters.bootstrap import label_studio_guard
 from adapters.label_studio.api import Api
 from adapters.queue import CeleryQueue
-from adapters.settings import Settings, load_settings
+from adapters.settings import Settings, load_usable_settings
 from adapters.storage import LocalStorage, ObjectStorage, open_storage
 from db import SqlDatabase
 from loop.errors import BadRequest, NotFound
@@ -25,7 +25,7 @@ ANSWER_SECONDS = 4.0
 @dataclass(frozen=True)
 class Installation:
     """A home and what belongs to it. Nothing is opened before a check asks for it, and the schema is never
-    changed; `refused` says why the settings could not be read: then the defaults stand in for them.
+    changed; `refused` says why some settings could not be taken: the defaults stand in for those.
     """
 
     settings: Settings
@@ -81,9 +81,5 @@ def ask(api: Api, path: str, **params: Any) -> Any:
 
 
 def read_installation(home: Path | None) -> Installation:
-    """The installation at that home, even where its settings cannot be read."""
-    try:
-        return Installation(load_settings(home))
-    except BadRequest as refused:
-        defaults = Settings.model_construct()
-        return Installation(defaults.model_copy(update={"home": home}) if home else defaults, refused)
+    """The installation at that home, even where some of its settings cannot be."""
+    return Installation(*load_usable_settings(home))

@@ -14,12 +14,16 @@ from adapters.label_studio.client import LabelStudioClient
 from adapters.label_studio.lists import filter_by
 from adapters.label_studio.session import ReaderSession
 from adapters.label_studio.users import ensure_reader, list_accounts, remove_account
-from cli.doctor.findings import Check, Finding, fail, ok, warn
+from adapters.services.control import status
+from adapters.services.programs import LABEL_STUDIO, WORKER_LIGHT, WORKER_TRAIN
+from cli.doctor.findings import Check, Finding, State, fail, ok, warn
 from cli.doctor.installation import Installation, ask
+from cli.services import is_stopped
 from loop.errors import NotFound
 from loop.events import TASKS_DELETED, parse_event
 from loop.mirror import BAD_ANNOTATION
 from loop.records import Decision, Project, Round, RoundState
+from loop.sweep import followed_mark, followed_name
 from loop.unreadable import TODO, count_unreadable, unreadable_labels
 
 ARRIVAL_SECONDS = 4.0
@@ -28,6 +32,9 @@ PROBE = "sonoloop-doctor"
 VISITOR = "doctor@sonoloop.local"
 LONG_DEAD = timedelta(minutes=5)
 LOOK_SECONDS = 0.2
+SERVING = (LABEL_STUDIO, WORKER_LIGHT)
+SETTLING_SECONDS = 60.0
+"""So long after their start they may have something to make up for."""
 
 
 @understood
@@ -76,6 +83,23 @@ def _probes(api: Api, remote: int) -> list[int]:
 
 @understood
 def order(installation: Installation, project: Project) -> Finding:
+    """The queue is served from its beginning; right after a start, or while it is drawn anew, not yet."""
+    finding = _served(installation, project)
+    if finding.state is State.FAIL and _is_settling(installation, project):
+        todo = "nothing: the order is just being brought up to date; look again in a minute"
+        return warn(f"not yet: {finding.got}", finding.need, todo)
+    return finding
+
+
+def _is_settling(installation: Installation, project: Project) -> bool:
+    """Whether the light worker has yet to follow the champion, or what serves the order has just begun."""
+    with installation.unit() as uow:
+        is_followed = uow.marks.cursor(followed_name(project.id)) == followed_mark(uow, project)
+    serving = [each for each in status(installation.settings) if each.name in SERVING]
+    return not is_followed or any(each.seconds < SETTLING_SECONDS for each in serving)
+
+
+def _served(installation: Installation, project: Project) -> Finding:
     """Ask for the next task as a visitor whose account is made for this and deleted again, lock and all.
 
     Others may hold one task each, so the visitor's may come as many places later.
@@ -167,6 +191,8 @@ def rounds(installation: Installation) -> Finding:
         refused = [each for each in uow.outbox.pending() if each.attempts > 1]
     last = [each[-1] for each in listed if each]
     stuck = [each.number for each in last if _is_stuck(each, now)]
+    if stuck and is_stopped(installation.settings, WORKER_TRAIN):
+        return warn(f"round {stuck[0]} waits for worker-train", "it running", "./sonoloop up")
     if stuck:
         return fail(
             f"round {stuck[0]} held by nobody", "a worker that takes it", "./sonoloop logs worker-train"

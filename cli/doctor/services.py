@@ -53,7 +53,8 @@ def services(installation: Installation) -> Finding:
     if young:
         return warn(f"{', '.join(young)} begun a moment ago", "services that stay", "look again in a minute")
     configuration = Paths(installation.settings).configuration
-    if configuration.read_text(encoding="utf-8") != render(installation.settings):
+    is_known = installation.refused is None  # else a default stands where they may have another value
+    if is_known and configuration.read_text(encoding="utf-8") != render(installation.settings):
         return warn("services with other settings", "the present ones", "./sonoloop down, then up")
     return ok(f"{len(states)} running, the youngest for {min(each.seconds for each in states) / 60:.0f} min")
 

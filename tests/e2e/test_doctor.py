@@ -19,7 +19,7 @@ from adapters.services.programs import BACKEND, BEAT, REDIS, WORKER_LIGHT
 from cli.doctor import label_studio, loop, services
 from cli.doctor.examine import examine
 from cli.doctor.findings import Finding, State
-from cli.doctor.installation import Installation
+from cli.doctor.installation import Installation, read_installation
 from cli.work import WorkPlan, bring_up
 from loop.errors import BadRequest, NotFound
 from loop.records import Project
@@ -102,6 +102,16 @@ def test_services_that_do_not_answer_are_told_apart(
         fails(lambda: services.beat(installation), "nothing within")
 
 
+def test_a_setting_that_does_not_fit_makes_no_other_line_false(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SONOLOOP_THREADS", "abc")
+    installation = read_installation(home.settings.root)
+    assert installation.refused is not None
+    for look in (services.services, services.backend, label_studio.token):
+        assert look(installation).state is State.OK, look
+
+
 def test_a_wrong_token_is_told(home: Home) -> None:
     wrong = home.settings.model_copy(update={"label_studio_token": SecretStr("0" * 40)})
     fails(lambda: label_studio.token(Installation(wrong)), "a refusal of our token")
@@ -163,7 +173,18 @@ def test_a_deleted_project_is_told(home: Home, project: Project, installation: I
     fails(lambda: label_studio.twin(installation, lost), "deleted in Label Studio")
 
 
-def test_an_order_that_is_not_ours_is_told(home: Home, project: Project, installation: Installation) -> None:
+def kill(home: Home, name: str) -> None:
+    """The supervisor starts it again."""
+    (pid,) = [each.pid for each in status(home.settings) if each.name == name]
+    psutil.Process(pid).kill()
+    wait_until(
+        lambda: any(each.pid not in (None, pid) for each in status(home.settings) if each.name == name), name
+    )
+
+
+def test_an_order_that_is_not_ours_is_told(
+    home: Home, project: Project, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every place turned round in Label Studio: it serves the last of our queue first."""
     client, project_id = home.container.label_studio, project.label_studio_id or 0
     mirror = Mirror(home.container, project.id)
@@ -171,10 +192,14 @@ def test_an_order_that_is_not_ours_is_told(home: Home, project: Project, install
     for each in listed:
         client.set_score(each.id, 2.0 - (each.score or 0.0))
     try:
+        kill(home, WORKER_LIGHT)
+        soon = loop.order(installation, project)
+        monkeypatch.setattr(loop, "SETTLING_SECONDS", 0.0)
         finding = loop.order(installation, project)
     finally:
         for each in listed:
             client.set_score(each.id, each.score or 0.0)
+    assert (soon.state, soon.got.startswith("not yet: the task at place")) == (State.WARN, True), soon
     assert (finding.state, "the task at place" in finding.got) == (State.FAIL, True), finding
     assert loop.order(installation, project).state is State.OK
 

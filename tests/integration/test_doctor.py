@@ -32,7 +32,8 @@ from cli.doctor.installation import read_installation
 from cli.doctor.services import network
 from tests.conftest import ROOT
 from tests.contract.repositories.conftest import create_postgres_database
-from tests.machine import free_port
+from tests.machine import free_port, give_up
+from tests.services.disks import small_disk
 from tests.services.homes import NOW, make_home
 from tests.services.stand_in import StandIn, standing_in
 
@@ -148,6 +149,32 @@ def test_a_home_that_may_not_be_written(home: Settings) -> None:
     assert State.FAIL in (findings["home"].state, findings["disk"].state)
 
 
+def test_a_disk_that_may_only_be_read(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 64) as disk:
+        home = made_home(disk.folder / "home")
+        if not disk.set_read_only():
+            give_up("a file system of its own: this user may mount none")
+        said = failing(home, "home")
+        errors = [run(words, home) for words in COMMANDS]
+    assert "a read-only file system" in said
+    assert "cp -a" in said
+    assert "chmod" not in said
+    for error in errors:
+        assert "mounted read-only" in error or "Read-only file system" in error, error
+        assert "start it" not in error
+
+
+COMMANDS = (["up"], ["backup", "{beside}.tar"], ["export", "{beside}"])
+
+
+def run(words: list[str], home: Settings) -> str:
+    """What a command says that has to fail, in one line."""
+    beside = home.root.parents[1] / "beside"
+    done = CliRunner().invoke(app, [*(w.format(beside=beside) for w in words), "--home", str(home.root)])
+    assert done.exit_code == 1, done.output
+    return " ".join(done.output.split())
+
+
 def test_a_full_disk(home: Settings) -> None:
     """A quota of the process: whatever is written beyond it is refused as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -202,8 +229,11 @@ def test_a_value_that_does_not_fit_stops_no_other_check(
     home: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SONOLOOP_THREADS", "many")
+    remember_settings(home.root, {"lease_seconds": "long"})
     findings = found(home)
     assert (findings["settings"].state, findings["database"].state) == (State.FAIL, State.OK)
+    kept = read_installation(home.root).settings
+    assert kept == home.model_copy(update={"threads": 0, "lease_seconds": 60}), "the others are taken as set"
 
 
 def test_more_threads_than_cores(home: Settings) -> None:
@@ -269,6 +299,9 @@ def test_a_round_that_nobody_holds(home: Settings) -> None:
     with closing(build(home)) as container, container.database.write() as uow:
         uow.rounds.add(1, reason="by hand", seed=0, label_count=4, now=NOW)
         uow.commit()
+    finding = found(home)["rounds"]  # the services are stopped: it can only wait
+    assert (finding.state, finding.todo) == (State.WARN, "./sonoloop up")
+    remember_settings(home.root, {"services": "elsewhere"})
     assert "round 1 held by nobody" in failing(home, "rounds")
 
 

@@ -42,11 +42,15 @@ class SmallDisk:
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
             self._limited.append(pid)
 
+    def set_read_only(self) -> bool:
+        """As the kernel does with a disk that fails; False where nothing can be mounted."""
+        return self.is_real and _runs(["mount", "-o", "remount,ro", str(self.folder)])
+
     def make_room(self) -> None:
         """Let the disk grow to a gigabyte."""
-        (self.folder / FILLER).unlink(missing_ok=True)
         if self.is_real:
-            assert _runs(["mount", "-o", "remount,size=1g", str(self.folder)])
+            assert _runs(["mount", "-o", "remount,rw,size=1g", str(self.folder)])
+        (self.folder / FILLER).unlink(missing_ok=True)
         while self._limited:
             unlimited = resource.RLIM_INFINITY, resource.RLIM_INFINITY
             resource.prlimit(self._limited.pop(), resource.RLIMIT_FSIZE, unlimited)

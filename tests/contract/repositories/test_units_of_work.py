@@ -180,7 +180,7 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
 
 def test_a_file_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
     database = SqlDatabase(f"sqlite:///{tmp_path / 'missing' / 'sonoloop.sqlite3'}")
-    with pytest.raises(Unavailable, match="does not answer"), database.read() as unit:
+    with pytest.raises(Unavailable, match="cannot be opened"), database.read() as unit:
         unit.projects.list()
 
 
