@@ -128,7 +128,7 @@ def status(
     """Show services, labels, the round in progress and the last verdicts."""
     from cli.status import show_status
 
-    show_status(home, watch)
+    sys.exit(show_status(home, watch))
 
 
 @app.command()
@@ -208,7 +208,7 @@ def review(
     home: Home = None,
 ) -> None:
     """List frames that two readers skipped, labels that cannot be read, and other input set aside."""
-    from cli.status import show_review
+    from cli.review import show_review
 
     show_review(home, project, frames)
 

@@ -63,4 +63,9 @@ def _explain(error: SonoloopError) -> None:
     say(errors, "[bold red]sonoloop: cannot go on[/]")
     for name, text in parts.items():
         if text:
-            say(errors, f"  {name + ':':<11} {escape(text)}")
+            say(errors, f"  {name + ':':<11} {_shown(text) if name == 'what to do' else escape(text)}")
+
+
+def _shown(todo: str) -> str:
+    """What to do is in words of ours, but for the end of a log below them, whose lines stay lines."""
+    return f"\n{' ' * 14}".join(escape(line) for line in todo.splitlines())

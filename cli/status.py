@@ -1,4 +1,4 @@
-"""`sonoloop status` and `review`: what runs, what is labelled, what trains, what needs a person."""
+"""`sonoloop status`: what runs, what is labelled, what trains."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,14 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
-from adapters.formats.clips import pseudonym
-from adapters.formats.frames import list_files
 from adapters.services.control import ServiceStatus, status
+from adapters.services.readiness import SETTLED_SECONDS, look
 from adapters.settings import SECRETS_FILE, Settings
-from cli.home import choose_project, find_home, open_home
+from cli.home import find_home
 from cli.markup import escape
 from cli.shell import console, say
 from db import SqlDatabase
-from loop.errors import Unavailable
-from loop.mirror import BAD_ANNOTATION
+from loop.errors import SonoloopError
 from loop.planning import tries
 from loop.ports import UnitOfWork
 from loop.records import Decision, Project, Round, RoundState
@@ -63,17 +61,21 @@ class HomeStatus:
     problem: str = ""
 
 
-def show_status(home: Path | None, watch: bool) -> None:
-    """Print the state of a home, once or again and again until Ctrl-C. Raises NotFound."""
+def show_status(home: Path | None, watch: bool) -> int:
+    """Print the state of a home, once or again and again until Ctrl-C; gives the exit code, 1 where the
+    database could not be read. Raises NotFound.
+    """
     settings = find_home(home)
-    parts = render(settings, read_home(settings))
+    first = read_home(settings)
+    parts = render(settings, first)
     if not watch:
         show(console, parts)
-        return
+        return 1 if first.problem else 0
     with suppress(KeyboardInterrupt), Live(Group(*parts), console=console, refresh_per_second=2) as live:
         while True:
             time.sleep(LOOK_SECONDS)
             live.update(Group(*render(settings, read_home(settings))))
+    return 0
 
 
 def show(to: Console, parts: Sequence[Part]) -> None:
@@ -85,55 +87,29 @@ def show(to: Console, parts: Sequence[Part]) -> None:
             to.print(part)
 
 
-def show_review(home: Path | None, project_id: int, folder: Path | None = None) -> None:
-    """Print the tasks that two readers skipped, the labels that cannot be read, and every other input that
-    was set aside, with its reason; files of the `folder` by their names, which are kept nowhere.
-
-    Raises BadRequest for a folder that is none.
-    """
-    with open_home(home) as container, container.database.read() as uow:
-        names = _names_in(folder, container.settings) if folder else {}
-        project = choose_project(uow, project_id)
-        frames, aside = uow.frames.for_review(project.id), uow.marks.list_set_aside()
-        unreadable = unreadable_labels(uow, project.id)
-    page = f"{container.settings.effective_public_url}/projects/{project.label_studio_id}/data/"
-    say(console, f"frames skipped by two readers: {len(frames)}")
-    for frame in frames:
-        say(console, f"  {page}?task={frame.task_id}  frame {frame.digest[:12]}, {frame.clip}")
-    say(console, f"labels that cannot be read: {len(unreadable)}" + (f"; {TODO}" if unreadable else ""))
-    for label in unreadable:
-        where = f"{page}?task={label.frame.task_id}  annotation {label.annotation_id}"
-        say(console, f"  {where}: {escape(label.reason)}")
-    told = {(BAD_ANNOTATION, str(label.annotation_id)) for label in unreadable}
-    others = [item for item in aside if (item.kind, item.subject) not in told]
-    say(console, f"other inputs set aside: {len(others)}")
-    for item in others:
-        of_file = names.get(item.subject, item.subject) if item.kind == "file" else ""
-        say(console, f"  {escape(of_file) or f'{item.kind} {item.subject[:16]}'}: {escape(item.message)}")
-    if any(item.kind == "file" and item.subject not in names for item in others):
-        say(
-            console,
-            "  no name of a file is kept: ./sonoloop review --frames DIR tells those of a folder",
-        )
-
-
-def _names_in(folder: Path, settings: Settings) -> dict[str, str]:
-    """The files of a folder by the pseudonyms under which they were set aside."""
-    salt = settings.salt.get_secret_value().encode()
-    return {pseudonym(salt, "file", str(each)): str(each) for each in list_files(folder)}
-
-
 def read_home(settings: Settings) -> HomeStatus:
     """Look at services and database; neither needs the other."""
-    services = status(settings)
+    services = look_at_services(settings)
     if not settings.database_url and not settings.database_file.exists():
         return HomeStatus(services)
     try:  # a look must not change the schema, so the database is not opened as the services open it
         with closing(SqlDatabase(settings.effective_database_url)) as database, database.read() as uow:
             projects = [read_project(uow, project) for project in uow.projects.list()]
             return HomeStatus(services, projects, len(uow.marks.list_set_aside()))
-    except Unavailable as error:
+    except SonoloopError as error:
         return HomeStatus(services, problem=error.message)
+
+
+def look_at_services(settings: Settings) -> list[ServiceStatus]:
+    """What the supervisor says; but one whose process has just begun runs only once it answers."""
+    states = status(settings)
+    if not any(each.state == "running" and each.seconds < SETTLED_SECONDS for each in states):
+        return states
+    silent = {each.service for each in look(settings) if not each.is_ready}
+    return [
+        replace(each, state="starting") if each.state == "running" and each.name in silent else each
+        for each in states
+    ]
 
 
 def read_project(uow: UnitOfWork, project: Project) -> ProjectStatus:
@@ -174,7 +150,7 @@ def _render_services(settings: Settings, services: Sequence[ServiceStatus]) -> l
     states = "  ".join(f"{each.name} [{COLOURS[each.state]}]{each.state}[/]" for each in services)
     lines = [f"[bold]services[/]  {states}"]
     lines += [f"  {each.name}: {escape(each.detail)}" for each in services if each.detail]
-    if not any(each.state == "running" for each in services):
+    if not any(each.state in ("running", "starting") for each in services):
         return [*lines, "./sonoloop up starts them"]
     login = f"log in as {settings.admin_email}, password in {settings.root / SECRETS_FILE}"
     return [*lines, f"[bold]address[/]   {escape(f'{settings.effective_public_url}  ({login})')}"]

@@ -20,6 +20,7 @@ from cli.doctor import label_studio, loop, services
 from cli.doctor.examine import examine
 from cli.doctor.findings import Finding, State
 from cli.doctor.installation import Installation, read_installation
+from cli.status import look_at_services
 from cli.work import WorkPlan, bring_up
 from loop.errors import BadRequest, NotFound
 from loop.records import Project
@@ -163,6 +164,17 @@ def test_up_puts_right_what_the_doctor_finds_in_a_demo_too_and_takes_no_frames_t
             for each, settings in kept.items():
                 uow.projects.set_settings(each, settings)
             uow.commit()
+
+
+def test_status_calls_no_service_running_that_does_not_answer_yet(home: Home) -> None:
+    def state() -> str:
+        return next(each.state for each in look_at_services(home.settings) if each.name == BACKEND)
+
+    kill(home, BACKEND)
+    wait_until(lambda: any(e.name == BACKEND and e.state == "running" for e in status(home.settings)), "it")
+    with paused(home, BACKEND):
+        assert state() == "starting"
+    wait_until(lambda: state() == "running", BACKEND)
 
 
 def test_a_deleted_project_is_told(home: Home, project: Project, installation: Installation) -> None:

@@ -17,7 +17,7 @@ from adapters.bootstrap import Container
 from adapters.services.secrets import ensure_secrets
 from adapters.settings import load_settings
 from cli.intake import require_folder, take_in
-from cli.status import show_review
+from cli.review import show_review
 from loop.errors import BadRequest
 from loop.ingest import DELETED_TASK
 from loop.records import Project

@@ -41,6 +41,16 @@ def test_what_a_terminal_would_obey_is_shown_instead(capsys: pytest.CaptureFixtu
     ]
 
 
+def test_the_end_of_a_log_stands_line_by_line_below_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit), guarded():
+        raise BadRequest("redis failed", todo="see redis.log:\nfirst \x1b[31mred\nlast")
+    assert capsys.readouterr().err.splitlines()[-3:] == [
+        "  what to do: see redis.log:",
+        r"              first \x1b[31mred",
+        "              last",
+    ]
+
+
 def test_ctrl_c_ends_with_130_and_says_what_becomes_of_the_work(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended, guarded("the round goes on"):
         raise KeyboardInterrupt

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from adapters.services.control import ServiceStatus
+from adapters.services.secrets import ensure_secrets
+from cli.app import app
 from cli.status import (
     HomeStatus,
     ProjectStatus,
@@ -92,6 +95,16 @@ def test_a_silent_database_is_named_and_the_services_are_shown_still() -> None:
     assert "does not answer" in text
     assert "redis running" in text
     assert "up --frames" not in text
+
+
+def test_a_database_that_cannot_be_read_is_no_success_and_hides_no_service(tmp_path: Path) -> None:
+    ensure_secrets(tmp_path)
+    (tmp_path / "db").mkdir()
+    (tmp_path / "db" / "sonoloop.sqlite3").write_bytes(b"no database" * 1000)
+    done = CliRunner().invoke(app, ["status", "--home", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "the database cannot be read" in done.output
+    assert "redis stopped" in done.output
 
 
 def test_labels_are_counted_by_decision_and_brackets_in_a_title_stay() -> None:
