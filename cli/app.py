@@ -271,6 +271,33 @@ def add_user(
     add_user(home, email, password_from_stdin)
 
 
+@users.command(name="reset")
+@guarded("the password may be the new one already; the same command draws another")
+def reset_user(
+    email: Annotated[str, typer.Argument(help="Of an account that `user list` shows.")],
+    password_from_stdin: Annotated[
+        bool,
+        typer.Option("--password-from-stdin", help="Its first line is the password."),
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Give an account a new password, print it once, and end its sessions."""
+    from cli.users import reset_user
+
+    reset_user(home, email, password_from_stdin)
+
+
+@users.command(name="disable")
+@guarded("the account may be disabled already, `user list` shows it")
+def disable_user(
+    email: Annotated[str, typer.Argument(help="Of an account that `user list` shows.")], home: Home = None
+) -> None:
+    """Let nobody in by an account any more, and end its sessions; its labels stay."""
+    from cli.users import disable_user
+
+    disable_user(home, email)
+
+
 @users.command(name="list")
 @guarded()
 def list_users(home: Home = None) -> None:

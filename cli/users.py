@@ -12,7 +12,9 @@ from pathlib import Path
 from rich.table import Table
 
 from adapters.bootstrap import Container
-from adapters.label_studio.users import add_reader, list_accounts, stream_link
+from adapters.label_studio.users import add_reader, disable, list_accounts, set_password, stream_link
+from adapters.services.secrets import keep_secret
+from adapters.settings import SECRETS_FILE, variable_name
 from cli.home import choose_project, open_home
 from cli.markup import escape
 from cli.services import require_label_studio
@@ -38,11 +40,50 @@ def add_user(home: Path | None, email: str, is_password_given: bool) -> None:
         add_reader(container.label_studio_api, email, password)
         address = _address(container)
     say(console, f"[bold]{escape(email)}[/] can log in now")
-    say(console, f"  address   {escape(address)}")
-    if is_password_given:
-        say(console, "  password  the one that was given")
-    else:
-        say(console, f"  password  {escape(password)}   (shown this once and kept nowhere)")
+    _print_login(address, password, is_password_given)
+
+
+def reset_user(home: Path | None, email: str, is_password_given: bool) -> None:
+    """Give an account another password, printed for the only time unless it was given; all its sessions end.
+
+    Raises BadRequest for an unusable password, NotFound for an email without an account.
+    """
+    password = read_password() if is_password_given else secrets.token_urlsafe(DRAWN_BYTES)
+    with _label_studio(home) as container:
+        set_password(container.label_studio_api, email, password)
+        settings = container.settings
+        is_first = email.lower() == settings.admin_email.lower()
+        is_kept = is_first and (settings.root / SECRETS_FILE).exists()
+        if is_kept:
+            keep_secret(settings.root, variable_name("admin_password"), password)
+        address = _address(container)
+    say(console, f"[bold]{escape(email)}[/] can log in with the new password alone; older sessions are over")
+    _print_login(address, password, is_password_given)
+    if is_kept:
+        say(console, f"  it is the one of this home now, in {escape(str(settings.root / SECRETS_FILE))}")
+    elif is_first:
+        say(console, "  put it into SONOLOOP_ADMIN_PASSWORD where the services have theirs")
+
+
+def disable_user(home: Path | None, email: str) -> None:
+    """Let nobody in by an account any more; what its holder drew stays.
+
+    Raises NotFound for an email without an account, BadRequest for the first account.
+    """
+    with _label_studio(home) as container:
+        if email.lower() == container.settings.admin_email.lower():
+            raise BadRequest(
+                "the first account, as which Sonoloop itself speaks",
+                "a reader's account",
+                "give it another password by ./sonoloop user reset",
+            )
+        disable(container.label_studio_api, email)
+    say(
+        console,
+        f"[bold]{escape(email)}[/] is let in no more, its sessions are over; every label stays",
+    )
+    say(console, "  invitations that were sent before are void; ./sonoloop up prints the new one")
+    say(console, "  ./sonoloop user reset opens the account again")
 
 
 def list_users(home: Path | None) -> None:
@@ -50,11 +91,14 @@ def list_users(home: Path | None) -> None:
     with _label_studio(home) as container:
         accounts = list_accounts(container.label_studio_api)
     table = Table(box=None, padding=(0, 2))
-    for heading in ("id", "email", "last seen"):
+    for heading in ("id", "email", "last seen", ""):
         table.add_column(heading)
     for each in accounts:
         table.add_row(
-            str(each.id), escape(each.email), f"{each.seen:%Y-%m-%d %H:%M %Z}" if each.seen else "never"
+            str(each.id),
+            escape(each.email),
+            f"{each.seen:%Y-%m-%d %H:%M %Z}" if each.seen else "never",
+            "disabled" if each.is_disabled else "",
         )
     console.print(table)
 
@@ -86,6 +130,14 @@ def _label_studio(home: Path | None) -> Iterator[Container]:
     with open_home(home) as container:
         require_label_studio(container.settings)
         yield container
+
+
+def _print_login(address: str, password: str, is_password_given: bool) -> None:
+    say(console, f"  address   {escape(address)}")
+    if is_password_given:
+        say(console, "  password  the one that was given")
+    else:
+        say(console, f"  password  {escape(password)}   (shown this once)")
 
 
 def _address(container: Container) -> str:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
 from adapters.label_studio.api import Api, understood
 from adapters.label_studio.session import ReaderSession, post_form
-from loop.errors import BadRequest, Conflict, Denied
+from loop.errors import BadRequest, Conflict, Denied, NotFound
 
 SIGN_UP = "/user/signup/"
+ACCESS = "/api/sonoloop/accounts"
+"""See `inside/sonoloop_accounts.py`."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """Someone who may log in; `seen` is the last time they did anything, None: never."""
+    """Someone who may log in, unless `is_disabled`; `seen`: when they last did anything, None: never."""
 
     id: int
     email: str
     seen: datetime | None
+    is_disabled: bool = False
 
 
 def invitation_link(api: Api, public_url: str) -> str:
@@ -64,8 +68,10 @@ def add_reader(api: Api, email: str, password: str) -> None:
 @understood
 def list_accounts(api: Api) -> list[Account]:
     """Every account, in the order in which they were made."""
+    disabled = _disabled(api)
     found = [
-        Account(each["id"], each["email"], _seen(each["last_activity"])) for each in api.get("/api/users/")
+        Account(each["id"], each["email"], _seen(each["last_activity"]), each["id"] in disabled)
+        for each in api.get("/api/users/")
     ]
     return sorted(found, key=lambda account: account.id)
 
@@ -73,6 +79,51 @@ def list_accounts(api: Api) -> list[Account]:
 def remove_account(api: Api, user_id: int) -> None:
     """Delete an account with its locks; what it submitted would go too."""
     api.delete(f"/api/users/{user_id}/")
+
+
+def set_password(api: Api, email: str, password: str) -> None:
+    """Let the holder of an account log in by this password alone: sessions and tokens end, one that was
+    disabled is open again. `api` speaks as the first account, whose own token stays. Raises NotFound.
+    """
+    account = find_account(api, email)
+    _set_access(api, account, {"password": password})
+    ReaderSession.log_in(api.url, account.email, password).close()
+
+
+def disable(api: Api, email: str) -> None:
+    """Let nobody in by this account: its sessions, tokens and task locks end. What it submitted stays, and so
+    that its holder makes no other one, the invitation is drawn anew. Raises NotFound, BadRequest for the
+    first account.
+    """
+    _set_access(api, find_account(api, email), {"is_active": False})
+    api.post("/api/invite/reset-token", {})
+
+
+def find_account(api: Api, email: str) -> Account:
+    """The account with this email. Raises NotFound."""
+    for account in list_accounts(api):
+        if account.email == email.lower():
+            return account
+    raise NotFound("an email without an account", "one that `./sonoloop user list` shows", "mend it")
+
+
+def _set_access(api: Api, account: Account, wish: Mapping[str, str | bool]) -> None:
+    try:
+        api.post(f"{ACCESS}/{account.id}", wish)
+    except NotFound as exc:
+        raise NotFound(
+            "a Label Studio without Sonoloop's additions",
+            "the one that Sonoloop starts, or its image",
+            "there: label-studio reset_password --username EMAIL",
+        ) from exc
+
+
+def _disabled(api: Api) -> set[int]:
+    """Nobody in a Label Studio that lacks our additions."""
+    try:
+        return set(api.get(f"{ACCESS}/disabled")["disabled"])
+    except NotFound:
+        return set()
 
 
 def _seen(stamp: str | None) -> datetime | None:
@@ -90,6 +141,6 @@ def _sign_up(api: Api, email: str, password: str) -> None:
         if not post_form(visitor, SIGN_UP, fields, {"token": invitation}):
             raise BadRequest(
                 "a refused sign-up",
-                "a valid new email and a password of 8 characters or more",
-                "choose others, or log in with the password of this account",
+                "an email that Label Studio takes for one",
+                "mend the email: letters, digits and .+-_ before the @, a domain behind it",
             )

@@ -45,6 +45,13 @@ def ensure_secrets(home: Path) -> Path:
     return path
 
 
+def keep_secret(home: Path, name: str, value: str) -> None:
+    """Put a secret in the place of the one that the home holds; the others stay. Raises OSError."""
+    known = read_env_file(home / SECRETS_FILE) | {name: value}
+    lines = [HEAD, *(f"{each}={text}" for each, text in known.items())]
+    write_private(home / SECRETS_FILE, "\n".join(lines) + "\n", is_first=False)
+
+
 def _close_to_others(path: Path) -> None:
     status = path.stat()
     if status.st_uid != os.getuid():

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from adapters.label_studio.api import Api
 from adapters.label_studio.session import ReaderSession
-from adapters.label_studio.users import remove_account, stream_link
+from adapters.label_studio.users import ACCESS, invitation_link, remove_account, stream_link
 from adapters.services.secrets import ensure_secrets
-from adapters.settings import remember_settings
+from adapters.settings import load_settings, remember_settings
 from cli.app import app
+from loop.errors import BadRequest, Denied, Unavailable
 from tests.e2e.homes import Home
 from tests.e2e.projects import make_small_project
 
@@ -65,6 +67,84 @@ def test_a_given_password_is_never_printed(home: Home) -> None:
         home.settings.root, "add", "clara@clinic.org", "--password-from-stdin", given="Secret-12345\n"
     )
     assert "Secret-12345" not in added.output
+
+
+def enters(home: Home, email: str, password: str) -> bool:
+    try:
+        ReaderSession.log_in(home.settings.effective_label_studio_url, email, password).close()
+    except Denied:
+        return False
+    return True
+
+
+def is_open(session: ReaderSession) -> bool:
+    try:
+        session.token()
+    except (Denied, Unavailable):  # refused, or led to the log-in page
+        return False
+    return True
+
+
+def test_a_forgotten_password_is_replaced_and_ends_every_session_and_token(home: Home) -> None:
+    email, root, url = "emil@clinic.org", home.settings.root, home.settings.effective_label_studio_url
+    old = printed(user(root, "add", email).output, "password")
+    with ReaderSession.log_in(url, email, old) as session, Api(url, session.token()) as by_token:
+        new = printed(user(root, "reset", "Emil@clinic.org").output, "password")
+        assert not is_open(session)
+        with pytest.raises(Denied):
+            by_token.get("/api/current-user/whoami")
+    assert (enters(home, email, old), enters(home, email, new)) == (False, True)
+    given = user(root, "reset", email, "--password-from-stdin", given="Chosen-by-hand-1\n").output
+    assert "Chosen-by-hand-1" not in given
+    assert (enters(home, email, new), enters(home, email, "Chosen-by-hand-1")) == (False, True)
+
+
+def test_a_reader_who_left_is_let_in_no_more_by_session_password_or_invitation(home: Home) -> None:
+    email, root, url = "frida@clinic.org", home.settings.root, home.settings.effective_label_studio_url
+    api = home.container.label_studio_api
+    invitation = invitation_link(api, url)
+    password = printed(user(root, "add", email).output, "password")
+    with ReaderSession.log_in(url, email, password) as session:
+        user(root, "disable", email)
+        assert not is_open(session)
+    assert not enters(home, email, password)
+    assert invitation_link(api, url) != invitation
+    assert re.search(rf"{email}.* disabled", user(root, "list").output)
+    again = printed(user(root, "reset", email).output, "password")
+    assert enters(home, email, again)
+    assert not re.search(rf"{email}.* disabled", user(root, "list").output)
+
+
+def test_the_first_account_gets_a_new_password_and_goes_on_speaking(home: Home) -> None:
+    root, email = home.settings.root, home.settings.admin_email
+    before = home.settings.admin_password.get_secret_value()
+    assert "Sonoloop itself speaks" in user(root, "disable", email, code=1).output
+    try:
+        password = printed(user(root, "reset", email).output, "password")
+        assert load_settings(root).admin_password.get_secret_value() == password
+        assert enters(home, email, password)
+        assert email in user(root, "list").output, "by the token that it had"
+    finally:
+        user(root, "reset", email, "--password-from-stdin", given=f"{before}\n")
+
+
+def test_only_the_first_account_may_change_others(home: Home) -> None:
+    """Readers have no roles in Label Studio; here neither their sessions nor their tokens open anything."""
+    email, url = "gustav@clinic.org", home.settings.effective_label_studio_url
+    password = printed(user(home.settings.root, "add", email).output, "password")
+    with ReaderSession.log_in(url, email, password) as session, Api(url, session.token()) as by_token:
+        for each in (by_token, session._api):
+            with pytest.raises(Denied):
+                each.post(f"{ACCESS}/1", {"password": "Taken-over-123"})
+            with pytest.raises(Denied):
+                each.get(f"{ACCESS}/disabled")
+    with pytest.raises(BadRequest, match="the first account stays"):
+        home.container.label_studio_api.post(f"{ACCESS}/1", {"is_active": False})
+
+
+def test_an_email_without_an_account_is_told(home: Home) -> None:
+    for command in ("reset", "disable"):
+        assert "without an account" in user(home.settings.root, command, "nobody@clinic.org", code=1).output
 
 
 def test_an_email_that_only_label_studio_refuses_makes_no_account(home: Home) -> None:

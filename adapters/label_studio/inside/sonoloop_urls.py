@@ -1,13 +1,16 @@
-"""Label Studio's own addresses and those of our lists."""
+"""Label Studio's own addresses, and those of our lists and of what we add for accounts."""
 
 # mypy: ignore-errors
 # ruff: noqa: F403
 from core.urls import *
 from core.urls import urlpatterns
 from django.urls import path
+from sonoloop_accounts import Access, Disabled
 from sonoloop_lists import PredictionKeys, TaskKeys
 
 urlpatterns = [
+    path("api/sonoloop/accounts/disabled", Disabled.as_view()),
+    path("api/sonoloop/accounts/<int:pk>", Access.as_view()),
     path("api/projects/<int:pk>/sonoloop/predictions", PredictionKeys.as_view()),
     path("api/projects/<int:pk>/sonoloop/tasks", TaskKeys.as_view()),
     *urlpatterns,
