@@ -15,7 +15,6 @@ from rich.live import Live
 from rich.table import Table
 
 from adapters.services.control import ServiceStatus, status
-from adapters.services.readiness import SETTLED_SECONDS, look
 from adapters.settings import SECRETS_FILE, Settings
 from cli.home import find_home
 from cli.markup import escape
@@ -29,6 +28,8 @@ from loop.unreadable import TODO, UnreadableLabel, count_unreadable, unreadable_
 
 LOOK_SECONDS = 2.0
 ROUNDS_SHOWN = 5
+YOUNG_SECONDS = 240.0
+"""So long after its start a service may not answer yet."""
 Part = str | Table
 """A line of markup or a table."""
 COLOURS = {"running": "green", "starting": "yellow", "stopping": "yellow", "stopped": "dim", "failed": "red"}
@@ -103,8 +104,10 @@ def read_home(settings: Settings) -> HomeStatus:
 def look_at_services(settings: Settings) -> list[ServiceStatus]:
     """What the supervisor says; but one whose process has just begun runs only once it answers."""
     states = status(settings)
-    if not any(each.state == "running" and each.seconds < SETTLED_SECONDS for each in states):
+    if not any(each.state == "running" and each.seconds < YOUNG_SECONDS for each in states):
         return states
+    from adapters.services.readiness import look  # loads Celery, which a look at settled services needs not
+
     silent = {each.service for each in look(settings) if not each.is_ready}
     return [
         replace(each, state="starting") if each.state == "running" and each.name in silent else each

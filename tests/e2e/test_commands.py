@@ -134,7 +134,7 @@ def test_status_answers_without_loading_what_only_a_training_needs(home: Path) -
 def test_a_database_that_cannot_be_read_does_not_hide_the_services(empty_home: Path) -> None:
     (empty_home / "db").mkdir()
     (empty_home / "db" / "sonoloop.sqlite3").write_bytes(b"")
-    output = run("status", "--home", empty_home).output
+    output = run("status", "--home", empty_home, code=1).output
     assert "redis stopped" in output
     assert "a database without our tables" in output
 
