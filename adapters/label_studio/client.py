@@ -11,6 +11,7 @@ from adapters.label_studio.api import Api, Params, understood
 from adapters.label_studio.lists import (
     PAGE,
     Json,
+    changed_tasks,
     filter_by,
     list_predictions,
     list_task_ids,
@@ -62,18 +63,12 @@ class LabelStudioClient:
 
         A task that changes while pages are read comes again, with its new state; none is passed over.
         """
-        start, page = since or BEGINNING, 1
-        seen: set[tuple[int, datetime]] = set()
-        while True:
-            entries = self._changed_page(project_id, start, page)
-            tasks = [task_from(entry) for entry in entries]
-            yield from (task for task in tasks if (task.id, task.updated_at) not in seen)
-            if len(tasks) < PAGE:
-                return
-            seen = {(task.id, task.updated_at) for task in tasks}
-            # On from the last change, not by page number: a task that leaves an earlier page moves no other.
-            last = tasks[-1].updated_at
-            start, page = (last, 1) if last > start else (start, page + 1)
+        start = since or BEGINNING
+        try:
+            for entries in changed_tasks(self._paced, project_id, _stamp(start)):
+                yield from map(task_from, entries)
+        except NotFound:
+            yield from self._changed_in_its_own_list(project_id, start)
 
     def task_ids(self, project_id: int) -> set[int]:
         """The ids of all tasks."""
@@ -148,6 +143,20 @@ class LabelStudioClient:
                 project=project_id,
                 version=model_version,
             ) from exc
+
+    def _changed_in_its_own_list(self, project_id: int, start: datetime) -> Iterator[RemoteTask]:
+        page = 1
+        seen: set[tuple[int, datetime]] = set()
+        while True:
+            entries = self._changed_page(project_id, start, page)
+            tasks = [task_from(entry) for entry in entries]
+            yield from (task for task in tasks if (task.id, task.updated_at) not in seen)
+            if len(tasks) < PAGE:
+                return
+            seen = {(task.id, task.updated_at) for task in tasks}
+            # On from the last change, not by page number: a task that leaves an earlier page moves no other.
+            last = tasks[-1].updated_at
+            start, page = (last, 1) if last > start else (start, page + 1)
 
     def _changed_page(self, project_id: int, start: datetime, page: int) -> list[Json]:
         changed = filter_by("updated_at", "greater_or_equal", "Datetime", _stamp(start))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
 
 import httpx
 import numpy as np
@@ -12,11 +14,12 @@ import pytest
 from adapters.brush import SdkBrushCodec
 from adapters.label_studio.api import Api
 from adapters.label_studio.client import LabelStudioClient
-from adapters.label_studio.lists import rows
+from adapters.label_studio.lists import changed_tasks, rows
 from adapters.label_studio.pace import Pace, PacedApi
 from adapters.label_studio.provision import ensure_project
+from adapters.label_studio.session import ReaderSession
 from loop.errors import Denied, NotFound
-from loop.records import NewPrediction, RemotePrediction
+from loop.records import NewPrediction, RemotePrediction, RemoteTask
 from loop.regions import mask_to_result
 from tests.services.label_studio import LabelStudioServer, project_plan
 
@@ -106,6 +109,53 @@ def test_both_give_the_same_tasks_of_one_project_alone(
             client.predictions(999_999, "v1")
 
 
+@pytest.fixture(scope="module")
+def reader(label_studio_server: LabelStudioServer) -> Iterator[ReaderSession]:
+    with label_studio_server.reader("reader@lists.org") as session:
+        yield session
+
+
+def test_both_tell_of_the_same_changes_with_every_annotation(
+    api: Api, studio: LabelStudioClient, foreign: LabelStudioClient, reader: ReaderSession
+) -> None:
+    project, tasks = new_project(api, studio, 4)
+    studio.push_predictions(project, [NewPrediction(task, "v1", 0.5, DRAWING) for task in tasks])
+    shown = studio.predictions(project, "v1")[1]
+    draft = reader.save_draft(tasks[3], [], 1.0)
+    reader.submit(tasks[3], [], 2.0, None, draft=draft)
+    reader.submit(shown.task_id, DRAWING, 4.0, shown.id)
+    reader.skip(shown.task_id, DRAWING, None, shown.id)
+    told = list(studio.tasks_changed_since(project, None))
+    assert [in_order(task) for task in told] == [
+        in_order(task) for task in foreign.tasks_changed_since(project, None)
+    ]
+    last = list(studio.tasks_changed_since(project, told[-1].updated_at))
+    assert last == told[-1:]
+    assert last == list(foreign.tasks_changed_since(project, told[-1].updated_at))
+    assert in_order(last[0]) == in_order(studio.get_task(shown.task_id))
+    assert len(last[0].annotations) == 2
+    assert list(studio.tasks_changed_since(project, last[0].updated_at + timedelta(microseconds=1))) == []
+
+
+def in_order(task: RemoteTask) -> RemoteTask:
+    return replace(task, annotations=tuple(sorted(task.annotations, key=lambda each: each.id)))
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 8, 100])
+def test_changes_come_in_pages_and_what_changes_meanwhile_comes_again(
+    api: Api, studio: LabelStudioClient, size: int
+) -> None:
+    project, tasks = new_project(api, studio, 8)
+    studio.push_predictions(project, [NewPrediction(tasks[0], "v1", 0.5, [])])
+    (held,) = studio.predictions(project, "v1")
+    told: list[int] = []
+    for page in changed_tasks(PacedApi(api, Pace()), project, "1970-01-01T00:00:00Z", size):
+        told += [task["id"] for task in page]
+        if len(told) == len(page):
+            studio.set_score(held.id, 0.25)
+    assert told == ([*tasks, tasks[0]] if size <= len(tasks) else tasks)
+
+
 @pytest.mark.parametrize("size", [1, 3, 4, 8, 100])
 def test_a_long_list_comes_in_pages(api: Api, project: tuple[int, list[int]], size: int) -> None:
     number, tasks = project
@@ -128,6 +178,6 @@ def test_a_stranger_is_told_nothing(
 ) -> None:
     for token in ("", "0" * 40):
         with Api(label_studio_server.url, token) as stranger:
-            for kind in ("tasks", "predictions"):
+            for kind in ("tasks", "predictions", "changes"):
                 with pytest.raises(Denied):
                     rows(PacedApi(stranger, Pace()), project[0], kind, {})

@@ -6,12 +6,13 @@ from core.urls import *
 from core.urls import urlpatterns
 from django.urls import path
 from sonoloop_accounts import Access, Disabled
-from sonoloop_lists import PredictionKeys, TaskKeys
+from sonoloop_lists import ChangedTasks, PredictionKeys, TaskKeys
 
 urlpatterns = [
     path("api/sonoloop/accounts/disabled", Disabled.as_view()),
     path("api/sonoloop/accounts/<int:pk>", Access.as_view()),
     path("api/projects/<int:pk>/sonoloop/predictions", PredictionKeys.as_view()),
     path("api/projects/<int:pk>/sonoloop/tasks", TaskKeys.as_view()),
+    path("api/projects/<int:pk>/sonoloop/changes", ChangedTasks.as_view()),
     *urlpatterns,
 ]
