@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ NO_MEMORY = ("out of memory", "can't allocate memory", "Insufficient memory", "s
 """What torch (CUDA, CPU), OpenCV and C++ say, each in an error of a general kind."""
 LAST_WORDS = re.compile(r"^memory allocation of \d+ bytes failed|std::bad_alloc|^[\w.]*MemoryError(:|$)")
 """Of Rust and C++, which abort the process, and of Python."""
+LITTLE_MEMORY = 64 << 20
+"""Bytes; a process that does not get them has no memory for training."""
 EXITS: tuple[tuple[type[SonoloopError], str, int], ...] = (
     (OutOfMemory, "out of memory", 3),
     (NonFiniteLoss, "non-finite loss", 4),
@@ -59,12 +62,24 @@ def own_errors() -> Iterator[None]:
 
 
 def wants_memory(error: Exception) -> bool:
-    """Whether an error is one for want of memory: few libraries raise a kind of their own for it."""
+    """Whether an error is one for want of memory: few libraries raise a kind of their own for it, and some do
+    not name it, such as oneDNN ("could not create a primitive") and the loader of shared libraries.
+    """
     if isinstance(error, MemoryError):
         return True
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    return any(words in str(error) for words in NO_MEMORY)
+    if any(words in str(error) for words in NO_MEMORY):
+        return True
+    return isinstance(error, RuntimeError | ImportError) and not _has_memory()
+
+
+def _has_memory() -> bool:
+    try:
+        mmap.mmap(-1, LITTLE_MEMORY).close()  # promised only: no page of it is touched
+    except OSError:
+        return False
+    return True
 
 
 def names_want_of_memory(line: str) -> bool:

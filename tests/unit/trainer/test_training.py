@@ -242,6 +242,21 @@ def test_a_frame_for_which_there_is_no_memory_is_not_set_aside(tmp_path: Path) -
         FrameSet(job.samples, 1, 64)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process can be kept from memory")
+@pytest.mark.parametrize("kind", [RuntimeError, ImportError])
+def test_an_error_that_names_no_reason_is_one_of_memory_where_there_is_none(kind: type[Exception]) -> None:
+    with pytest.raises(kind), own_errors():
+        raise kind("could not create a primitive")
+    with pytest.raises(OutOfMemory), no_more_memory(), own_errors():
+        raise kind("could not create a primitive")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process can be kept from memory")
+def test_a_stop_that_was_asked_for_is_one_even_without_memory() -> None:
+    with pytest.raises(Stopped), no_more_memory(), own_errors():
+        raise Stopped
+
+
 @pytest.mark.parametrize(
     ("said", "is_reason"),
     [
