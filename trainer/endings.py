@@ -29,8 +29,8 @@ NO_MEMORY = ("out of memory", "can't allocate memory", "Insufficient memory", "s
 """What torch (CUDA, CPU), OpenCV and C++ say, each in an error of a general kind."""
 LAST_WORDS = re.compile(r"^memory allocation of \d+ bytes failed|std::bad_alloc|^[\w.]*MemoryError(:|$)")
 """Of Rust and C++, which abort the process, and of Python."""
-LITTLE_MEMORY = 64 << 20
-"""Bytes; a process that does not get them has no memory for training."""
+LITTLE_MEMORY = 256 << 20
+"""Bytes; a process that is not even promised them has too few for a training step."""
 EXITS: tuple[tuple[type[SonoloopError], str, int], ...] = (
     (OutOfMemory, "out of memory", 3),
     (NonFiniteLoss, "non-finite loss", 4),
