@@ -44,9 +44,9 @@ class TrainingProcess:
             stderr=subprocess.PIPE,
         )
         self._events: SimpleQueue[Event | None] = SimpleQueue()
+        self._is_silent = self._named_want_of_memory = False
         self._reader = _in_background(self._read, self._process.stdout)
         self._listener = _in_background(self._pass_on, self._process.stderr)
-        self._is_silent = self._named_want_of_memory = False
 
     @property
     def pid(self) -> int:

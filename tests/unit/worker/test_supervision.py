@@ -6,14 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import IO
 
 import pytest
 import structlog
 from structlog.testing import capture_logs
 
+import worker.process
 from loop.errors import OutOfMemory, TrainingFailed
 from worker.folder import RoundFolder, drop_weights_of_others
 from worker.process import Event
@@ -70,6 +73,27 @@ def test_what_a_training_process_writes_to_stderr_becomes_lines_of_its_round(
     said = [line for line in lines if line["event"] == "training_said"]
     assert any("trainer.job" in line["text"] for line in said)
     assert {(line["round"], line["attempt"]) for line in lines} == {(7, 2)}
+
+
+def test_what_a_process_says_before_its_worker_is_ready_to_listen_is_passed_on_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = worker.process._in_background
+
+    def start_and_let_it_read_all(
+        read: Callable[[IO[bytes]], None], pipe: IO[bytes] | None
+    ) -> threading.Thread:
+        thread = start(read, pipe)
+        thread.join()
+        return thread
+
+    monkeypatch.setattr(worker.process, "_in_background", start_and_let_it_read_all)
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+    job = tmp_path / "job.json"
+    job.write_text("{}")
+    with capture_logs() as lines, pytest.raises(TrainingFailed, match="job file"):
+        see_through(job, lambda _: None)
+    assert any("trainer.job" in line.get("text", "") for line in lines)
 
 
 def test_a_job_that_cannot_be_read_fails_for_good_with_its_reason(tmp_path: Path) -> None:
