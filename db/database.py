@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from sqlalchemy import Connection
 
@@ -78,11 +79,23 @@ class SqlDatabase:
 
     def __init__(self, url: str) -> None:
         self.engine = make_engine(url)
+        # In line for SQLite's one writer: its own way of waiting sleeps, and lets others overtake.
+        self._noting = threading.Lock() if self.engine.dialect.name == "sqlite" else nullcontext()
 
     @contextmanager
     def write(self) -> Iterator[SqlUnitOfWork]:
         """A unit that may change rows. Raises Unavailable when the database is silent or locked for 5 s."""
         with self._unit(Access.WRITE) as unit:
+            yield unit
+
+    @contextmanager
+    def note(self) -> Iterator[SqlUnitOfWork]:
+        """A writing unit for what would be learnt again if it were lost: its commit waits for no disk.
+
+        After a loss of power, or a crash of PostgreSQL, the units of the last moment may be gone; none is
+        half there. Raises as `write` does.
+        """
+        with self._noting, self._unit(Access.NOTE) as unit:
             yield unit
 
     @contextmanager

@@ -29,13 +29,16 @@ class Access(StrEnum):
 
     READ = "read"
     WRITE = "write"
+    NOTE = "note"
     MIGRATE = "migrate"
 
 
 BEGIN: dict[tuple[str, Access], tuple[str, ...]] = {
     ("sqlite", Access.READ): ("PRAGMA query_only = ON", "BEGIN"),
     # Taking the write lock at once makes a unit wait for its turn instead of failing half way through.
-    ("sqlite", Access.WRITE): ("PRAGMA query_only = OFF", "BEGIN IMMEDIATE"),
+    ("sqlite", Access.WRITE): ("PRAGMA query_only = OFF", "PRAGMA synchronous = FULL", "BEGIN IMMEDIATE"),
+    # The commit is whole and others see it, but it does not wait for the disk, which can take a second.
+    ("sqlite", Access.NOTE): ("PRAGMA query_only = OFF", "PRAGMA synchronous = NORMAL", "BEGIN IMMEDIATE"),
     # A migration may rebuild a table that others name, and waits for a migration in another process.
     ("sqlite", Access.MIGRATE): (
         f"PRAGMA busy_timeout = {MIGRATE_SECONDS * 1000}",
@@ -46,6 +49,7 @@ BEGIN: dict[tuple[str, Access], tuple[str, ...]] = {
     # One snapshot for the whole unit, as SQLite gives it.
     ("postgresql", Access.READ): ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",),
     ("postgresql", Access.WRITE): (),
+    ("postgresql", Access.NOTE): ("SET LOCAL synchronous_commit = off",),
     ("postgresql", Access.MIGRATE): (
         f"SET LOCAL lock_timeout = '{MIGRATE_SECONDS}s'",
         "SELECT pg_advisory_xact_lock(7366601)",  # any number, as long as every migration takes the same

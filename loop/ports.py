@@ -99,9 +99,13 @@ class UnitOfWork(Protocol):
 
 
 class Database(Protocol):
-    """Opens units of work. SQLite: a writing one begins with BEGIN IMMEDIATE."""
+    """Opens units of work. SQLite: a writing one begins with BEGIN IMMEDIATE.
+
+    The commit of a `note` does not wait for the disk: for what would be learnt again if it were lost.
+    """
 
     def write(self) -> AbstractContextManager[UnitOfWork]: ...
+    def note(self) -> AbstractContextManager[UnitOfWork]: ...
     def read(self) -> AbstractContextManager[UnitOfWork]: ...
 
 

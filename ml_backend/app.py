@@ -70,7 +70,6 @@ class Views:
         self._container = container
         self._champions = champions
         self._waiting = threading.BoundedSemaphore(PREDICTIONS_AT_ONCE)
-        self._noting = threading.Lock()
         self._events = container.backend_metrics.webhook_events
 
     def health(self) -> Response:
@@ -105,8 +104,7 @@ class Views:
         if event is None:
             self._events.labels("ignored").inc()
             return jsonify(status="known")
-        # In line for SQLite's one writer: its own way of waiting sleeps, and lets others overtake.
-        with self._noting, self._container.database.write() as uow:
+        with self._container.database.note() as uow:  # a hint: the reconciler would find it by itself
             is_new = keep_event(uow, event, self._container.clock())
             if is_new:
                 uow.after_commit(lambda: self._container.background_queue.enqueue(Job.INGEST))

@@ -92,6 +92,11 @@ class FragileDatabase:
             yield FragileUnit(unit, self._fuse, self._deep)
 
     @contextmanager
+    def note(self) -> Iterator[Any]:
+        with self._database.note() as unit:
+            yield FragileUnit(unit, self._fuse, self._deep)
+
+    @contextmanager
     def read(self) -> Iterator[UnitOfWork]:
         with self._database.read() as unit:
             yield unit

@@ -34,6 +34,22 @@ def test_a_unit_is_rolled_back_unless_it_is_committed(database: SqlDatabase) -> 
     assert titles(database) == ["kept"]
 
 
+def test_a_note_is_whole_and_seen_at_once_but_does_not_wait_for_the_disk(database: SqlDatabase) -> None:
+    told = "SELECT setting = 'off' AND source = 'session' FROM pg_settings WHERE name = 'synchronous_commit'"
+    waits = {"sqlite": ("PRAGMA synchronous", 2, 1), "postgresql": (told, False, True)}
+    question, waiting, not_waiting = waits[database.engine.dialect.name]
+    with suppress(KeyError), database.note() as unit:
+        unit.projects.add("failed", ["Vein"], {})
+        raise KeyError
+    with database.note() as unit:
+        unit.projects.add("kept", ["Vein"], {})
+        assert unit._connection.exec_driver_sql(question).scalar_one() == not_waiting
+        unit.commit()
+    assert titles(database) == ["kept"]
+    with database.write() as unit:  # on the connection that the note gave back
+        assert unit._connection.exec_driver_sql(question).scalar_one() == waiting
+
+
 def test_calls_run_in_order_once_the_change_can_be_seen(database: SqlDatabase) -> None:
     seen: list[object] = []
     with database.write() as unit:
