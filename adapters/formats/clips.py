@@ -73,8 +73,16 @@ def pseudonym(salt: bytes, kind: str, name: str) -> str:
     """
     if len(salt) < 16:
         raise BadRequest(f"a salt of {len(salt)} bytes", "at least 16", "use the secret of the home")
-    message = f"{kind}\0{_tidy(name)}".encode("utf-8", "surrogateescape")
+    message = _encoded(f"{kind}\0{_tidy(name)}")
     return f"{kind}-{hmac.new(salt, message, hashlib.sha256).hexdigest()[:16]}"
+
+
+def _encoded(name: str) -> bytes:
+    """As Linux stores a name, whatever its bytes; other systems give names that stand for no bytes there."""
+    try:
+        return name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return name.encode("utf-8", "surrogatepass")
 
 
 def identify(relative: PurePosixPath, digest: str, index: ClipIndex, salt: bytes) -> Identity:

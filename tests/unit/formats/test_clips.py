@@ -45,6 +45,11 @@ def test_any_file_name_has_an_identity(name: str) -> None:
     assert of(f"clip/_{name}").source is ClipSource.FOLDER
 
 
+def test_a_file_name_with_half_a_character_has_an_identity_of_its_own() -> None:
+    clips = {of(f"{folder}/1.png").clip for folder in ("\ud800", "\udd00", "a")}
+    assert len(clips) == 3
+
+
 def test_a_file_name_that_is_no_utf8_has_an_identity() -> None:
     assert of("caf\udce9/1.png").clip.startswith("clip-")
 
