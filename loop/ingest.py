@@ -63,8 +63,9 @@ def drain_inbox(ports: IngestPorts) -> Tally:
 
 
 def reconcile(ports: IngestPorts, project_id: int, *, full: bool = False) -> Tally:
-    """Mirror what changed in Label Studio since the last look, with five minutes of overlap; `full`: look at
-    everything, as is done too when the last look was in the future: a clock was turned back.
+    """Mirror what changed in Label Studio since the last look, with five minutes of overlap, and what is gone
+    there; `full`: look at everything, as is done too when the last look was in the future: a clock was turned
+    back.
 
     The cursor moves on page by page, only behind what is mirrored. Raises Unavailable (the next call goes on
     from the cursor), BadRequest for a project that Label Studio does not have yet.
@@ -80,7 +81,7 @@ def reconcile(ports: IngestPorts, project_id: int, *, full: bool = False) -> Tal
     for page in _pages(ports.label_studio.tasks_changed_since(remote_id, since)):
         tally += follow_page(ports, project, page)
         _advance(ports, project_id, max(task.updated_at for task in page))
-    return tally + _bury_missing(ports, project, remote_id) if full else tally
+    return tally + _bury_missing(ports, project, remote_id)
 
 
 def refresh_task(ports: IngestPorts, task_id: int) -> Tally:
@@ -175,13 +176,12 @@ def _follow_ids(ports: IngestPorts, event: InboxEvent) -> Tally:
 
 
 def _bury_missing(ports: IngestPorts, project: Project, remote_id: int) -> Tally:
-    held = ports.label_studio.task_ids(remote_id)
+    """A task that is deleted changes no other, so that only the list of all tells."""
     with ports.database.read() as uow:
-        frames = uow.frames.list(project.id)
+        known = uow.frames.task_ids(project.id)  # before the list, which has then every one of them
     tally: Tally = Counter()
-    for frame in frames:
-        if frame.task_id is not None and frame.task_id not in held:
-            tally += refresh_task(ports, frame.task_id)
+    for task_id in sorted(known - ports.label_studio.task_ids(remote_id)):
+        tally += refresh_task(ports, task_id)
     return tally
 
 

@@ -55,6 +55,13 @@ class SqlFrames(Repository[Frame]):
         condition = FrameRow.project_id == project_id, FrameRow.task_id.is_(None)
         return self.all(self.select(*condition).order_by(FrameRow.id))
 
+    def task_ids(self, project_id: int) -> set[int]:
+        """The tasks that frames of a project have in Label Studio."""
+        having = select(FrameRow.task_id).where(
+            FrameRow.project_id == project_id, FrameRow.task_id.is_not(None)
+        )
+        return set(self.connection.scalars(having))
+
     def set_tasks(self, task_of_frame: Mapping[int, int | None]) -> None:
         """Set or clear tasks. A task that another frame had goes over to the new one. Raises NotFound."""
         tasks = [task for task in task_of_frame.values() if task is not None]

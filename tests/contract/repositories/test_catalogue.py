@@ -118,6 +118,7 @@ def test_tasks_are_set_cleared_and_swapped(database: SqlDatabase) -> None:
         unit.frames.set_tasks({second.id: None})
         assert unit.frames.find_by_task(first.task_id) is None
         assert [frame.id for frame in unit.frames.without_task(first.project_id)] == [second.id]
+        assert unit.frames.task_ids(first.project_id) == {second.task_id}
         unit.frames.set_tasks({})
         with pytest.raises(NotFound):
             unit.frames.set_tasks({second.id + 1: 77})

@@ -77,7 +77,7 @@ def test_a_task_deleted_in_label_studio_buries_its_annotations_and_is_set_aside(
         hear(served, "TASKS_DELETED", tasks=[{"id": frame.task_id}])
         tally = drain_inbox(served.ingest)
     else:
-        tally = reconcile(served.ingest, served.project.id, full=True)
+        tally = reconcile(served.ingest, served.project.id)
     assert tally[Ingested.BURIED] == 1
     assert served.current() == []
     assert "deleted" in served.set_aside()[frame.digest]
