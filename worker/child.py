@@ -17,7 +17,8 @@ from pathlib import Path
 
 STOP_SECONDS = 5.0
 """Between the request to end and the end by force: enough for most steps, and a cancel takes 10 s at most."""
-NICENESS = 5
+NICENESS = 19
+"""Whatever a service wants of the processor comes first; training has all that is left."""
 OOM_SCORE = 500
 PR_SET_PDEATHSIG = 1
 

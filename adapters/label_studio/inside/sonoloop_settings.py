@@ -33,9 +33,10 @@ globals().update(settings_for(HOSTNAME))
 
 if DJANGO_DB == DJANGO_DB_SQLITE:
     MIDDLEWARE.append("sonoloop_turns.one_at_a_time")  # PostgreSQL locks the row itself, in any process
-    # Readers and writers side by side; a writer waits for its turn instead of failing half-way.
+    # Readers and writers side by side; a writer waits for its turn instead of failing half-way. What a reader
+    # submitted is on the disk before the page says so: power that fails in the next moment takes no stroke.
     DATABASES["default"]["OPTIONS"] = {
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
     }
