@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from supervisor.xmlrpc import SupervisorTransport
+from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from loop.errors import Unavailable
 
 ANSWER_SECONDS = 10.0
+SEEN_IN_ITS_STATE = {Faults.ALREADY_STARTED, Faults.SPAWN_ERROR, Faults.ABNORMAL_TERMINATION}
 
 
 class Supervisor:
@@ -41,13 +42,13 @@ class Supervisor:
         with self._calls() as calls:
             for state in calls.getAllProcessInfo():
                 if state["statename"] in ("STOPPED", "EXITED", "FATAL"):
-                    calls.startProcess(state["name"], False)
+                    _start(calls, state["name"])
 
     def restart(self, name: str) -> None:
         """End one program, by force when its time is over, and start it; returns once it has been started."""
         with self._calls() as calls:
             calls.stopProcess(name, True)
-            calls.startProcess(name, False)
+            _start(calls, name)
 
     def shut_down(self) -> None:
         """Ask it to stop every program and then itself; returns at once."""
@@ -69,3 +70,14 @@ class Supervisor:
             ) from exc
         finally:
             transport.close()
+
+
+def _start(calls: Any, name: str) -> None:
+    """Start a program. That somebody else was faster is as good; one that ended at once keeps no other from
+    its start, and its state tells of it.
+    """
+    try:
+        calls.startProcess(name, False)
+    except xmlrpc.client.Fault as fault:
+        if fault.faultCode not in SEEN_IN_ITS_STATE:
+            raise

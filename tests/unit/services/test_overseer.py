@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -127,3 +128,17 @@ def test_a_service_that_was_given_up_is_tried_again(tmp_path: Path) -> None:
         wait_until(lambda: state_of(supervisor, "waiting") == "FATAL", "its failure")
         (tmp_path / "wanted").touch()
         wait_until(lambda: state_of(supervisor, "waiting") == "RUNNING", "another try")
+
+
+def test_what_another_has_started_meanwhile_is_started(tmp_path: Path) -> None:
+    supervisor = Supervisor(tmp_path / "s.sock")
+
+    def start_again_and_again(_: int) -> None:
+        for _ in range(20):
+            supervisor.start_stopped()
+
+    with overseen(tmp_path, tmp_path / "s.sock"), ThreadPoolExecutor(8) as pool:
+        list(pool.map(start_again_and_again, range(8)))  # a Fault of one would be raised here
+        (tmp_path / "wanted").touch()
+        supervisor.start_stopped()
+        wait_until(lambda: state_of(supervisor, "waiting") == "RUNNING", "a start")
