@@ -38,7 +38,8 @@ COLOURS = {"running": "green", "starting": "yellow", "stopping": "yellow", "stop
 @dataclass(frozen=True)
 class ProjectStatus:
     """One project in figures: `decisions` counts the labelled frames by what gave the current mask of each,
-    `skipped` those that were skipped and have none.
+    `skipped` those that were skipped and have none, `left_out` those that no round uses because of
+    `unreadable` labels.
     """
 
     project: Project
@@ -50,6 +51,7 @@ class ProjectStatus:
     rounds: tuple[Round, ...]
     skipped: int = 0
     unreadable: tuple[UnreadableLabel, ...] = ()
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ def read_project(uow: UnitOfWork, project: Project) -> ProjectStatus:
     latest = uow.masks.latest_of_all(project.id)
     skipped = {mask.frame_id for mask in latest if mask.decision is Decision.SKIPPED} - current.keys()
     champion = uow.models.get(project.champion_id).name if project.champion_id is not None else "none"
+    unreadable = tuple(unreadable_labels(uow, project.id))
     return ProjectStatus(
         project=project,
         champion=champion,
@@ -130,7 +133,8 @@ def read_project(uow: UnitOfWork, project: Project) -> ProjectStatus:
         for_review=len(uow.frames.for_review(project.id)),
         rounds=tuple(uow.rounds.list(project.id)[-ROUNDS_SHOWN:]),
         skipped=len(skipped),
-        unreadable=tuple(unreadable_labels(uow, project.id)),
+        unreadable=unreadable,
+        left_out=len(current.keys() & {label.frame.id for label in unreadable}),
     )
 
 
@@ -171,7 +175,8 @@ def _render_project(each: ProjectStatus) -> list[Part]:
     if each.for_review:
         lines.append(f"  [yellow]{each.for_review} frames skipped by two readers[/]: ./sonoloop review")
     if each.unreadable:
-        lines.append(f"  [yellow]{count_unreadable(each.unreadable)}[/]; {TODO}; ./sonoloop review says why")
+        waiting = f"{count_unreadable(each.unreadable)}, labelled frames left out of rounds: {each.left_out}"
+        lines.append(f"  [yellow]{waiting}[/]; {TODO}; ./sonoloop review says why")
     return [*lines, _rounds_table(each.rounds)] if each.rounds else lines
 
 

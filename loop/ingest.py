@@ -16,9 +16,9 @@ from itertools import islice
 from loop.errors import BadRequest, Denied, NotFound, SonoloopError, Unavailable
 from loop.events import ANNOTATION_WRITES, DELETIONS, Event
 from loop.listing import follow_page, has_task, refresh_annotation
-from loop.mirror import BAD_ANNOTATION, Ingested, IngestPorts, Tally, append_tombstone
+from loop.mirror import Ingested, IngestPorts, Tally, append_tombstone
 from loop.ports import UnitOfWork
-from loop.records import InboxEvent, Project, RemoteTask
+from loop.records import BAD_ANNOTATION, InboxEvent, Project, RemoteTask
 
 BATCH = 200
 BURST, MANY = 20, 10_000

@@ -6,7 +6,6 @@ from collections import Counter
 
 from loop.errors import NotFound
 from loop.mirror import (
-    BAD_ANNOTATION,
     Ingested,
     IngestPorts,
     Tally,
@@ -15,7 +14,7 @@ from loop.mirror import (
     is_mirrored,
 )
 from loop.ports import LabelStudio
-from loop.records import Decision, Frame, Project, RemoteTask
+from loop.records import BAD_ANNOTATION, Decision, Frame, Project, RemoteTask
 
 
 def follow_page(ports: IngestPorts, project: Project, page: list[RemoteTask]) -> Tally:

@@ -13,6 +13,7 @@ from loop.masks import Mask, check_mask, mask_digest, pack, unpack
 from loop.ports import BrushCodec, Clock, Database, LabelStudio, Storage, UnitOfWork
 from loop.reading import SKIPPED, Reading, began_at, classify, version_in_service
 from loop.records import (
+    BAD_ANNOTATION,
     Decision,
     Frame,
     MaskVersion,
@@ -25,7 +26,6 @@ from loop.records import (
 from loop.regions import result_to_mask
 from loop.serving import served_history
 
-BAD_ANNOTATION = "annotation"
 MOMENT = timedelta(microseconds=1)
 
 

@@ -134,7 +134,8 @@ def trigger_rule(project: Project, default: TriggerRule) -> TriggerRule:
 
 
 def count_labels(uow: UnitOfWork, project_id: int) -> LabelCounts:
-    """Count what the trigger looks at: masks that may teach, so none of held-out frames.
+    """Count what the trigger looks at: masks that may teach, so none of held-out frames, nor of frames with a
+    label that cannot be read.
 
     A mask is new when it came after what the last round with a verdict learned; a round that failed or was
     cancelled leaves its labels to the next one.

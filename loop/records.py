@@ -351,6 +351,12 @@ class NewPrediction:
     result: Sequence[Mapping[str, Any]]
 
 
+BAD_ANNOTATION = "annotation"
+"""The kind of input set aside that is a label whose newest state cannot be read; its subject is the
+annotation's id.
+"""
+
+
 @dataclass(frozen=True)
 class SetAside:
     """A piece of input that could not be used, kept with its reason; `subject` is an id or digest, never a

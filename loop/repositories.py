@@ -173,6 +173,11 @@ class Masks(Protocol):
         frame id.
         """
 
+    def readable(self, project_id: int) -> list[MaskVersion]:
+        """Those of `current` that rounds go by: not of a frame any of whose labels cannot be read in its
+        newest state.
+        """
+
     def latest_of_all(self, project_id: int) -> list[MaskVersion]:
         """The latest version of every annotation of the project, tombstones included, by annotation id."""
 
@@ -187,12 +192,14 @@ class Masks(Protocol):
     def count_to_learn(
         self, project_id: int, *, after: int = 0, recorded_after: datetime | None = None
     ) -> int:
-        """How many frames that are not held out have a current mask whose id is above `after`, or that was
-        recorded after a moment.
+        """How many frames of `readable` that are not held out have a mask whose id is above `after`, or that
+        was recorded after a moment.
         """
 
     def may_teach(self, project_id: int) -> bool:
-        """Whether any annotation outside the held-out frames is trainable in its latest version."""
+        """Whether any annotation outside the held-out frames is trainable in its latest version, of a frame
+        all of whose labels can be read.
+        """
 
 
 class Rounds(Protocol):

@@ -57,7 +57,8 @@ def heartbeat(
 
 
 def freeze(ports: RoundPorts, rules: RoundRules, claimed: Round, base: str) -> tuple[Round, TrainingSet]:
-    """Freeze the labels once and go to training; a later attempt gets the same set.
+    """Freeze the labels once and go to training; a later attempt gets the same set. Frames with a label that
+    cannot be read stay out until it can.
 
     `base` says what the weights start from. Raises BadRequest when nothing may teach (fail the round),
     LeaseLost.
@@ -67,7 +68,7 @@ def freeze(ports: RoundPorts, rules: RoundRules, claimed: Round, base: str) -> t
         if row.training_set_digest is not None:
             return row, uow.rounds.training_set(row.training_set_digest)
         frames = {frame.id: frame for frame in uow.frames.list(row.project_id)}
-        masks = uow.masks.current(row.project_id)
+        masks = uow.masks.readable(row.project_id)
         training_set = build_training_set(masks, frames, rules.inner_fraction, rules.seed)
         uow.rounds.save_training_set(training_set)
         changes = {"training_set_digest": training_set.digest, "base": base}

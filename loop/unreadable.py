@@ -1,6 +1,7 @@
 """Labels whose newest state cannot be read: a damaged code, another size, a foreign region.
 
-The mirror keeps what was drawn before; nothing may give that out as the newest without saying so.
+The mirror keeps what was drawn before; nothing may give that out as the newest without saying so. A round
+neither learns from such a frame nor is judged on it: see `Masks.readable`.
 """
 
 from __future__ import annotations
@@ -8,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from loop.mirror import BAD_ANNOTATION
 from loop.ports import UnitOfWork
-from loop.records import Frame, SetAside
+from loop.records import BAD_ANNOTATION, Frame, SetAside
 
-TODO = "open each in Label Studio, draw it again and save; until then only what was drawn before counts"
+TODO = "open each in Label Studio, draw it again and save; until then no round learns from its frame"
 TASKS_NAMED = 10
 
 

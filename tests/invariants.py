@@ -20,9 +20,10 @@ from loop.errors import BadInput, BadRequest, NotFound, SonoloopError
 from loop.export import gather_export
 from loop.ingest import drain_inbox, reconcile
 from loop.masks import mask_digest
-from loop.mirror import BAD_ANNOTATION, IngestPorts
+from loop.mirror import IngestPorts
 from loop.ports import BrushCodec, Clock, Database, Images, LabelStudio, Storage
 from loop.records import (
+    BAD_ANNOTATION,
     Decision,
     Frame,
     MaskVersion,

@@ -21,8 +21,7 @@ from cli.doctor.installation import Installation, ask
 from cli.services import is_stopped
 from loop.errors import NotFound
 from loop.events import TASKS_DELETED, parse_event
-from loop.mirror import BAD_ANNOTATION
-from loop.records import Decision, Project, Round, RoundState
+from loop.records import BAD_ANNOTATION, Decision, Project, Round, RoundState
 from loop.sweep import followed_mark, followed_name
 from loop.unreadable import TODO, count_unreadable, unreadable_labels
 

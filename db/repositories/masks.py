@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from db.models import FrameRow, MaskVersionRow
 from db.repositories.base import Repository, chunks
@@ -14,6 +14,7 @@ from db.repositories.standing import (
     current_versions,
     frame_standing,
     is_latest,
+    is_readable,
     latest_versions,
     newest_first,
 )
@@ -100,9 +101,13 @@ class SqlMasks(Repository[MaskVersion]):
 
         By frame id. Of two annotations of the same instant the higher annotation id wins, in any order.
         """
-        current = current_versions(project_id)
-        columns = [current.c[column.name] for column in self.columns]
-        return self.all(select(*columns).order_by(current.c.frame_id))
+        return self._current(project_id)
+
+    def readable(self, project_id: int) -> list[MaskVersion]:
+        """Those of `current` that rounds go by: not of a frame any of whose labels cannot be read in its
+        newest state.
+        """
+        return self._current(project_id, is_readable())
 
     def latest_of_all(self, project_id: int) -> list[MaskVersion]:
         """The latest version of every annotation of the project, tombstones included, by annotation id."""
@@ -128,8 +133,8 @@ class SqlMasks(Repository[MaskVersion]):
     def count_to_learn(
         self, project_id: int, *, after: int = 0, recorded_after: datetime | None = None
     ) -> int:
-        """How many frames that are not held out have a current mask whose id is above `after`, or that was
-        recorded after a moment.
+        """How many frames of `readable` that are not held out have a mask whose id is above `after`, or that
+        was recorded after a moment.
 
         Asked with every label, so it looks only at the frames that got a version since then.
         """
@@ -138,18 +143,26 @@ class SqlMasks(Repository[MaskVersion]):
             is_new = MaskVersionRow.recorded_at > recorded_after
         touched = MaskVersionRow.frame_id.in_(select(MaskVersionRow.frame_id).where(is_new))
         conditions = [touched] if after or recorded_after else []
-        current = current_versions(project_id, FrameRow.is_held_out.is_(False), *conditions)
+        teaches = FrameRow.is_held_out.is_(False), is_readable()
+        current = current_versions(project_id, *teaches, *conditions)
         query = select(func.count()).select_from(current).where(current.c.id > after)
         if recorded_after is not None:
             query = query.where(current.c.recorded_at > recorded_after)
         return self.connection.execute(query).scalar_one()
 
     def may_teach(self, project_id: int) -> bool:
-        """Whether any annotation outside the held-out frames is trainable in its latest version."""
+        """Whether any annotation outside the held-out frames is trainable in its latest version, of a frame
+        all of whose labels can be read.
+        """
         query = (
             select(MaskVersionRow.id)
             .join(FrameRow, FrameRow.id == MaskVersionRow.frame_id)
             .where(FrameRow.project_id == project_id, FrameRow.is_held_out.is_(False))
-            .where(MaskVersionRow.decision.in_(TRAINABLE), is_latest())
+            .where(MaskVersionRow.decision.in_(TRAINABLE), is_latest(), is_readable())
         )
         return self.connection.execute(query.limit(1)).first() is not None
+
+    def _current(self, project_id: int, *conditions: ColumnElement[bool]) -> list[MaskVersion]:
+        current = current_versions(project_id, *conditions)
+        columns = [current.c[column.name] for column in self.columns]
+        return self.all(select(*columns).order_by(current.c.frame_id))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, case, exists, func, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Subquery, case, cast, exists, func, select, tuple_
 from sqlalchemy.orm import aliased
 
-from db.models import FrameRow, MaskVersionRow
-from loop.records import Decision
+from db.models import FrameRow, MaskVersionRow, SetAsideRow
+from loop.records import BAD_ANNOTATION, Decision
 
 TRAINABLE = tuple(decision for decision in Decision if decision.is_trainable)
 REVIEW_READERS = 2
 """Different readers whose skips send a frame to the review list."""
+NO_FRAME = 0
+"""An id that no frame has, since with a NULL among them SQL finds nothing outside of a set."""
 
 
 def newest_first() -> tuple[ColumnElement[Any], ...]:
@@ -29,6 +31,23 @@ def is_latest() -> ColumnElement[bool]:
         MaskVersionRow.is_tombstone, MaskVersionRow.updated_at
     )
     return ~exists().where(later.annotation_id == MaskVersionRow.annotation_id, is_later)
+
+
+def is_readable() -> ColumnElement[bool]:
+    """Whether no label of the frame lies aside because its newest state cannot be read: a condition that
+    takes or leaves a frame as a whole. A label is of its task's frame, else of that of its versions.
+    """
+    frame, version = aliased(FrameRow), aliased(MaskVersionRow)
+    of_task = select(frame.id).where(frame.task_id == SetAsideRow.task_id)
+    of_version = select(version.frame_id).where(
+        version.annotation_id == cast(SetAsideRow.subject, BigInteger)
+    )
+    owner = func.coalesce(
+        of_task.correlate(SetAsideRow).scalar_subquery(),
+        of_version.limit(1).correlate(SetAsideRow).scalar_subquery(),
+        NO_FRAME,
+    )
+    return FrameRow.id.not_in(select(owner).where(SetAsideRow.kind == BAD_ANNOTATION))
 
 
 def latest_versions(project_id: int, *conditions: ColumnElement[bool]) -> Subquery:

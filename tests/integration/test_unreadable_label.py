@@ -16,7 +16,7 @@ from cli.app import app
 from cli.doctor.examine import examine
 from cli.doctor.findings import State
 from cli.doctor.installation import read_installation
-from loop.mirror import BAD_ANNOTATION
+from loop.records import BAD_ANNOTATION
 from loop.unreadable import TODO
 from tests.machine import free_port
 from tests.services.homes import NOW, make_home
@@ -50,7 +50,7 @@ def said(home: Settings, *words: str) -> str:
 
 def test_status_names_the_task_and_what_to_do(home: Settings) -> None:
     (line,) = (line for line in said(home, "status").splitlines() if "cannot be read" in line)
-    assert f"{WHICH}; {TODO}" in line
+    assert f"{WHICH}, labelled frames left out of rounds: 1; {TODO}" in line
 
 
 def test_review_gives_the_address_and_the_reason(home: Settings) -> None:

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from db import SqlDatabase
-from loop.records import Decision, Frame, MaskVersion
+from loop.records import BAD_ANNOTATION, Decision, Frame, MaskVersion
+from loop.unreadable import unreadable_labels
 from tests.contract.repositories.rows import NOON, add_frames, add_project, after, append_mask
 
 FRAMES = 3
@@ -123,10 +124,15 @@ def test_what_counts_as_labelled_unlabelled_and_for_review(
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
 )
-@given(events=EVENTS, held_out=st.sets(st.integers(0, FRAMES - 1)))
+@given(
+    events=EVENTS,
+    held_out=st.sets(st.integers(0, FRAMES - 1)),
+    aside=st.dictionaries(st.integers(0, 5), st.booleans(), max_size=3),
+)
 def test_what_the_next_round_would_learn_that_the_last_one_did_not(
-    database: SqlDatabase, events: list[Event], held_out: set[int]
+    database: SqlDatabase, events: list[Event], held_out: set[int], aside: dict[int, bool]
 ) -> None:
+    """`aside`: annotations that cannot be read, each with whether its task is known."""
     with database.write() as unit:
         project, other = add_project(unit), add_project(unit)
         frames = add_frames(unit, project, FRAMES)
@@ -138,11 +144,22 @@ def test_what_the_next_round_would_learn_that_the_last_one_did_not(
             for event in events
         ]
         versions = [version for version in stored if version is not None]
+        unit.marks.set_aside("frame", "no number", "no image", NOON, task_id=frames[0].task_id)
+        for annotation, has_task in aside.items():
+            task = frames[annotation % FRAMES].task_id if has_task else None
+            unit.marks.set_aside(BAD_ANNOTATION, str(annotation), "a torn code", NOON, task_id=task)
+        drawn = {version.annotation_id for version in versions}
+        unreadable = {
+            frames[each % FRAMES].id for each, has_task in aside.items() if has_task or each in drawn
+        }
         blind = {frames[index].id for index in held_out}
-        current = [
-            version for version in current_by_rule(latest_by_rule(versions)) if version.frame_id not in blind
-        ]
+        labelled = current_by_rule(latest_by_rule(versions))
+        readable = [version for version in labelled if version.frame_id not in unreadable]
+        current = [version for version in readable if version.frame_id not in blind]
 
+        assert unit.masks.current(project.id) == labelled
+        assert unit.masks.readable(project.id) == readable
+        assert {each.frame.id for each in unreadable_labels(unit, project.id)} == unreadable
         assert unit.masks.may_teach(project.id) == bool(current)
         for bound in (0, *(version.id for version in versions)):
             newer = sum(version.id > bound for version in current)

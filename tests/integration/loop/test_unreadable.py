@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from loop.export import ExportSet, gather_export
 from loop.ingest import drain_inbox, reconcile
-from loop.records import Frame
+from loop.records import Frame, MaskVersion, Split, TrainingSet
+from loop.rounds import claim, freeze, mark_cancelled, plan
 from loop.unreadable import UnreadableLabel, count_unreadable, unreadable_labels
 from tests.integration.loop.hearing import hear
+from tests.integration.loop.rounds import RULES, at_gate, judged, label_until, planned, teaching
 from tests.integration.loop.world import World
 from tests.invariants import check
 
@@ -21,7 +24,11 @@ def damaged(world: World, frame: Frame) -> list[dict[str, Any]]:
     """The truth, with the end of its run-length code torn off."""
     annotation = world.studio.get_annotation(world.submit(frame, world.truth(frame), user_id=99))
     world.studio.delete_annotation(annotation.id)
-    (region,) = annotation.result
+    return torn(annotation.result)
+
+
+def torn(result: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    (region,) = result
     return [{**region, "value": {**region["value"], "rle": region["value"]["rle"][:-3]}}]
 
 
@@ -122,3 +129,53 @@ def test_one_whose_task_was_deleted_is_struck_off_the_list(served: World, is_hea
         reconcile(served.ingest, served.project.id, full=True)
     assert unreadable(served) == []
     assert str(annotation) not in served.set_aside()
+
+
+def frozen(world: World) -> TrainingSet:
+    """What a round learns from and is judged on now; the round itself is over then."""
+    claimed = claim(world.rounds, RULES, planned(world, is_forced=True).id)
+    row, training_set = freeze(world.rounds, RULES, claimed, "phantoms")
+    mark_cancelled(world.rounds, row)
+    return training_set
+
+
+def versions_of(world: World) -> list[MaskVersion]:
+    with world.database.read() as uow:
+        return uow.masks.latest_of_all(world.project.id)
+
+
+def test_a_round_neither_learns_from_such_a_frame_nor_is_judged_on_it(labelled: World) -> None:
+    before = frozen(labelled).entries
+    parts = Split.TRAIN, Split.HELD_OUT
+    frames = {next(each.frame_id for each in before if each.split is part) for part in parts}
+    labels = [mask.annotation_id for mask in labelled.current() if mask.frame_id in frames]
+    whole = {label: labelled.studio.get_annotation(label).result for label in labels}
+    kept = versions_of(labelled)
+    for label, result in whole.items():
+        labelled.studio.update(label, result=torn(result))
+    look(labelled)
+    left_out = {each.frame_id for each in before} - {each.frame_id for each in frozen(labelled).entries}
+    assert left_out == frames
+    assert versions_of(labelled) == kept
+    for label, result in whole.items():
+        labelled.studio.update(label, result=result)
+    look(labelled)
+    assert {each.frame_id for each in frozen(labelled).entries} == {each.frame_id for each in before}
+
+
+def test_such_labels_start_no_round_before_they_can_be_read(labelled: World) -> None:
+    """Else the same round would begin again and again: what is left out never becomes old."""
+    row, _ = at_gate(labelled)
+    judged(labelled, row, 0.9)
+    labelled.follow()
+    before = {mask.frame_id for mask in labelled.current()}
+    label_until(labelled, teaching(labelled) + 8)
+    teaches = {frame.id for frame in labelled.frames() if not frame.is_held_out} - before
+    label = next(mask.annotation_id for mask in labelled.current() if mask.frame_id in teaches)
+    whole = labelled.studio.get_annotation(label).result
+    labelled.studio.update(label, result=torn(whole))
+    look(labelled)
+    assert plan(labelled.rounds, RULES, labelled.project.id).trigger.reason == "7 of 8 new masks"
+    labelled.studio.update(label, result=whole)
+    look(labelled)
+    assert plan(labelled.rounds, RULES, labelled.project.id).round is not None
