@@ -24,11 +24,11 @@ from adapters.formats.archive import ArchiveWriter, Manifest, private
 from adapters.settings import SECRETS_FILE, SETTINGS_FILE, Settings, label_studio_database
 from adapters.storage import open_storage
 from adapters.storage.layout import place_of
+from adapters.unfinished import work_folder
 from cli import VERSION
 from cli.home import find_home
 from cli.markup import escape
 from cli.shell import console, progress, say
-from cli.unfinished import work_folder
 from db.backup import copy_database, is_sqlite, list_contents, require_database, stand
 from db.schema import current
 from loop.errors import BadInput, BadRequest, Conflict, NotFound

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from adapters.formats.archive import Archive
-from adapters.services.locks import holder
+from adapters.locks import holder
 from adapters.services.paths import Paths
 from adapters.settings import (
     SECRETS_FILE,
@@ -20,10 +20,10 @@ from adapters.settings import (
     load_settings,
 )
 from adapters.storage import open_storage
+from adapters.unfinished import leftovers, work_folder
 from cli.backup import LABEL_STUDIO_COPY, OWN_COPY, ending_of
 from cli.markup import escape
 from cli.shell import console, progress, say
-from cli.unfinished import leftovers, work_folder
 from db import known_revisions, open_database, upgrade
 from db.backup import check_file, is_sqlite, load_dump, require_empty
 from loop import full_looks

@@ -156,7 +156,11 @@ def write_export(container: Container, project: Project, folder: Path) -> None:
     with progress() as bars:
         task = bars.add_task("exporting", total=len(export.frames))
         written = write_dataset(
-            export, container.storage, folder, lambda done, _: bars.update(task, completed=done)
+            export,
+            container.storage,
+            folder,
+            lambda done, _: bars.update(task, completed=done),
+            container.settings.root,
         )
     frames = f"{written.frames} frames ({written.empty_frames} without a region)"
     say(console, f"{frames} and {written.annotations} annotations in {escape(str(folder))}")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from adapters.bootstrap import Container
 from adapters.formats.dataset import write_dataset
+from adapters.unfinished import PREFIX
 from loop.errors import BadInput, BadRequest, NotFound, SonoloopError
 from loop.export import gather_export
 from loop.ingest import drain_inbox, reconcile
@@ -37,7 +38,7 @@ from loop.records import (
 from loop.regions import result_to_mask
 from loop.serving import ServingPorts, is_order_only, relay_outbox, served_history
 
-LEFTOVERS = (".writing-*", "*.part")
+LEFTOVERS = (".writing-*", "*.part", f"{PREFIX}*")
 FOREIGN = {"rounds", "label-studio", "redis", "logs", "run"}
 """Folders of the home that others write to, or where a round may be at it."""
 BY_HAND = "asked for by hand"

@@ -55,16 +55,20 @@ class WrittenDataset:
 
 
 def write_dataset(
-    export: ExportSet, storage: Storage, target: Path, on_progress: Progress = lambda *_: None
+    export: ExportSet,
+    storage: Storage,
+    target: Path,
+    on_progress: Progress = lambda *_: None,
+    home: Path | None = None,
 ) -> WrittenDataset:
     """Write the dataset into a new folder, read it back, compare every mask, and only then give it its
-    name.
+    name. In `home` it is noted where the work in progress lies.
 
     Equal content gives equal bytes. `on_progress` hears (frames done, frames in all). Raises BadRequest
     when the target holds something, NotFound, BadFrame or BadMask for damaged content, OutOfSpace, Denied,
     Unavailable: then nothing is left.
     """
-    with staged_folder(target) as stage:
+    with staged_folder(target, home) as stage:
         entries: list[_Entry] = []
         next_id = 1
         for number, frame in enumerate(export.frames, start=1):

@@ -4,37 +4,38 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from adapters.disk import PART_PREFIX, mapped_disk_errors
+from adapters.disk import mapped_disk_errors
+from adapters.unfinished import work_folder
 from loop.errors import BadRequest, Denied
 
 
 @contextmanager
-def staged_folder(target: Path) -> Iterator[Path]:
+def staged_folder(target: Path, home: Path | None = None) -> Iterator[Path]:
     """Give a folder to fill beside `target`; it takes that name when the block ends well and goes when not.
 
+    What killed ones left beside it, or for the same `home` elsewhere, goes first (see `adapters.unfinished`).
     Raises BadRequest when `target` exists and is no empty folder (nothing is written then), OutOfSpace,
     Denied, Unavailable.
     """
     target = target.expanduser().resolve()
     with mapped_disk_errors():
         _check_is_free(target)
-        with _make_holder(target.parent) as holder:
-            stage = Path(holder) / "content"
+        with ExitStack() as stack:
+            stage = _make_holder(stack, target.parent, home) / "content"
             stage.mkdir()
             yield stage
             os.sync()  # the name must not outlive the content when the power fails
             _rename(stage, target)
 
 
-def _make_holder(parent: Path) -> tempfile.TemporaryDirectory[str]:
+def _make_holder(stack: ExitStack, parent: Path, home: Path | None) -> Path:
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix=PART_PREFIX, dir=parent)
+        return stack.enter_context(work_folder(parent, home))
     except (FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError) as error:
         raise _unwritable() from error
     except OSError as error:

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapters.locks import end_holder, exclusive, holder
 from adapters.owners import is_held_by
 from adapters.services.configuration import expansions, render, settings_environment
-from adapters.services.locks import end_holder, exclusive, holder
 from adapters.services.paths import Paths
 from adapters.services.ports import Port, check_ports
 from adapters.services.programs import PROJECT_ROOT, STOP_SECONDS, ports, service_names

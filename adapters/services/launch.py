@@ -12,7 +12,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from adapters.services.locks import end_holder, try_hold
+from adapters.locks import end_holder, try_hold
 from adapters.services.paths import Paths
 from adapters.services.ports import check_ports
 from adapters.services.programs import PROJECT_ROOT, STOP_SECONDS, Program, ports, program

@@ -14,9 +14,9 @@ from adapters.settings import (
     read_env_file,
     unknown_variables,
 )
+from adapters.unfinished import leftovers
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import Installation
-from cli.unfinished import leftovers
 
 OPEN_TO_OTHERS = 0o077
 
@@ -83,13 +83,13 @@ def secrets(installation: Installation) -> Finding:
 
 
 def unfinished(installation: Installation) -> Finding:
-    """What a killed backup or restoration left: passwords and frames that nobody looks after."""
+    """What a killed backup, restoration or export left: passwords and frames that nobody looks after."""
     root = installation.settings.root
     left = [shlex.quote(str(each)) for each in leftovers(root.parent, root)]
     if left:
-        got = f"{', '.join(left)}, left by a killed backup or restoration: passwords and frames lie in it"
-        return warn(got, "none", f"rm -r {' '.join(left)}; the next backup does it too")
-    return ok("no killed backup or restoration left anything")
+        got = f"{', '.join(left)}, left by a killed command: frames lie in it, of a backup passwords too"
+        return warn(got, "none", f"rm -r {' '.join(left)}; the next backup or export does it too")
+    return ok("no killed backup, restoration or export left anything")
 
 
 CHECKS = (

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from adapters.locks import holder
 from adapters.services.control import start, status
-from adapters.services.locks import holder
 from adapters.services.paths import Paths
 from adapters.services.programs import WORKER_TRAIN
 from adapters.services.readiness import wait_ready

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from adapters.label_studio.users import ensure_reader
-from adapters.services.locks import holder
+from adapters.locks import holder
 from adapters.services.paths import Paths
 from adapters.services.programs import LABEL_STUDIO, REDIS, WORKER_LIGHT
 from adapters.services.readiness import look

@@ -27,7 +27,7 @@ import psutil
 
 from adapters.brush import SdkBrushCodec
 from adapters.label_studio.users import ensure_reader
-from adapters.services.locks import holder
+from adapters.locks import holder
 from adapters.services.paths import Paths
 from adapters.services.programs import STOP_SECONDS
 from adapters.settings import SECRETS_FILE, read_env_file

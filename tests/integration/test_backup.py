@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 import db.backup
 from adapters.bootstrap import build
 from adapters.formats.archive import Archive
-from adapters.services.locks import exclusive
+from adapters.locks import exclusive
 from adapters.services.secrets import ensure_secrets
 from adapters.settings import Settings, load_settings, remember_settings
 from cli.app import app

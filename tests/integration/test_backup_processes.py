@@ -10,11 +10,11 @@ import pytest
 
 from adapters.formats.archive import Archive
 from adapters.settings import Settings, load_settings
+from adapters.unfinished import LOCK, NOTES, PREFIX, leftovers, work_folder
 from cli.backup import write_backup
 from cli.doctor.files import unfinished
 from cli.doctor.findings import State
 from cli.doctor.installation import Installation
-from cli.unfinished import LOCK, NOTES, PREFIX, leftovers, work_folder
 from tests.integration.test_backup import made_home
 from tests.services.commands import ended, start_command, start_in_terminal, wait_while_it_runs
 

@@ -19,8 +19,8 @@ import pytest
 
 from adapters.formats.archive import Archive
 from adapters.settings import load_settings
+from adapters.unfinished import PREFIX
 from cli.system_parts import COMPOSE, POSTGRES
-from cli.unfinished import PREFIX
 from tests.conftest import ROOT, demand
 from tests.e2e.test_deployment import env_file, make_databases
 from tests.integration.test_backup import FRAMES, state_of

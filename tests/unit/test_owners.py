@@ -18,8 +18,8 @@ from adapters.label_studio.api import Api
 from adapters.label_studio.client import LabelStudioClient
 from adapters.label_studio.session import ReaderSession
 from adapters.label_studio.users import ensure_reader, list_accounts
+from adapters.locks import holder, try_hold
 from adapters.owners import require_owner
-from adapters.services.locks import holder, try_hold
 from loop.errors import Unavailable
 from loop.records import NewPrediction
 from tests.machine import wait_until
@@ -29,7 +29,7 @@ from tests.services.stand_in import StandIn, standing_in
 HOLD = """
 import os, sys
 from pathlib import Path
-from adapters.services.locks import try_hold
+from adapters.locks import try_hold
 os.set_inheritable(try_hold(Path(sys.argv[1])), True)
 os.execvp("sleep", ["sleep", "60"])
 """

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from adapters.locks import holder
 from adapters.queue import CeleryQueue
 from adapters.services import readiness
 from adapters.services.configuration import settings_environment
 from adapters.services.control import UNSUPERVISED, has_port, log_path, start, status, stop
-from adapters.services.locks import holder
 from adapters.services.paths import Paths
 from adapters.services.ports import is_free
 from adapters.services.programs import PROJECT_ROOT, ports

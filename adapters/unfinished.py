@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from adapters.services.locks import exclusive, holder
+from adapters.locks import exclusive, holder
 
 PREFIX = ".sonoloop-unfinished-"
-LOCK = "held"
+LOCK, TAKEN = "held", "taken"
 NOTES = Path("run", "unfinished")
 PATIENCE_SECONDS = 5.0
 
@@ -36,7 +36,8 @@ def work_folder(parent: Path, home: Path | None = None) -> Iterator[Path]:
         folder.mkdir(mode=0o700)
         with ExitStack() as stack:
             with suppress(OSError):  # a file system without locks: then nobody takes it for a leftover
-                stack.enter_context(exclusive(folder / LOCK, PATIENCE_SECONDS))
+                stack.enter_context(exclusive(folder / TAKEN, PATIENCE_SECONDS))
+                (folder / TAKEN).rename(folder / LOCK)  # so that it is held as soon as it is there
             yield folder
     finally:
         _remove(folder, home)

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from adapters.services.locks import end_holder, exclusive, holder, try_hold
+from adapters.locks import end_holder, exclusive, holder, try_hold
 from loop.errors import Conflict
 from tests.services.disks import small_disk
 
 HOLD = """
 import os, signal, sys
 from pathlib import Path
-from adapters.services.locks import try_hold
+from adapters.locks import try_hold
 os.set_inheritable(try_hold(Path(sys.argv[1])), True)
 if sys.argv[2] == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
