@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from adapters.formats.archive import Archive
@@ -24,8 +24,9 @@ from adapters.unfinished import leftovers, work_folder
 from cli.backup import LABEL_STUDIO_COPY, OWN_COPY, ending_of
 from cli.markup import escape
 from cli.shell import console, progress, say
-from db import known_revisions, open_database, upgrade
-from db.backup import check_file, is_sqlite, load_dump, require_empty
+from db import SqlDatabase, known_revisions, upgrade
+from db.backup import check_file, is_sqlite
+from db.filling import Filling, filling
 from loop import full_looks
 from loop.errors import BadInput, BadRequest, Conflict
 
@@ -105,7 +106,7 @@ def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lam
     has_place = root.is_dir() and (root.is_mount() or any(root.iterdir()))
     if not has_place:
         root.parent.mkdir(parents=True, exist_ok=True)
-    with work_folder(root if has_place else root.parent) as folder:
+    with work_folder(root if has_place else root.parent) as folder, ExitStack() as stack:
         draft = folder / "home"
         draft.mkdir()
         archive.unpack(draft, on_bytes)
@@ -113,20 +114,24 @@ def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lam
         settings = load_settings(draft)
         urls = {OWN_COPY: settings.effective_database_url, LABEL_STUDIO_COPY: label_studio_database(draft)}
         _check_databases(archive, draft, urls)
+        servers = _take_servers(stack, urls)
         _move_contents(draft, settings)
-        for name, url in urls.items():
-            if not is_sqlite(url):
-                dump = draft / (name + ending_of(url))
-                load_dump(url, dump)
-                dump.unlink()
+        for name, server in servers.items():
+            dump = draft / (name + ending_of(urls[name]))
+            server.load(dump)
+            dump.unlink()
         upgrade(settings.effective_database_url)
         _look_at_everything(settings)
         os.sync()
+        for server in servers.values():
+            server.complete()
         (_fill if has_place else _give_name)(draft, root)
 
 
 def _check_databases(archive: Archive, draft: Path, urls: Mapping[str, str]) -> None:
-    """Raises Conflict where the settings name another kind of database than was copied, or a filled one."""
+    """Raises Conflict where the settings name another kind of database than was copied, BadRequest for a
+    damaged one.
+    """
     for name, url in urls.items():
         wanted = name + ending_of(url)
         if wanted not in archive.manifest.members:
@@ -137,8 +142,17 @@ def _check_databases(archive: Archive, draft: Path, urls: Mapping[str, str]) -> 
             )
         if is_sqlite(url):
             check_file(draft / wanted)
-        else:
-            require_empty(url)
+
+
+def _take_servers(stack: ExitStack, urls: Mapping[str, str]) -> dict[str, Filling]:
+    """Those of PostgreSQL, which are empty again unless the stack ends well. Raises Conflict where one is
+    filled or taken, Unavailable.
+    """
+    return {
+        name: stack.enter_context(filling(url, is_ours=name == OWN_COPY))
+        for name, url in urls.items()
+        if not is_sqlite(url)
+    }
 
 
 def _move_contents(draft: Path, settings: Settings) -> None:
@@ -187,7 +201,7 @@ def _make_readable(frames: Path) -> None:
 
 def _look_at_everything(settings: Settings) -> None:
     """Let the first look of the reconciler compare all of Label Studio with the mirror."""
-    with closing(open_database(settings.effective_database_url)) as database, database.write() as uow:
+    with closing(SqlDatabase(settings.effective_database_url)) as database, database.write() as uow:
         for project in uow.projects.list():
             full_looks.note(uow, project.id, full_looks.NEVER)
         uow.commit()

@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from sqlalchemy import Connection
 
 from db.engine import Access, make_engine
+from db.filling import take_over
 from db.repositories import (
     SqlFigures,
     SqlFrames,
@@ -127,6 +128,7 @@ class SqlDatabase:
 
 
 def open_database(url: str) -> SqlDatabase:
-    """Bring the schema up to date, then give the database."""
+    """Bring the schema up to date, then give the database. Raises Conflict where a restoration fills it."""
+    take_over(url)
     upgrade(url)
     return SqlDatabase(url)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -80,6 +82,17 @@ def make_engine(url: str) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
     os.register_at_fork(before=partial(_close_idle, weakref.ref(engine)))
     return engine
+
+
+@contextmanager
+def looking(url: str) -> Iterator[Connection]:
+    """A connection for one look at one consistent state; nothing is pooled. Raises Unavailable."""
+    engine = make_engine(url).execution_options(access=Access.READ)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def parse_url(url: str) -> URL:

@@ -14,6 +14,7 @@ from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import Installation
 from db import SqlDatabase, current, known_revisions
 from db.backup import list_contents, look_over
+from db.filling import require_whole
 from loop.errors import BadInput, NotFound
 
 PROBE = b"written by sonoloop doctor"
@@ -28,6 +29,7 @@ def database(installation: Installation) -> Finding:
     url = installation.settings.effective_database_url
     with installation.unit():
         pass
+    require_whole(url)
     revision, head = current(url), max(known_revisions())
     if revision not in known_revisions():
         return fail(f"the schema of a newer Sonoloop ({revision})", f"{head} or older", "update Sonoloop")

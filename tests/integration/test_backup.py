@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-import db.backup
+import db.clients
 from adapters.bootstrap import build
 from adapters.formats.archive import Archive
 from adapters.locks import exclusive
@@ -345,7 +345,7 @@ def test_without_a_fitting_pg_dump_it_is_said_what_to_install(
     programs = tmp_path / "programs"
     programs.mkdir()
     monkeypatch.setenv("PATH", str(programs))
-    monkeypatch.setattr(db.backup, "CLIENT_FOLDERS", ())
+    monkeypatch.setattr(db.clients, "CLIENT_FOLDERS", ())
     assert (
         "no pg_dump on this machine"
         in run("backup", tmp_path / "b.tar", "--home", settings.root, code=1).output

@@ -1,0 +1,272 @@
+"""A restoration into PostgreSQL fills both databases or neither, wherever it is killed, ended or refused."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from signal import SIGKILL, SIGTERM
+
+import pytest
+from sqlalchemy import create_engine, make_url
+
+from adapters.settings import Settings, load_settings
+from cli.backup import write_backup
+from cli.doctor.examine import examine
+from cli.doctor.installation import read_installation
+from db import open_database
+from db.filling import APPLICATION, MARK
+from loop.errors import Conflict
+from tests.contract.repositories.conftest import create_postgres_database, run_on_postgres
+from tests.integration.test_backup import FRAMES, made_home, state_of
+from tests.machine import wait_until
+from tests.services.commands import ended, start_command
+
+pytestmark = [pytest.mark.services, pytest.mark.timeout(300)]
+
+NUMBERS = count(1)
+IN_LABEL_STUDIO = (
+    "CREATE EXTENSION pg_trgm",
+    "CREATE TYPE state AS ENUM ('open', 'done')",
+    "CREATE TABLE task (id serial PRIMARY KEY, \"odd: name\" text, state state DEFAULT 'open')",
+    "CREATE TABLE annotation (id serial PRIMARY KEY, task int REFERENCES task)",
+    "CREATE FUNCTION nothing(int) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE VIEW open_tasks AS SELECT * FROM task WHERE state = 'open'",
+    'CREATE INDEX ON task USING gin ("odd: name" gin_trgm_ops)',
+    "INSERT INTO task (\"odd: name\") SELECT 'frame ' || n FROM generate_series(1, 500) n",
+    "INSERT INTO annotation (task) SELECT id FROM task",
+)
+MINE = "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'"
+"""What somebody has in an otherwise empty database; no restoration may remove it."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a restoration goes: a home, and two empty databases of the server."""
+
+    home: Path
+    ours: str
+    theirs: str
+    file: Path
+
+    def begin(self) -> subprocess.Popen[str]:
+        return start_command("restore", self.file, "--home", self.home)
+
+    def restore(self, code: int = 0) -> str:
+        """What the command said to stderr."""
+        got, _, errors = ended(self.begin())
+        assert got == code, errors
+        return errors
+
+    def beside(self) -> Place:
+        """Another home for the same databases."""
+        return replace(self, home=self.home.parent / "other")
+
+    def tables(self) -> tuple[int, int]:
+        asked = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+        return int(ask(self.ours, asked)), int(ask(self.theirs, asked))
+
+
+def ask(url: str, statement: str) -> str:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql(statement).scalar_one()
+    engine.dispose()
+    return str(found)
+
+
+def new_databases(server: str, kind: str) -> tuple[str, str]:
+    number = next(NUMBERS)
+    ours, theirs = (f"{kind}_{name}_{os.getpid()}_{number}" for name in ("ours", "theirs"))
+    return create_postgres_database(server, ours), create_postgres_database(server, theirs)
+
+
+def point_at(patch: pytest.MonkeyPatch, ours: str, theirs: str) -> None:
+    """By the variables that department and Label Studio are started with."""
+    address = make_url(theirs)
+    values = {"USER": address.username, "NAME": address.database, "HOST": address.host, "PORT": address.port}
+    patch.setenv("SONOLOOP_DATABASE_URL", ours)
+    patch.setenv("DJANGO_DB", "default")
+    for name, value in values.items():
+        patch.setenv(f"POSTGRE_{name}", str(value))
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is restored, and what a restored home holds then."""
+
+    settings: Settings
+    file: Path
+    state: object
+
+
+@pytest.fixture(scope="module")
+def source(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Source:
+    folder, (ours, theirs) = tmp_path_factory.mktemp("source"), new_databases(postgres_url, "from")
+    run_on_postgres(theirs, *IN_LABEL_STUDIO)
+    with pytest.MonkeyPatch.context() as patch:
+        point_at(patch, ours, theirs)
+        settings = made_home(folder / "home")
+        write_backup(settings, folder / "b.tar")
+        return Source(settings, folder / "b.tar", state_of(settings))
+
+
+@pytest.fixture
+def place(source: Source, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    ours, theirs = new_databases(postgres_url, "to")
+    run_on_postgres(theirs, MINE)
+    point_at(monkeypatch, ours, theirs)
+    return Place(tmp_path / "new" / "home", ours, theirs, source.file)
+
+
+@contextmanager
+def met_between_the_two(place: Place) -> Iterator[subprocess.Popen[str]]:
+    """A restoration that has filled ours, and waits in Label Studio's database for a table of that name which
+    is being made.
+    """
+    engine = create_engine(place.theirs)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE task (id int)")
+        process = place.begin()
+        try:
+            wait_until(lambda: waiting(place) != "", "it waits")
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+                ended(process)
+            with suppress(Exception):  # a restoration may have ended this session's wait for it
+                connection.rollback()
+    engine.dispose()
+
+
+def waiting(place: Place) -> str:
+    """Which client of a restoration waits in Label Studio's database; empty: none."""
+    name = make_url(place.theirs).database
+    of_it = f"application_name = '{APPLICATION}' AND datname = '{name}' AND wait_event_type = 'Lock'"
+    return ask(place.theirs, f"SELECT coalesce(max(pid)::text, '') FROM pg_stat_activity WHERE {of_it}")  # noqa: S608
+
+
+def let_go(place: Place) -> None:
+    """End the session that such a client waits for."""
+    is_it = "state = 'idle in transaction' AND datname = current_database()"
+    run_on_postgres(
+        place.theirs,
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {is_it}",  # noqa: S608
+    )
+
+
+def assert_restored(place: Place, source: Source) -> None:
+    assert state_of(load_settings(place.home)) == source.state
+    assert ask(place.theirs, "SELECT count(*) FROM task") == "500"
+    assert ask(place.theirs, "SELECT mine()") == "1"
+    for url in (place.ours, place.theirs):
+        assert ask(url, f"SELECT to_regclass('{MARK}') IS NULL") == "True"
+
+
+def test_what_a_killed_restoration_filled_is_emptied_and_filled_by_the_next(
+    place: Place, source: Source
+) -> None:
+    with met_between_the_two(place) as process:
+        process.send_signal(SIGKILL)
+        ended(process)
+        assert int(ask(place.ours, "SELECT count(*) FROM frames")) == FRAMES
+    place.restore()
+    assert_restored(place, source)
+
+
+def test_the_client_that_a_killed_restoration_left_at_its_work_is_ended_first(
+    place: Place, source: Source
+) -> None:
+    """Else it would fill the database that the next one fills."""
+    with met_between_the_two(place) as process:
+        process.send_signal(SIGKILL)
+        ended(process)
+        left = waiting(place)
+        assert left
+        again = place.begin()
+        wait_until(lambda: waiting(place) not in ("", left) or again.poll() is not None, "the second waits")
+        assert again.poll() is None, ended(again)
+        let_go(place)
+        code, _, errors = ended(again)
+        assert code == 0, errors
+    assert_restored(place, source)
+
+
+def test_a_restoration_that_is_asked_to_end_between_the_two_leaves_both_empty(
+    place: Place, source: Source
+) -> None:
+    with met_between_the_two(place) as process:
+        process.send_signal(SIGTERM)
+        code, _, errors = ended(process)
+        assert code == 128 + SIGTERM, errors
+    assert place.tables() == (0, 0)
+    assert ask(place.theirs, "SELECT mine()") == "1"
+    place.restore()
+    assert_restored(place, source)
+
+
+def test_a_dump_that_does_not_fit_the_second_leaves_both_as_they_were(place: Place, source: Source) -> None:
+    run_on_postgres(place.theirs, "CREATE TYPE state AS ENUM ('of somebody')")
+    assert "pg_restore that failed" in place.restore(code=1)
+    assert place.tables() == (0, 0)
+    run_on_postgres(place.theirs, "DROP TYPE state")
+    place.restore()
+    assert_restored(place, source)
+
+
+def test_a_second_restoration_into_the_same_databases_waits_for_the_first_to_end(
+    place: Place, source: Source
+) -> None:
+    with met_between_the_two(place) as process:
+        assert "another restoration into the same database" in place.beside().restore(code=1)
+        let_go(place)
+        assert ended(process)[0] == 0
+    assert_restored(place, source)
+
+
+def test_a_half_filled_department_is_told_and_not_served(
+    place: Place, source: Source, tmp_path: Path
+) -> None:
+    with met_between_the_two(place) as process:
+        process.send_signal(SIGKILL)
+        ended(process)
+    with pytest.raises(Conflict, match="restore FILE again"):
+        open_database(place.ours)
+    with pytest.raises(Conflict, match="a restoration is filling"):
+        write_backup(
+            source.settings, tmp_path / "second.tar"
+        )  # by the variables, which name the new databases
+    finding = dict(examine(read_installation(source.settings.root)))["database"]
+    assert "a restoration is filling" in finding.got
+
+
+def test_what_somebody_used_since_is_not_emptied(place: Place) -> None:
+    """Label Studio was started on its half before the restoration was called again."""
+    with met_between_the_two(place) as process:
+        process.send_signal(SIGKILL)
+        ended(process)
+    wait_until(lambda: ask(place.theirs, "SELECT to_regclass('task') IS NOT NULL") == "True", "filled")
+    run_on_postgres(place.theirs, "INSERT INTO annotation (task) VALUES (1)")
+    assert "somebody has used since" in place.restore(code=1)
+    assert ask(place.theirs, "SELECT count(*) FROM annotation") == "501"
+
+
+def test_one_that_was_killed_when_all_was_there_is_taken_over_by_whoever_opens_it(
+    place: Place, source: Source
+) -> None:
+    """And no restoration empties it from then on."""
+    place.restore()
+    for url in (place.ours, place.theirs):  # as they are in the moment before the marks go
+        run_on_postgres(
+            url,
+            f"CREATE TABLE {MARK} (kind text, name text)",
+            f"INSERT INTO {MARK} VALUES ('COMPLETE', '')",  # noqa: S608
+        )
+    open_database(place.ours).close()
+    assert "tables already" in place.beside().restore(code=1)
+    assert state_of(load_settings(place.home)) == source.state
