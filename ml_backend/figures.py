@@ -10,6 +10,9 @@ from adapters.bootstrap import Container
 from adapters.metrics.exposition import page
 from ml_backend.champions import Champions
 
+REASONS = {401: "refused", 413: "too_large", 429: "refused"}
+"""What became of a webhook, by the status that it got; one without the secret is forged, or ours is wrong."""
+
 
 class Figures:
     """Watches every request; shows what this process counts and what the home's database says."""
@@ -37,5 +40,9 @@ class Figures:
         endpoint, status = request.endpoint or "none", answer.status_code
         self._metrics.requests.labels(endpoint, status).observe(time.monotonic() - g.began)
         if endpoint == "webhook" and status >= 400:
-            self._metrics.webhook_events.labels("refused").inc()
+            self._metrics.webhook_events.labels(_outcome(status)).inc()
         return answer
+
+
+def _outcome(status: int) -> str:
+    return "failed" if status >= 500 else REASONS.get(status, "unusable")

@@ -97,7 +97,8 @@ CATALOGUE: Mapping[str, Spec] = {
     "sonoloop_webhook_events_total": Spec(
         Kind.COUNTER,
         Shown.BACKEND,
-        "Webhooks: `received`, `known` (came before), `ignored` (of no concern) or `refused`.",
+        "Webhooks: `received`, `known` (came before), `ignored` (of no concern), `refused` (without the "
+        "secret), `unusable` (no event of ours), `too_large`, or `failed` (the backend could not note it).",
         ("outcome",),
     ),
     "sonoloop_loaded_version": Spec(

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from adapters.metrics.catalogue import CATALOGUE
 from loop.mirror import Ingested
 
-WEBHOOK_OUTCOMES = ("received", "known", "ignored", "refused")
+WEBHOOK_OUTCOMES = ("received", "known", "ignored", "refused", "unusable", "too_large", "failed")
 FINDERS = ("webhook", "reconciler")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -86,3 +89,23 @@ def test_start_training_plans_one_round(backend: Backend) -> None:
     assert "planned" in again.json()["reason"]
     with backend.container.database.read() as uow:
         assert [round_.state for round_ in uow.rounds.list(1)] == [RoundState.PLANNED]
+
+
+def outcomes(backend: Backend) -> dict[str, float]:
+    """How many webhooks had each outcome so far; those that none had are left out."""
+    page = backend.client.get("/metrics", auth=backend.auth).text
+    found = re.findall(r'^sonoloop_webhook_events_total\{outcome="(\w+)"\} (\S+)', page, re.MULTILINE)
+    return {outcome: float(number) for outcome, number in found if float(number)}
+
+
+def test_only_a_webhook_without_the_secret_counts_as_refused(backend: Backend) -> None:
+    """An alert takes those for forged; the others tell of a database that is away or an unknown event."""
+    backend.client.post("/webhook", json=created(1), headers={"X-Sonoloop-Secret": "guessed"})
+    assert outcomes(backend) == {"refused": 1}
+    backend.client.post("/webhook", content=b"{", headers=backend.secret)
+    backend.client.post("/webhook", content=b" " * ((16 << 20) + 1), headers=backend.secret)
+    with closing(sqlite3.connect(backend.container.settings.database_file)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = backend.client.post("/webhook", json=created(31_000), headers=backend.secret)
+    assert answer.status_code == 503
+    assert outcomes(backend) == {"refused": 1, "unusable": 1, "too_large": 1, "failed": 1}

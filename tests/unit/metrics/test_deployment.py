@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from adapters.metrics.catalogue import CATALOGUE, Kind
+from adapters.metrics.instruments import WEBHOOK_OUTCOMES
 from adapters.settings import Settings
 from cli.reference import metrics_table
 
@@ -72,6 +73,16 @@ def test_an_alert_says_what_it_saw_and_what_to_do(rule: dict[str, Any]) -> None:
     assert rule["annotations"]["summary"].endswith(".")
     assert len(rule["annotations"]["todo"]) > 30
     assert f"| `{rule['alert']}` |" in PAGE
+
+
+def test_the_alert_about_forged_webhooks_hears_of_no_other_trouble_and_another_one_of_all_the_rest() -> None:
+    asked = {
+        rule["alert"]: set(found[1].split("|"))
+        for rule in ALERTS
+        if (found := re.search(r'webhook_events_total\{outcome=~?"([^"]+)"', rule["expr"]))
+    }
+    assert asked.pop("WebhooksRefused") == {"refused"}
+    assert asked == {"WebhooksNotTaken": set(WEBHOOK_OUTCOMES) - {"received", "known", "ignored", "refused"}}
 
 
 def test_only_services_of_ours_are_asked_and_all_that_show_figures_are() -> None:
