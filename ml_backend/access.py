@@ -14,8 +14,8 @@ from werkzeug.datastructures import Authorization
 from adapters.http_bodies import Head
 from adapters.label_studio.provision import SECRET_HEADER
 from adapters.settings import Settings
+from adapters.throttle import Throttle, TooMany
 from loop.errors import Denied
-from ml_backend.throttle import Throttle, TooMany
 
 OPEN = frozenset({"health"})
 """Endpoints that tell nothing and ask nobody who they are."""

@@ -8,8 +8,8 @@ import structlog
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from adapters.throttle import TooMany
 from loop.errors import BadInput, BadRequest, Conflict, Denied, NotFound, SonoloopError, Unavailable
-from ml_backend.throttle import TooMany
 
 STATUS: tuple[tuple[type[SonoloopError], int], ...] = (
     (TooMany, 429),

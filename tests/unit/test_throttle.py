@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ml_backend.throttle import ADDRESSES_KEPT, REFUSALS, SECONDS_PER_REFUSAL, Throttle, TooMany
+from adapters.throttle import ADDRESSES_KEPT, REFUSALS, SECONDS_PER_REFUSAL, Throttle, TooMany
 
 GUESSER, LABEL_STUDIO = "10.0.0.66", "10.0.0.1"
 

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from adapters.throttle import REFUSALS
 from ml_backend.access import BODY_BYTES, STRANGERS_BYTES
-from ml_backend.throttle import REFUSALS
 from tests.integration.ml_backend.conftest import Backend
 
 pytestmark = pytest.mark.services

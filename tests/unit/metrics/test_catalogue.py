@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from adapters.metrics.catalogue import CATALOGUE, Kind, Shown
 from adapters.metrics.exposition import guarded
 from adapters.metrics.instruments import BackendMetrics, ModelMetrics, WorkerMetrics, new_registry
+from adapters.throttle import REFUSALS, Throttle
 
 UNITS = re.compile(r"_(seconds|bytes|total)$")
 
@@ -60,12 +62,26 @@ def test_an_empty_password_opens_nothing() -> None:
     assert ask("", "Basic " + b64encode(b"label-studio:").decode(), "/metrics") == "401"
 
 
+def test_whoever_guesses_at_a_workers_page_is_told_to_wait_while_others_are_heard() -> None:
+    app = guarded(new_registry(), "label-studio", "secret", Throttle(lambda: 0.0))
+    right = "Basic " + b64encode(b"label-studio:secret").decode()
+    guesses = [ask_app(app, f"Basic {number}", "/metrics", "10.0.0.1") for number in range(REFUSALS + 1)]
+    assert guesses == ["401"] * REFUSALS + ["429"]
+    assert ask_app(app, right, "/metrics", "10.0.0.1") == "429"
+    for given, status in ((right, "200"), ("", "401"), (right, "200")):
+        assert ask_app(app, given, "/metrics", "10.0.0.2") == status
+
+
 def ask(password: str, authorization: str, path: str) -> str:
+    return ask_app(guarded(new_registry(), "label-studio", password), authorization, path, "127.0.0.1")
+
+
+def ask_app(app: Callable[..., Iterable[bytes]], authorization: str, path: str, address: str) -> str:
     answers: list[str] = []
 
     def start_response(status: str, *_: Any) -> None:
         answers.append(status.split()[0])
 
-    environ = {"HTTP_AUTHORIZATION": authorization, "PATH_INFO": path, "REQUEST_METHOD": "GET"}
-    list(guarded(new_registry(), "label-studio", password)(environ, start_response))
+    environ = {"PATH_INFO": path, "REQUEST_METHOD": "GET", "REMOTE_ADDR": address}
+    list(app({**environ, "HTTP_AUTHORIZATION": authorization}, start_response))
     return answers[0]
