@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -24,6 +25,10 @@ from loop.errors import BadRequest
 
 PREFIX = "SONOLOOP_"
 SOCKETS = Path("/tmp")  # noqa: S108, a folder in it is made private and checked  # nosec B108
+LONGEST_SOCKET, SOCKET_BYTES = "supervisor.sock", 95
+"""Of 104 to 108 bytes, as systems differ, the supervisor needs some for a name that it takes at first."""
+PLAIN = re.compile(r"[\w./+@,~-]+", re.ASCII)
+"""A path that means the same to a shell, in the supervisor's configuration and in an address."""
 SETTINGS_FILE, SECRETS_FILE = "sonoloop.env", "secrets.env"
 FOR_TESTS = frozenset({"SONOLOOP_DATA"})
 ALIKE = 0.75
@@ -191,11 +196,20 @@ class Settings(BaseSettings):
 
     @property
     def socket_dir(self) -> Path:
-        """A short private folder for sockets, whose paths are limited to about 100 characters: the same for
-        every caller, whatever TMPDIR says.
+        """A private folder for sockets, the same for every caller, whatever TMPDIR says: in the home where
+        its path is short and plain enough, else beside those of other homes in /tmp.
+
+        Where others run the services each host keeps its own, since several share a home.
         """
+        own = self.root / "run" / "sockets"
+        fits = len(os.fsencode(own / LONGEST_SOCKET)) <= SOCKET_BYTES and PLAIN.fullmatch(str(own))
+        return own if fits and self.services == "here" else SOCKETS / self.identifier
+
+    @property
+    def identifier(self) -> str:
+        """What tells this user's home from all others of the machine."""
         short = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
-        return SOCKETS / f"sonoloop-{os.getuid()}-{short}"
+        return f"sonoloop-{os.getuid()}-{short}"
 
     def service_lock(self, name: str) -> Path:
         """The file that a service of this home holds while it lives, and that names its process."""

@@ -71,7 +71,7 @@ def render(settings: Settings) -> str:
     """The whole configuration: programs start in their order and stop in the reverse one."""
     head = HEAD.format(
         settings=_digest(settings_environment(settings)),
-        identifier=settings.socket_dir.name,
+        identifier=settings.identifier,
         log_bytes=LOG_BYTES,
         log_backups=LOG_BACKUPS,
         socket=str(Paths(settings).socket).replace("%", "%%"),

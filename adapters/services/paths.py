@@ -1,4 +1,4 @@
-"""Where supervision keeps its files: configuration and locks in the home, sockets in a short folder."""
+"""Where supervision keeps its files: in the home, sockets elsewhere where its path is too long."""
 
 from __future__ import annotations
 
