@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from adapters.label_studio.inside.sonoloop_backend import LOCK, PORT
 from adapters.settings import Settings, read_env_file
 from loop.errors import BadRequest
 
@@ -94,6 +95,7 @@ def environment(settings: Settings) -> dict[str, str]:
         **FLAGS,
         **_silence(settings),
         **_guard(settings),
+        **_backend(settings),
         **_public_address(settings),
     }
 
@@ -142,6 +144,15 @@ def _guard(settings: Settings) -> dict[str, str]:
         "USE_DEFAULT_BANNED_SUBNETS": "false",
         "USER_ADDITIONAL_BANNED_SUBNETS": ",".join(closed),
     }
+
+
+def _backend(settings: Settings) -> dict[str, str]:
+    """What tells this home's backend from a stranger on its port, see `sonoloop_backend`; an address that was
+    set is believed.
+    """
+    if settings.backend_url or settings.services != "here":
+        return {}
+    return {LOCK: str(settings.service_lock("backend")), PORT: str(settings.backend_port)}
 
 
 def _public_address(settings: Settings) -> dict[str, str]:

@@ -14,6 +14,7 @@ from label_studio.core.settings.label_studio import (
     MIDDLEWARE,
 )
 from sonoloop_addresses import settings_for
+from sonoloop_backend import guard_connections
 
 ROOT_URLCONF = "sonoloop_urls"
 MIDDLEWARE = [
@@ -30,6 +31,7 @@ LOGGING["filters"] = {
 LOGGING["loggers"]["django.server"] = {"level": "WARNING", "filters": ["without_queries"]}
 
 globals().update(settings_for(HOSTNAME))
+guard_connections()
 
 if DJANGO_DB == DJANGO_DB_SQLITE:
     MIDDLEWARE.append("sonoloop_turns.one_at_a_time")  # PostgreSQL locks the row itself, in any process
