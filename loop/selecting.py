@@ -12,6 +12,7 @@ import numpy as np
 
 from loop.errors import BadRequest, BadWeights
 from loop.following import Placed, Run
+from loop.ports import UnitOfWork
 from loop.pushing import in_order, still_open
 from loop.ranking import Candidate, compose, insert_places, place
 from loop.records import Arm, Drawn, Frame, Prediction, Purpose, SelectionEntry
@@ -90,14 +91,7 @@ def select_first(run: Run, pool: Pool) -> None:
     places = {entry.frame_id: place(entry.rank, len(entries)) for entry in entries}
     with run.ports.database.write() as uow:
         uow.predictions.set_places({rows[frame_id].id: value for frame_id, value in places.items()})
-        uow.selections.add(
-            run.project.id,
-            run.version.id,
-            strategy=_strategy(run),
-            seed=run.rules.seed,
-            entries=entries,
-            now=run.ports.clock(),
-        )
+        _record(uow, run, entries)
         uow.commit()
     _note_placed(run, {frame.id: frame for frame in pool.open}, rows, places)
 
@@ -139,14 +133,7 @@ def record_selection(run: Run, pool: Pool) -> None:
             SelectionEntry(frame.id, rank, arm_of.get(frame.id) or arrival_arm(run, frame), row.uncertainty)
             for rank, (row, frame) in enumerate(queue)
         ]
-        uow.selections.add(
-            run.project.id,
-            run.version.id,
-            strategy=_strategy(run),
-            seed=run.rules.seed,
-            entries=entries,
-            now=run.ports.clock(),
-        )
+        _record(uow, run, entries)
         uow.commit()
 
 
@@ -190,6 +177,17 @@ def _order_blindly(frames: Sequence[Frame], generator: np.random.Generator) -> l
     return [Candidate(frames[index].id, frames[index].clip) for index in generator.permutation(len(frames))]
 
 
+def _record(uow: UnitOfWork, run: Run, entries: Sequence[SelectionEntry]) -> None:
+    uow.selections.add(
+        run.project.id,
+        run.version.id,
+        strategy="order-only" if _draws_nothing(run) else run.rules.strategy,
+        seed=run.rules.seed,
+        entries=entries,
+        now=run.ports.clock(),
+    )
+
+
 def _note_placed(
     run: Run, frames: Mapping[int, Frame], rows: Mapping[int, Prediction], places: Mapping[int, float]
 ) -> list[Placed]:
@@ -230,7 +228,3 @@ def _mask_digest(run: Run, arm: Arm, row: Prediction | None) -> str | None:
 
 def _draws_nothing(run: Run) -> bool:
     return is_order_only(run.version)
-
-
-def _strategy(run: Run) -> str:
-    return "order-only" if _draws_nothing(run) else run.rules.strategy
