@@ -30,6 +30,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return settings
 
 
+@pytest.fixture(scope="module")
+def backup(home: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all restorations: to write it takes longer than they do."""
+    file = tmp_path_factory.mktemp("backup") / "b.tar"
+    write_backup(home, file)
+    return file
+
+
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
     folder = tmp_path / "out"
@@ -79,8 +87,10 @@ def test_a_backup_stays_whole_where_another_to_its_file_is_killed(home: Settings
     assert Archive.open(file).size > LARGE
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("moment", ["folder", "database", "archive"])
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [(signal.SIGTERM, "folder"), (signal.SIGHUP, "database"), (signal.SIGTERM, "archive")],
+)
 def test_a_backup_that_is_asked_to_end_leaves_nothing(
     home: Settings, target: Path, number: signal.Signals, moment: str
 ) -> None:
@@ -95,13 +105,13 @@ def test_a_backup_that_is_asked_to_end_leaves_nothing(
     assert names(home.root / NOTES) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("moment", ["", "/home/label-studio/media/large"])
+@pytest.mark.parametrize(
+    ("number", "moment"), [(signal.SIGTERM, "/home/label-studio/media/large"), (signal.SIGHUP, "")]
+)
 def test_a_restoration_that_is_asked_to_end_leaves_nothing(
-    home: Settings, tmp_path: Path, target: Path, number: signal.Signals, moment: str
+    backup: Path, target: Path, number: signal.Signals, moment: str
 ) -> None:
-    write_backup(home, tmp_path / "b.tar")
-    process = start_command("restore", tmp_path / "b.tar", "--home", target / "new")
+    process = start_command("restore", backup, "--home", target / "new")
     wait_while_it_runs(process, lambda: any(target.glob(f"{PREFIX}*{moment}")))
     process.send_signal(number)
     assert ended(process)[0] == 128 + number
@@ -154,17 +164,14 @@ def test_what_a_killed_backup_left_is_named_by_the_doctor_and_gone_with_the_next
     assert unfinished(Installation(home)).state is State.OK
 
 
-def test_what_a_killed_restoration_left_is_named_and_gone_with_the_next(
-    home: Settings, tmp_path: Path, target: Path
-) -> None:
-    write_backup(home, tmp_path / "b.tar")
-    process = start_command("restore", tmp_path / "b.tar", "--home", target / "new")
+def test_what_a_killed_restoration_left_is_named_and_gone_with_the_next(backup: Path, target: Path) -> None:
+    process = start_command("restore", backup, "--home", target / "new")
     wait_while_it_runs(process, lambda: any(target.glob(f"{PREFIX}*/home/secrets.env")))
     process.kill()
     ended(process)
     (left,) = target.iterdir()
     assert str(left) in unfinished(Installation(load_settings(target / "other"))).got
-    assert ended(start_command("restore", tmp_path / "b.tar", "--home", target / "new"))[0] == 0
+    assert ended(start_command("restore", backup, "--home", target / "new"))[0] == 0
     assert names(target) == ["new"]
 
 
