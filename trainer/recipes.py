@@ -1,12 +1,31 @@
-"""Recipes: everything about a training that is not data, as one frozen value that is saved with the model."""
+"""Recipes: everything about a training that is not data, as one frozen value that is saved with the model.
+
+Every field and every name is explained, with its paper, in docs/recipes.md.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from loop.errors import BadRequest
+from trainer.augmentation import AUGMENTATIONS
+from trainer.networks import NETWORKS
+
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+OPTIMIZERS = ("adam", "adamw", "radam", "ranger", "sgd", "sgd-nesterov")
+SCHEDULES = ("constant", "cosine", "one-cycle", "polynomial", "step", "warm-up+cosine")
+LOSSES = ("bce", "bce+dice", "boundary", "cldice", "dice", "focal-tversky", "ssim+bce+dice")
+"""Names only: whoever writes a job need not load torch. `trainer.optimisation` and `trainer.losses` make
+what they name.
+"""
+
+
+def _check_name(what: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        raise BadRequest(f"{what} {name!r}", f"one of {', '.join(sorted(known))}")
 
 
 @dataclass(frozen=True)
@@ -21,6 +40,13 @@ class Recipe:
     the model, or the last where that split is small. Where training began from a weight file, `base_share`
     of those weights is mixed into the model: it keeps what a few frames would make it forget (Wortsman et
     al., "Robust fine-tuning of zero-shot models", 2022).
+
+    `momentum` is that of SGD; other optimisers have none. Gradients longer than `clip_norm` (Euclidean, over
+    all weights) are shortened to it; 0: never. Training ends once `patience` looks in a row found nothing
+    better, where the inner split is large enough to choose by; 0: never. Stages of the network before
+    `train_from` stay as the base weights have them, statistics included; empty: all of it is trained.
+
+    Raises BadRequest for impossible values and for names that do not exist.
     """
 
     name: str
@@ -40,8 +66,13 @@ class Recipe:
     precision: str = "auto"
     looks: int = 8
     base_share: float = 0.0
+    momentum: float = 0.9
+    clip_norm: float = 0.0
+    patience: int = 0
+    train_from: str = ""
 
     def __post_init__(self) -> None:
+        self._check_types()
         if self.size < 32 or self.size % 32:
             raise BadRequest(f"a size of {self.size} px", "a multiple of 32")
         least = min(self.batch, self.epochs, self.min_epochs, self.epoch_steps, self.looks)
@@ -51,8 +82,19 @@ class Recipe:
             )
         if not 0 <= self.base_share < 1:
             raise BadRequest(f"a base share of {self.base_share}", "0 up to, but not, 1")
-        if self.precision not in PRECISIONS:
-            raise BadRequest(f"precision {self.precision!r}", f"one of {', '.join(PRECISIONS)}")
+        if not 0 <= self.momentum < 1:
+            raise BadRequest(f"a momentum of {self.momentum}", "0 up to, but not, 1")
+        if min(self.weight_decay, self.clip_norm, self.patience) < 0:
+            raise BadRequest("a negative weight_decay, clip_norm or patience", "0 or more")
+        for key, known in NAMES.items():
+            _check_name(key, getattr(self, key), known)
+
+    def _check_types(self) -> None:
+        for field in fields(self):
+            value, kind = getattr(self, field.name), str(field.type)
+            is_right = type(value).__name__ == kind or (kind == "float" and type(value) is int)
+            if not is_right or (kind == "float" and not math.isfinite(value)):
+                raise BadRequest(f"the recipe's {field.name} = {value!r}", f"a finite {kind}")
 
     def steps_per_epoch(self, frames: int) -> int:
         """How many batches make an epoch; of one pass a last short batch is left out."""
@@ -83,7 +125,15 @@ class Recipe:
         return asdict(self)
 
 
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+NAMES: Mapping[str, Iterable[str]] = {
+    "network": NETWORKS,
+    "loss": LOSSES,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "augmentation": AUGMENTATIONS,
+    "precision": PRECISIONS,
+}
+"""The fields that hold a name, each with the names that it may hold."""
 
 FAST = Recipe(
     name="fast",
@@ -131,14 +181,13 @@ RECIPES: dict[str, Recipe] = {
 
 def find_recipe(name: str) -> Recipe:
     """Look a recipe up. Raises BadRequest for an unknown name."""
-    if name not in RECIPES:
-        raise BadRequest(f"recipe {name!r}", f"one of {', '.join(sorted(RECIPES))}")
+    _check_name("recipe", name, RECIPES)
     return RECIPES[name]
 
 
 def recipe_from_dict(values: Mapping[str, Any]) -> Recipe:
-    """Read what `Recipe.to_dict` wrote. Raises BadRequest for unknown or missing keys and impossible
-    values.
+    """Read what `Recipe.to_dict` wrote, now or in an older version: fields that did not exist then take their
+    defaults. Raises BadRequest for unknown or missing keys and impossible values.
     """
     known = {field.name for field in fields(Recipe)}
     unknown = sorted(set(values) - known)

@@ -1,13 +1,59 @@
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+import math
+from dataclasses import fields, replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loop.errors import BadRequest
-from trainer.recipes import RECIPES, find_recipe, recipe_from_dict
+from trainer.recipes import NAMES, RECIPES, Recipe, find_recipe, recipe_from_dict
 
 FAST, PAPER = RECIPES["fast"], RECIPES["paper"]
+COUNTS = st.integers(1, 10_000)
+SHARES = st.floats(0, 1, exclude_max=True)
+AMOUNTS = st.floats(0, 1e6)
+ANY_RECIPE = st.builds(
+    Recipe,
+    name=st.text(),
+    size=st.integers(1, 64).map(lambda number: 32 * number),
+    batch=COUNTS,
+    epochs=COUNTS,
+    learning_rate=st.floats(1e-9, 1e3),
+    steps=st.integers(0, 10_000),
+    min_epochs=COUNTS,
+    epoch_steps=COUNTS,
+    weight_decay=AMOUNTS,
+    looks=COUNTS,
+    base_share=SHARES,
+    momentum=SHARES,
+    clip_norm=AMOUNTS,
+    patience=st.integers(0, 100),
+    train_from=st.text(),
+    **{key: st.sampled_from(sorted(known)) for key, known in NAMES.items()},
+)
+OLD = {
+    "name": "fast",
+    "size": 256,
+    "batch": 8,
+    "epochs": 20,
+    "optimizer": "adamw",
+    "learning_rate": 0.0003,
+    "loss": "bce+dice",
+    "augmentation": "light",
+    "steps": 56,
+    "min_epochs": 4,
+    "epoch_steps": 8,
+    "weight_decay": 0.01,
+    "schedule": "one-cycle",
+    "network": "resnet34-unet",
+    "precision": "auto",
+    "looks": 4,
+    "base_share": 0.25,
+}
+"""As version 0.1.0 saved it with a model."""
 
 
 def test_the_paper_recipe_is_the_published_one() -> None:
@@ -31,12 +77,23 @@ def test_the_last_epoch_is_always_looked_at_and_the_number_of_looks_is_bounded(e
     assert len(looked) < 2 * FAST.looks
 
 
-def test_a_recipe_survives_its_dict() -> None:
-    assert recipe_from_dict(FAST.to_dict()) == FAST
+@given(ANY_RECIPE)
+def test_a_recipe_survives_its_dict_and_json(recipe: Recipe) -> None:
+    assert recipe_from_dict(recipe.to_dict()) == recipe
+    assert recipe_from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+
+
+@given(ANY_RECIPE, ANY_RECIPE)
+def test_two_recipes_are_equal_where_all_their_fields_are(one: Recipe, other: Recipe) -> None:
+    assert (one == other) is (one.to_dict() == other.to_dict())
+
+
+def test_a_recipe_that_an_older_version_saved_still_reads() -> None:
+    assert recipe_from_dict(OLD) == FAST
 
 
 def test_unknown_and_missing_keys_are_refused() -> None:
-    with pytest.raises(BadRequest, match="epoch_count"):
+    with pytest.raises(BadRequest, match=r"epoch_count.*batch.*train_from"):
         recipe_from_dict(FAST.to_dict() | {"epoch_count": 3})
     with pytest.raises(BadRequest, match="incomplete"):
         recipe_from_dict({"name": "mine"})
@@ -44,8 +101,36 @@ def test_unknown_and_missing_keys_are_refused() -> None:
         find_recipe("slow")
 
 
+@pytest.mark.parametrize("key", NAMES)
+def test_an_unknown_name_is_refused_at_once_with_those_that_exist(key: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        replace(FAST, **{key: "sloth"})  # type: ignore[arg-type]
+    assert refused.value.got == f"{key} 'sloth'"
+    assert refused.value.need == f"one of {', '.join(sorted(NAMES[key]))}"
+
+
+@pytest.mark.parametrize("key", [field.name for field in fields(Recipe)])
+def test_a_value_of_another_type_is_refused_with_the_name_of_its_field(key: str) -> None:
+    for value in ([], None, True):
+        with pytest.raises(BadRequest, match=key):
+            recipe_from_dict(FAST.to_dict() | {key: value})
+
+
 @pytest.mark.parametrize(
-    "change", [{"size": 100}, {"batch": 0}, {"learning_rate": 0.0}, {"precision": "int8"}]
+    "change",
+    [
+        {"size": 100},
+        {"batch": 0},
+        {"looks": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": math.nan},
+        {"learning_rate": math.inf},
+        {"momentum": 1.0},
+        {"base_share": -0.1},
+        {"weight_decay": -1.0},
+        {"clip_norm": -1.0},
+        {"patience": -1},
+    ],
 )
 def test_impossible_values_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(BadRequest):
