@@ -28,13 +28,16 @@ BEST = "best.safetensors"
 
 @dataclass
 class Progress:
-    """Where a training is: epochs done (0: none), the best of those judged, the precision once resolved."""
+    """Where a training is: epochs done (0: none), the best of those judged and how many looks in a row found
+    no better one, the precision once resolved.
+    """
 
     precision: str
     epoch: int = 0
     best_epoch: int = 0
     best_dice: float | None = None
     scaler: Mapping[str, Any] | None = None
+    looks_in_vain: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Checkpoint:
         for name, tensor in _under("optimizer.", self.tensors).items():
             index, key = name.split(".", 1)
             state.setdefault(int(index), {})[key] = tensor
-        parameters = list(network.parameters())
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
         for number, moments in state.items():
             like = parameters[number]
             for key, tensor in moments.items():

@@ -60,6 +60,9 @@ class JobSpec:
             )
         if self.prior_class is not None and self.prior_class not in self.classes:
             raise BadRequest(f"prior class {self.prior_class!r}", f"one of {', '.join(self.classes)}")
+        if self.recipe.train_from and self.base is None:
+            got = f"train_from {self.recipe.train_from!r} for a network from scratch"
+            raise BadRequest(got, "base weights", "what stays as it is must have been trained")
 
     @property
     def origin(self) -> str:

@@ -1,9 +1,11 @@
 """The training process: `python -m trainer.run JOB.json`, told by one file, telling by JSON lines on stdout.
 
-    {"event": "start", "epochs", "resumed", "frames", "inner", "held_out", "device", "precision", "base"}
+    {"event": "start", "epochs", "resumed", "frames", "inner", "held_out", "device", "precision", "base",
+     "absent"}                                       classes that no training frame shows
     {"event": "set-aside", "frame_id", "message"}        a sample that could not be used
     {"event": "step", "epoch", "epochs", "step", "steps", "loss", "eta_seconds"}     at most one a second
-    {"event": "epoch", "epoch", "epochs", "loss", "dice", "seconds", "eta_seconds", "peak_bytes"}
+    {"event": "epoch", "epoch", "epochs", "loss", "dice", "seconds", "eta_seconds", "stopped_early",
+     "peak_bytes"}
     {"event": "done", "weights", "digest", "config", "metrics", "evaluation"}
     {"event": "failed", "reason", "message", "code"}     before every exit code that `trainer.endings` names
 
@@ -140,6 +142,8 @@ def _metrics(training: Training, evaluation: Evaluation) -> dict[str, Any]:
         "inner_dice": training.progress.best_dice,
         "best_epoch": training.progress.best_epoch,
         "epochs": training.epochs,
+        "planned_epochs": training.planned_epochs,
+        "absent": training.absent,
         "frames": len(training.frames),
     }
 
@@ -156,6 +160,7 @@ def _tell_start(training: Training, emit: Emit) -> None:
         device=training.device.type,
         precision=training.progress.precision,
         base=job.origin,
+        absent=training.absent,
     )
     for sample, error in (*training.frames.rejected, *training.inner.rejected):
         _tell_set_aside(sample.frame_id, error, emit)

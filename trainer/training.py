@@ -18,15 +18,15 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from loop.errors import BadInput, BadRequest
-from loop.masks import probs_to_mask
 from loop.records import Split
 from trainer.augmentation import Augmentation
 from trainer.checkpoint import Progress, load_best, load_checkpoint, save_best, save_checkpoint
-from trainer.dataset import FrameSet, plain_batches, training_batches
+from trainer.choosing import is_given_up, judge, keep_if_best
+from trainer.dataset import FrameSet, training_batches
 from trainer.endings import NonFiniteLoss
+from trainer.freezing import freeze_before, set_training, trained_parameters
 from trainer.job import IMAGENET, JobSpec
 from trainer.losses import build_loss, targets
-from trainer.metrics import Scoreboard, count
 from trainer.networks import build_network
 from trainer.networks.base import Network
 from trainer.optimisation import build_optimizer, learning_rate, set_learning_rate
@@ -34,14 +34,13 @@ from trainer.precision import autocast, find_device, resolve_precision
 from trainer.weights import adapt, describe, load_weights, save_weights
 
 MODEL = "model.safetensors"
-CHOOSING_FRAMES = 20
-"""So many frames must the inner split have before it chooses among epochs."""
 
 
 @dataclass(frozen=True)
 class EpochReport:
     """What one epoch gave: `loss` its mean, `dice` the latest judgement on the inner split (None: none
-    yet).
+    yet). When the recipe's patience ends the training, `stopped_early` is true and `epochs` the number of
+    those it took.
     """
 
     epoch: int
@@ -50,6 +49,7 @@ class EpochReport:
     dice: float | None
     seconds: float
     eta_seconds: float
+    stopped_early: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,9 @@ Watch = Callable[[Step], None]
 
 @dataclass
 class Training:
-    """A training under way."""
+    """A training under way: `frozen` stages stay as they are, `absent` classes no training frame holds.
+    `epochs` are those planned, and once it has ended those it took.
+    """
 
     job: JobSpec
     frames: FrameSet
@@ -79,6 +81,13 @@ class Training:
     device: torch.device
     progress: Progress
     epochs: int
+    frozen: tuple[nn.Module, ...] = ()
+    absent: tuple[str, ...] = ()
+
+    @property
+    def planned_epochs(self) -> int:
+        """What the recipe asks for on these frames."""
+        return self.job.recipe.planned_epochs(len(self.frames))
 
     def at(self, epoch: int, losses: Sequence[float]) -> Step:
         """Say where it is, after so many steps of `epoch`."""
@@ -98,13 +107,16 @@ def begin(job: JobSpec) -> Training:
     if not len(frames):
         raise BadInput(f"{len(frames.rejected)} training frames, none usable", "at least one")
     network = first_network(job).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = build_optimizer(job.recipe, network.parameters())
+    frozen = freeze_before(network.stages(), job.recipe.train_from)
+    optimizer = build_optimizer(job.recipe, trained_parameters(network))
     progress = _restored(job, network, optimizer) or Progress(resolve_precision(job.recipe.precision, device))
     scaler = torch.amp.GradScaler(device.type, enabled=progress.precision == "float16")
     if progress.scaler:
         scaler.load_state_dict(dict(progress.scaler))
-    epochs = job.recipe.planned_epochs(len(frames))
-    return Training(job, frames, inner, network, optimizer, scaler, device, progress, epochs)
+    is_over = is_given_up(job.recipe, progress)
+    epochs = progress.epoch if is_over else job.recipe.planned_epochs(len(frames))
+    absent = absent_classes(frames, job.classes)
+    return Training(job, frames, inner, network, optimizer, scaler, device, progress, epochs, frozen, absent)
 
 
 def first_network(job: JobSpec) -> Network:
@@ -119,6 +131,16 @@ def first_network(job: JobSpec) -> Network:
     return adapt(network, config, job.classes, job.prior_class)
 
 
+def absent_classes(frames: FrameSet, classes: Sequence[str]) -> tuple[str, ...]:
+    """Name the classes of which no frame shows a pixel in its box; looks no further once all were seen."""
+    unseen = set(range(1, len(classes) + 1))
+    for index in range(len(frames)):
+        unseen -= set(np.unique(frames.boxed(index)[1]).tolist())
+        if not unseen:
+            break
+    return tuple(classes[number - 1] for number in sorted(unseen))
+
+
 def train(training: Training, watch: Watch = lambda _: None) -> Iterator[EpochReport]:
     """Train epoch by epoch, a report and a checkpoint after each; `watch` is called between steps.
 
@@ -128,24 +150,29 @@ def train(training: Training, watch: Watch = lambda _: None) -> Iterator[EpochRe
     dice = progress.best_dice
     # One thread for all epochs: Python waits for ever for a new one that finds no memory to begin in.
     with ThreadPoolExecutor(1) as maker:
-        for epoch in range(progress.epoch + 1, training.epochs + 1):
-            began = time.monotonic()
+        while progress.epoch < training.epochs:
+            epoch, began = progress.epoch + 1, time.monotonic()
             torch.manual_seed(_seed(job.seed, epoch))
             losses = _train_epoch(training, epoch, watch, maker)
             if recipe.looks_at(epoch, training.epochs):
                 dice = judge(training, partial(watch, training.at(epoch, losses)))
-                _keep_if_best(training, epoch, dice)
+                keep_if_best(training, epoch, dice)
+                training.epochs = epoch if is_given_up(recipe, progress) else training.epochs
             progress.epoch, progress.scaler = epoch, training.scaler.state_dict()
             save_checkpoint(job.out, job, progress, training.network, training.optimizer)
-            seconds = time.monotonic() - began
-            eta = seconds * (training.epochs - epoch)
-            yield EpochReport(epoch, training.epochs, fmean(losses), dice, seconds, eta)
+            yield _report(training, fmean(losses), dice, time.monotonic() - began)
+
+
+def _report(training: Training, loss: float, dice: float | None, seconds: float) -> EpochReport:
+    epoch, epochs = training.progress.epoch, training.epochs
+    is_early = epochs < training.planned_epochs
+    return EpochReport(epoch, epochs, loss, dice, seconds, seconds * (epochs - epoch), is_early)
 
 
 def _train_epoch(training: Training, epoch: int, watch: Watch, maker: Executor) -> list[float]:
     job, recipe, progress, device = training.job, training.job.recipe, training.progress, training.device
-    criterion, losses = build_loss(recipe.loss), list[float]()
-    training.network.train()
+    criterion, losses = build_loss(recipe.loss, (epoch - 1) / max(1, training.epochs - 1)), list[float]()
+    set_training(training.network, training.frozen)
     for images, index_maps in training_batches(training.frames, recipe, job.seed, epoch, maker):
         now = training.at(epoch, losses)
         watch(now)
@@ -155,31 +182,20 @@ def _train_epoch(training: Training, epoch: int, watch: Watch, maker: Executor) 
             logits = training.network(images.to(device))  # (N, C, S, S)
         loss = criterion(logits.float(), truth)
         losses.append(_finite(loss.item(), epoch))
-        training.optimizer.zero_grad(set_to_none=True)
-        training.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        training.scaler.step(training.optimizer)
-        training.scaler.update()
+        _step(training, loss)
     return losses
 
 
-@torch.inference_mode()
-def judge(training: Training, between: Callable[[], None] = lambda: None) -> float | None:
-    """Mean Dice over the inner split in the box, empty frames counted as one; None without an inner split.
-
-    Raises NonFiniteLoss when the network gives anything but numbers.
-    """
-    training.network.eval()
-    board, classes = Scoreboard(), len(training.job.classes)
-    for images, index_maps in plain_batches(training.inner, training.job.recipe.batch):
-        between()
-        with autocast(training.progress.precision, training.device):
-            logits = training.network(images.to(training.device)).float().cpu()
-        if not logits.isfinite().all():
-            raise NonFiniteLoss("a network that gives NaN", "finite logits", "lower the learning rate")
-        truth = targets(index_maps, classes).bool().numpy()
-        for probs, mask in zip(logits.sigmoid().numpy(), truth, strict=True):
-            board.update(count(probs_to_mask(probs), mask))
-    return board.compute().dice_mean_empty_as_one
+def _step(training: Training, loss: Tensor) -> None:
+    """Go one step down the loss's gradient."""
+    optimizer, scaler, longest = training.optimizer, training.scaler, training.job.recipe.clip_norm
+    optimizer.zero_grad(set_to_none=True)
+    scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    if longest:
+        scaler.unscale_(optimizer)  # float16 gradients are scaled up: they are measured as they are
+        nn.utils.clip_grad_norm_(trained_parameters(training.network), longest)
+    scaler.step(optimizer)
+    scaler.update()
 
 
 def finish(training: Training) -> tuple[Path, str, dict[str, Any]]:
@@ -230,17 +246,6 @@ def _restored(job: JobSpec, network: nn.Module, optimizer: Optimizer) -> Progres
     if found.best:
         save_best(job.out, found.best)  # this attempt's folder must do without the earlier one
     return found.progress
-
-
-def _keep_if_best(training: Training, epoch: int, dice: float | None) -> None:
-    """Of equal epochs the later is kept; the last where the inner split is too small to choose by: on a
-    handful of frames chance would choose, and mostly against the end of the schedule.
-    """
-    progress = training.progress
-    is_too_small = len(training.inner) < CHOOSING_FRAMES
-    if is_too_small or dice is None or progress.best_dice is None or dice >= progress.best_dice:
-        save_best(training.job.out, training.network.state_dict())
-        progress.best_epoch, progress.best_dice = epoch, dice
 
 
 def _seed(seed: int, epoch: int) -> int:

@@ -111,7 +111,8 @@ def test_an_unknown_name_is_refused_at_once_with_those_that_exist(key: str) -> N
 
 @pytest.mark.parametrize("key", [field.name for field in fields(Recipe)])
 def test_a_value_of_another_type_is_refused_with_the_name_of_its_field(key: str) -> None:
-    for value in ([], None, True):
+    values: list[object] = [[], None, True]
+    for value in values:
         with pytest.raises(BadRequest, match=key):
             recipe_from_dict(FAST.to_dict() | {key: value})
 

@@ -19,10 +19,12 @@ from loop.masks import pack
 from loop.records import Split
 from tests.discs import TINY, disc_job, draw_disc
 from trainer.checkpoint import BEST, CHECKPOINT, load_best, load_checkpoint
+from trainer.choosing import CHOOSING_FRAMES
 from trainer.dataset import FrameSet
 from trainer.endings import NonFiniteLoss, Stopped, names_want_of_memory, own_errors, reason_of
 from trainer.job import JobSpec
-from trainer.training import CHOOSING_FRAMES, EpochReport, Step, Training, begin, finish, train
+from trainer.recipes import OPTIMIZERS, RECIPES
+from trainer.training import EpochReport, Step, Training, begin, finish, train
 from trainer.weights import describe, load_weights, save_weights
 
 
@@ -71,6 +73,47 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(
     training = begin(disc_job(tmp_path, out="second", resume_from=first.out))
     assert training.progress.epoch == epochs
     assert run(training).digest == reference.digest
+
+
+@pytest.mark.parametrize("optimizer", sorted(set(OPTIMIZERS) - {TINY.optimizer}))
+def test_with_every_optimizer_an_interrupted_training_ends_as_if_it_had_not_been(
+    tmp_path: Path, optimizer: str
+) -> None:
+    recipe = replace(TINY, optimizer=optimizer, schedule="warm-up+cosine", clip_norm=1.0)
+    first = disc_job(tmp_path, recipe, out="first")
+    stopped_after(first, 5)
+    training = begin(disc_job(tmp_path, recipe, out="second", resume_from=first.out))
+    assert training.progress.epoch == 2
+    assert run(training).digest == run(begin(disc_job(tmp_path, recipe, out="whole"))).digest
+
+
+@pytest.mark.parametrize(
+    ("precision", "optimizer"), [("float32", "adamw"), ("float16", "adamw"), ("float16", "radam")]
+)
+def test_a_gradient_longer_than_the_norm_is_shortened_to_it(
+    tmp_path: Path, precision: str, optimizer: str
+) -> None:
+    """In float16 too, where the gradients come scaled up, and the first ones overflow and are left out."""
+    recipe = replace(TINY, epochs=1, min_epochs=1, steps=8, epoch_steps=8)
+    recipe = replace(recipe, optimizer=optimizer, precision=precision, clip_norm=1e-2)
+    training = begin(disc_job(tmp_path, recipe))
+    lengths: list[float] = []
+
+    def measure(*_: object) -> None:
+        gradients = [p.grad.flatten() for p in training.network.parameters() if p.grad is not None]
+        lengths.append(torch.cat(gradients).norm().item())
+
+    training.optimizer.register_step_pre_hook(measure)
+    list(train(training))
+    taken = [length for length in lengths if np.isfinite(length)]
+    assert len(taken) >= 2
+    assert taken == pytest.approx([1e-2] * len(taken), rel=1e-3)
+    assert all(parameter.isfinite().all() for parameter in training.network.parameters())
+
+
+def test_a_gradient_shorter_than_the_norm_stays_as_it_is(tmp_path: Path, reference: Run) -> None:
+    training = begin(disc_job(tmp_path, replace(TINY, clip_norm=1e6)))
+    assert [report.loss for report in train(training)] == [report.loss for report in reference.reports]
 
 
 def test_held_out_frames_have_no_say_in_the_weights(tmp_path: Path, reference: Run) -> None:
@@ -185,8 +228,10 @@ def test_unusable_samples_are_named_and_the_others_are_trained_on(tmp_path: Path
 
 def test_a_loss_that_is_no_number_ends_the_training(tmp_path: Path) -> None:
     recipe = replace(TINY, learning_rate=1e30, schedule="constant", optimizer="adam")
-    with pytest.raises(NonFiniteLoss):
-        list(train(begin(disc_job(tmp_path, recipe))))
+    job = disc_job(tmp_path, recipe)
+    with pytest.raises(NonFiniteLoss, match="lower the learning rate"):
+        list(train(begin(job)))
+    assert list(job.out.iterdir()) == []
 
 
 def test_the_model_says_how_it_was_made(reference: Run) -> None:
@@ -197,11 +242,38 @@ def test_the_model_says_how_it_was_made(reference: Run) -> None:
     assert "Affine" in str(stored["augmentation"])
 
 
-def test_several_classes_are_trained_together(tmp_path: Path) -> None:
-    job = disc_job(tmp_path, replace(TINY, steps=1, min_epochs=1), classes=("Vein", "Artery"))
-    mask = np.concatenate([np.zeros((1, 80, 100), np.bool_), draw_disc(0)[1]])
-    job.samples[0].mask.write_bytes(pack(mask))
-    assert all(np.isfinite(report.loss) for report in train(begin(job)))
+def test_classes_that_no_training_frame_shows_are_named_and_the_others_are_trained(tmp_path: Path) -> None:
+    job = disc_job(tmp_path, replace(TINY, steps=1, min_epochs=1), classes=("Nerve", "Vein", "Artery"))
+    nothing, [disc] = np.zeros((80, 100), np.bool_), draw_disc(0)[1]
+    for sample in job.samples:
+        sample.mask.write_bytes(pack(np.stack([nothing, disc, nothing])))
+    training = begin(job)
+    assert training.absent == ("Nerve", "Artery")
+    assert all(np.isfinite(report.loss) for report in train(training))
+    for sample in job.of_split(Split.TRAIN):
+        sample.mask.write_bytes(pack(np.stack([nothing, nothing, nothing])))
+    assert begin(job).absent == ("Nerve", "Vein", "Artery")
+    job.samples[5].mask.write_bytes(pack(np.stack([disc, ~disc, nothing])))
+    job.samples[7].mask.write_bytes(pack(np.stack([nothing, nothing, disc])))
+    assert begin(job).absent == ()
+
+
+@pytest.mark.parametrize("name", ["fast", "paper", "thorough"])
+def test_a_single_frame_is_enough_to_train_on(tmp_path: Path, name: str) -> None:
+    recipe = replace(RECIPES[name], size=64, epochs=2, min_epochs=1, steps=0, network=TINY.network)
+    job = disc_job(tmp_path, replace(recipe, epoch_steps=1, precision="float32"), {Split.TRAIN: 1})
+    found = run(begin(job))
+    assert [report.dice for report in found.reports] == [None, None]
+    assert found.config["epoch"] == 2
+    load_weights(found.path, found.digest)
+
+
+def test_a_training_without_any_vein_learns_to_draw_none(tmp_path: Path) -> None:
+    job = disc_job(tmp_path, replace(TINY, learning_rate=3e-3))
+    for sample in job.samples:
+        sample.mask.write_bytes(pack(np.zeros((1, 80, 100), np.bool_)))
+    found = run(begin(job))
+    assert found.reports[-1].loss < found.reports[0].loss
 
 
 def test_all_epochs_share_one_thread_for_their_batches(tmp_path: Path) -> None:
@@ -237,7 +309,7 @@ def no_more_memory() -> Iterator[None]:
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process can be kept from memory")
 def test_a_frame_for_which_there_is_no_memory_is_not_set_aside(tmp_path: Path) -> None:
     job = disc_job(tmp_path)
-    cv2.imwrite(str(job.samples[0].image), np.zeros((8000, 8000), np.uint8))
+    cv2.imwrite(str(job.samples[0].image), np.zeros((16000, 16000), np.uint8))
     with pytest.raises(OutOfMemory), own_errors(), no_more_memory():
         FrameSet(job.samples, 1, 64)
 

@@ -1,0 +1,67 @@
+"""The inner split's say: it judges the network, chooses the epoch that becomes the model, and may end a
+training early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+
+from loop.masks import probs_to_mask
+from trainer.checkpoint import Progress, save_best
+from trainer.dataset import plain_batches
+from trainer.endings import NonFiniteLoss
+from trainer.losses import targets
+from trainer.metrics import Scoreboard, count
+from trainer.precision import autocast
+from trainer.recipes import Recipe
+
+if TYPE_CHECKING:
+    from trainer.training import Training
+
+CHOOSING_FRAMES = 20
+"""So many frames must the inner split have before it chooses among epochs, or ends a training."""
+
+
+@torch.inference_mode()
+def judge(training: Training, between: Callable[[], None] = lambda: None) -> float | None:
+    """Mean Dice over the inner split in the box, empty frames counted as one; None without an inner split.
+
+    Raises NonFiniteLoss when the network gives anything but numbers.
+    """
+    training.network.eval()
+    board, classes = Scoreboard(), len(training.job.classes)
+    for images, index_maps in plain_batches(training.inner, training.job.recipe.batch):
+        between()
+        with autocast(training.progress.precision, training.device):
+            logits = training.network(images.to(training.device)).float().cpu()
+        if not logits.isfinite().all():
+            raise NonFiniteLoss("a network that gives NaN", "finite logits", "lower the learning rate")
+        truth = targets(index_maps, classes).bool().numpy()
+        for probs, mask in zip(logits.sigmoid().numpy(), truth, strict=True):
+            board.update(count(probs_to_mask(probs), mask))
+    return board.compute().dice_mean_empty_as_one
+
+
+def keep_if_best(training: Training, epoch: int, dice: float | None) -> None:
+    """Of equal epochs the later is kept; the last where the inner split is too small to choose by: on a
+    handful of frames chance would choose, and mostly against the end of the schedule.
+
+    Raises NonFiniteLoss for weights that are no numbers, which overwrite nothing; OutOfSpace.
+    """
+    progress, weights = training.progress, training.network.state_dict()
+    before = progress.best_dice if len(training.inner) >= CHOOSING_FRAMES else None
+    is_better = before is None or dice is None or dice > before
+    progress.looks_in_vain = 0 if is_better else progress.looks_in_vain + 1
+    if is_better or dice == before:
+        if not all(tensor.isfinite().all() for tensor in weights.values()):
+            raise NonFiniteLoss("weights that are NaN", "finite ones", "lower the learning rate", epoch=epoch)
+        save_best(training.job.out, weights)
+        progress.best_epoch, progress.best_dice = epoch, dice
+
+
+def is_given_up(recipe: Recipe, progress: Progress) -> bool:
+    """Whether so many looks in a row found nothing better that the training ends early."""
+    return 0 < recipe.patience <= progress.looks_in_vain
