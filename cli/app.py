@@ -87,7 +87,7 @@ def up(
         typer.Option(help="base, a .safetensors file, imagenet or scratch.", show_default="base"),
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option(help="auto, fast, thorough or paper.", show_default="auto")
+        str | None, typer.Option(help="auto, fast, thorough, paper or a .json file.", show_default="auto")
     ] = None,
     size: Annotated[
         int | None, typer.Option(help="Side that the network sees, px.", show_default="the recipe's own")

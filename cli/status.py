@@ -39,7 +39,7 @@ COLOURS = {"running": "green", "starting": "yellow", "stopping": "yellow", "stop
 class ProjectStatus:
     """One project in figures: `decisions` counts the labelled frames by what gave the current mask of each,
     `skipped` those that were skipped and have none, `left_out` those that no round uses because of
-    `unreadable` labels.
+    `unreadable` labels; of the `untaught` classes the champion saw none drawn.
     """
 
     project: Project
@@ -50,6 +50,7 @@ class ProjectStatus:
     for_review: int
     rounds: tuple[Round, ...]
     skipped: int = 0
+    untaught: tuple[str, ...] = ()
     unreadable: tuple[UnreadableLabel, ...] = ()
     left_out: int = 0
 
@@ -122,17 +123,18 @@ def read_project(uow: UnitOfWork, project: Project) -> ProjectStatus:
     current = {mask.frame_id: mask.decision.value for mask in uow.masks.current(project.id)}
     latest = uow.masks.latest_of_all(project.id)
     skipped = {mask.frame_id for mask in latest if mask.decision is Decision.SKIPPED} - current.keys()
-    champion = uow.models.get(project.champion_id).name if project.champion_id is not None else "none"
+    champion = uow.models.get(project.champion_id) if project.champion_id is not None else None
     unreadable = tuple(unreadable_labels(uow, project.id))
     return ProjectStatus(
         project=project,
-        champion=champion,
+        champion=champion.name if champion else "none",
         frames=uow.frames.count(project.id),
         labelled=len(current),
         decisions=dict(sorted(Counter(current.values()).items())),
         for_review=len(uow.frames.for_review(project.id)),
         rounds=tuple(uow.rounds.list(project.id)[-ROUNDS_SHOWN:]),
         skipped=len(skipped),
+        untaught=tuple(champion.metrics.get("absent", ())) if champion else (),
         unreadable=unreadable,
         left_out=len(current.keys() & {label.frame.id for label in unreadable}),
     )
@@ -172,6 +174,9 @@ def _render_project(each: ProjectStatus) -> list[Part]:
         f"[bold]project {each.project.id}[/]  {title} ({classes}), served by {each.champion}",
         f"  {each.labelled} of {each.frames} frames labelled ({what})",
     ]
+    if each.untaught:
+        names = escape(", ".join(each.untaught))
+        lines.append(f"  [yellow]no {names} in what {each.champion} learned from[/]: it draws none")
     if each.for_review:
         lines.append(f"  [yellow]{each.for_review} frames skipped by two readers[/]: ./sonoloop review")
     if each.unreadable:

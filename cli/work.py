@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from loop.export import gather_export
 from loop.ingest import reconcile
 from loop.records import Project
 from loop.unreadable import TODO, count_unreadable
+from trainer.recipes import read_recipe
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class WorkPlan:
             "kind": "work",
             "plan": chosen,
             "prior": chosen["prior"],
-            "recipe": "" if chosen["recipe"] == "auto" else chosen["recipe"],
+            "recipe": _recipe(chosen["recipe"], chosen["size"]),
             "size": chosen["size"],
         }
         request = ProjectRequest(
@@ -66,6 +67,14 @@ class WorkPlan:
                     "leave it out, or make another project in another --home",
                     project=project.id,
                 )
+
+
+def _recipe(wanted: str, size: int) -> str | dict[str, Any]:
+    """What a project keeps of its recipe: a name, nothing where the machine decides, or all of a file's."""
+    if not wanted.endswith(".json"):
+        return "" if wanted == "auto" else wanted
+    recipe = read_recipe(Path(wanted))
+    return (replace(recipe, size=size) if size else recipe).to_dict()
 
 
 DEFAULTS = asdict(WorkPlan("Vein", "", "base", "auto", 0, "Sonoloop"))

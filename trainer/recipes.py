@@ -5,9 +5,11 @@ Every field and every name is explained, with its paper, in docs/recipes.md.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from loop.errors import BadRequest
@@ -183,6 +185,21 @@ def find_recipe(name: str) -> Recipe:
     """Look a recipe up. Raises BadRequest for an unknown name."""
     _check_name("recipe", name, RECIPES)
     return RECIPES[name]
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe from a JSON file: all its fields, or "like" with the name of another and what differs.
+
+    Raises BadRequest for a file that is none, and as `recipe_from_dict` does.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise BadRequest("a recipe file that cannot be read", "JSON", type(exc).__name__) from exc
+    if not isinstance(values, dict):
+        raise BadRequest("a recipe file that holds no fields", 'such as {"like": "fast", "loss": "dice"}')
+    like = values.pop("like", None)
+    return recipe_from_dict((find_recipe(str(like)).to_dict() if like else {}) | values)
 
 
 def recipe_from_dict(values: Mapping[str, Any]) -> Recipe:

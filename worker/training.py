@@ -169,6 +169,8 @@ class Attempt:
                 self._set_aside(str(event.get("frame_id")), str(event.get("message")))
             elif event.get("event") == "epoch":
                 self._measure(event)
+            elif event.get("event") == "start" and event.get("absent"):
+                log.warning("training_classes_absent", classes=event["absent"])
         self._watch.look(events)
 
     def _measure(self, epoch: Event) -> None:

@@ -119,6 +119,12 @@ def test_skipped_frames_stand_apart_from_the_labelled_ones() -> None:
     assert "(nothing read yet)" in shown(HomeStatus(UP, [project(decisions={})]))
 
 
+def test_classes_that_the_model_never_saw_are_named() -> None:
+    text = shown(HomeStatus(UP, [project(untaught=("Artery",))]))
+    assert "no Artery in what p1-v0 learned from: it draws none" in text
+    assert "learned from" not in shown(HomeStatus(UP, [project()]))
+
+
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[SqlDatabase]:
     with closing(open_database(f"sqlite:///{tmp_path / 'x.sqlite3'}")) as opened:

@@ -14,6 +14,7 @@ from cli.project import label_studio_id
 from cli.work import WorkPlan
 from loop.errors import BadRequest
 from loop.records import Project
+from trainer.recipes import RECIPES
 
 DEMO = DemoPlan(None, None, "vessel", 0, 3, 20, 0, "auto", "base")
 
@@ -22,6 +23,25 @@ def test_a_new_project_gets_the_defaults() -> None:
     request = WorkPlan().to_request()
     assert (request.title, request.classes.names, request.weights) == ("Sonoloop", ("Vein",), "base")
     assert request.settings["recipe"] == ""
+
+
+def test_a_recipe_from_a_file_is_kept_whole_with_the_size_that_was_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text('{"like": "paper", "name": "mine", "loss": "cldice"}')
+    expected = replace(RECIPES["paper"], name="mine", loss="cldice")
+    assert WorkPlan(recipe=str(file)).to_request().settings["recipe"] == expected.to_dict()
+    kept = WorkPlan(recipe=str(file), size=256).to_request().settings["recipe"]
+    assert kept == replace(expected, size=256).to_dict()
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"like": "slow"}', '{"like": "fast", "loss": "hinge"}', "{}"])
+def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text(text)
+    with pytest.raises(BadRequest):
+        WorkPlan(recipe=str(file)).to_request()
+    with pytest.raises(BadRequest):
+        WorkPlan(recipe=str(tmp_path / "nowhere.json")).to_request()
 
 
 @pytest.mark.parametrize(
