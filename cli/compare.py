@@ -56,12 +56,18 @@ class CompareRequest:
     threads: int
 
     def plan(self) -> Plan:
-        """Networks and seeds. Raises BadRequest for an unknown network, one named twice, or none."""
+        """Networks and seeds. Raises BadRequest for an unknown network, one named twice, none, or one without
+        such weights to begin from.
+        """
         names = [name.strip() for name in self.networks.split(",") if name.strip()]
-        unknown = [name for name in names if name not in NETWORKS]
-        if unknown:
-            known = ", ".join(sorted(NETWORKS))
-            raise BadRequest(f"the network {unknown[0]!r}", f"some of {known}", "mend --networks")
+        for part in (part for name in names for part in name.split("+")):  # "+" joins an ensemble
+            if part not in NETWORKS:
+                known = ", ".join(sorted(NETWORKS))
+                raise BadRequest(f"the network {part!r}", f"some of {known}", "mend --networks")
+            if self.weights == IMAGENET and not getattr(NETWORKS[part], "is_pretrained", True):
+                raise BadRequest(
+                    f"{IMAGENET} weights for {part}", "a network with an encoder", "mend --weights"
+                )
         return Plan(tuple(names), self.seeds)
 
     def protocol(self, classes: tuple[str, ...]) -> Protocol:
@@ -84,11 +90,11 @@ def compare(request: CompareRequest) -> None:
     protocol = replace(protocol, frames=_survey(source))
     check_protocol(protocol)
     check_folder(request.out, protocol, plan)
+    size, count = protocol.recipe.size, len(protocol.classes)
+    costs = {name: count_cost(name, count, size) for name in plan.networks}
     with open_folder(request.out, protocol, plan) as folder:
         if not is_stored(folder, protocol.frames):
             store(folder, _readable(source, []))
-        size, classes = protocol.recipe.size, len(protocol.classes)
-        costs = {name: count_cost(name, classes, size) for name in plan.networks}
         comparison = Comparison(folder, protocol, plan, costs, request.threads or os.cpu_count() or 1)
         _say_protocol(comparison)
         check_room(comparison)

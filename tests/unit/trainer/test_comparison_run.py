@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -28,6 +31,7 @@ from trainer.comparison.runs import Action, read_epochs
 from trainer.job import read_job
 from trainer.phantoms import draw_clip
 
+ROOT = Path(__file__).resolve().parents[3]
 RECIPE = replace(TINY, epochs=2, steps=0, batch=2, epoch_steps=2)
 PLAN = Plan(("mobilenetv2-unet", "resnet34-unet"), 1)
 
@@ -41,6 +45,7 @@ def phantoms() -> Iterator[Labelled]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_comparison_that_is_interrupted_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
     frames, again = survey(phantoms())
     assert (len(frames), again) == (6, 2)
@@ -92,6 +97,37 @@ def test_a_comparison_that_is_interrupted_goes_on_and_repeats_nothing(tmp_path: 
             picture = cv2.imread(str(tmp_path / name))
             assert picture is not None
             assert picture.std() > 10
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+def test_a_command_that_is_killed_goes_on_and_two_trainings_never_meet(tmp_path: Path) -> None:
+    for each in phantoms():
+        number = each.group.removeprefix("name ")
+        truth = encode_png(each.mask[0].astype(np.uint8))
+        for part, data in (("images", each.png), ("masks", truth)):
+            path = tmp_path / "data" / part / f"clip{number}" / f"{each.digest[:8]}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    out, options = tmp_path / "out", ["--recipe", "fast", "--size", "64", "--seeds", "1", "--threads", "1"]
+    command = [sys.executable, "-m", "cli", "compare", "--data", str(tmp_path / "data"), "--out", str(out)]
+    command += ["--networks", "mobilenetv2-unet", *options]
+    epochs = out / "runs/mobilenetv2-unet/seed-0/epochs.jsonl"
+
+    killed = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+    until = time.monotonic() + 300
+    while not epochs.exists():
+        assert killed.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    killed.kill()
+    killed.wait()
+
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "(went on)" in ended.stdout
+    assert "mobilenetv2-unet" in (out / "table.txt").read_text()
+    assert [note["epoch"] for note in read_epochs(epochs.parent)] == list(range(1, 8))
 
 
 def test_parameters_and_multiply_adds_are_counted() -> None:
