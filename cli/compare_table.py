@@ -40,6 +40,8 @@ def _table(report: Report, name_width: int) -> Table:
         costs = f"{cost.parameters / 1e6:.1f}", f"{cost.gmac:.1f}", f"{report.timing.ms[each.network]:.0f}"
         table.add_row(Text(each.network), *(share(figure.value) for figure in figures), *costs)
         table.add_row("", *map(_bounds, figures))
+        for name, of_class in zip(report.protocol.classes, each.by_class, strict=False):
+            table.add_row(Text(f"  {name}"), *(share(of_class[key].value) for key in SHOWN))
         published = PUBLISHED.get(each.network)
         if published:
             table.add_row("  paper", *(share(published.get(name)) for name in SHOWN), style="dim")
@@ -77,6 +79,8 @@ def _block(report: Report, each: NetworkFigures) -> Iterator[Text]:
         figure = each.figures[name]
         paper = f", paper {share(published[name])}" if name in published else ""
         yield Text(f"  {HEADINGS[name]:<4} {share(figure.value)} {bracket(figure)}{paper}")
+    for name, of_class in zip(report.protocol.classes, each.by_class, strict=False):
+        yield Text(f"  {name}: Dice {share(of_class['dice'].value)}")
     yield Text(f"  {cost.parameters / 1e6:.1f} M parameters")
     yield Text(f"  {cost.gmac:.1f} GMAC, {report.timing.ms[each.network]:.0f} ms")
 

@@ -163,7 +163,8 @@ def _explain(figure: Figure, report: Report) -> None:
     ]
     figure.legend(handles=lines, loc="outside upper left", ncols=2, frameon=False, fontsize=10)
     width = max(60, 32 * (2 + len(report.plan.networks)))
-    several = " Wider lines: classes earlier in the list." if len(report.protocol.classes) > 1 else ""
+    names = ", then ".join(report.protocol.classes).replace("$", r"\$")
+    several = f" From the widest line to the thinnest: {names}." if len(report.protocol.classes) > 1 else ""
     figure.supxlabel(textwrap.fill(RULE + several, width), fontsize=8.5, ha="left", x=0.01)
 
 
@@ -179,7 +180,8 @@ def _is_empty(report: Report) -> list[bool]:
 
 
 def _class_label(report: Report, network: str, number: int, ece: float | None) -> str:
-    name = f" {report.protocol.classes[number]}" if len(report.protocol.classes) > 1 else ""
+    classes = [each.replace("$", r"\$") for each in report.protocol.classes]
+    name = f" {classes[number]}" if len(classes) > 1 else ""
     return f"{network}{name} (ECE {'–' if ece is None else f'{ece:.4f}'})"
 
 

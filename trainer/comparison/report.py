@@ -59,6 +59,7 @@ def caption(report: Report) -> list[str]:
         f"mean of {report.plan.seeds} seed{'s' if report.plan.seeds > 1 else ''}.",
         *_size_warning(recipe.size),
         f"ACC, mIoU: all pixels pooled. Dice: mean over frames; {_empty_pairs(report)} left out.",
+        *_classes_note(protocol.classes),
         "[ ]: 95 % intervals by drawing clips" + (" and seeds." if report.plan.seeds > 1 else "; one seed."),
         f"ms: median forward pass of one frame of {timing.size} px, {timing.threads} "
         f"thread{'s' if timing.threads > 1 else ''}, {timing.precision}, {timing.device}.",
@@ -70,6 +71,10 @@ def _size_warning(size: int) -> list[str]:
     if size == SIZE:
         return []
     return [f"Frames of {size} px: the published study used {SIZE} px, so this is not its protocol in full."]
+
+
+def _classes_note(classes: Sequence[str]) -> list[str]:
+    return [f"A network's figures are means over {len(classes)} classes."] if len(classes) > 1 else []
 
 
 def _published_note(networks: Sequence[str]) -> list[str]:

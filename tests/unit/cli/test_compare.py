@@ -60,6 +60,25 @@ def test_one_network_has_no_differences() -> None:
     assert "in pairs" in shown(80, ("resnet34-unet", "fcn8s"))
 
 
+@pytest.mark.parametrize("width", [80, 40])
+def test_of_several_classes_each_has_a_line_of_its_own(width: int) -> None:
+    report = some_report(("fcn8s",))
+    figures = report.networks[0]
+    vein, nerve = figures.figures, {name: replace(f, value=0.125) for name, f in figures.figures.items()}
+    two = replace(
+        report,
+        protocol=replace(report.protocol, classes=("vein", "nerve")),
+        networks=[replace(figures, by_class=(vein, nerve))],
+    )
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    with console.capture() as text:
+        console.print(render_report(two, width))
+    lines = text.get().splitlines()
+    assert [line for line in lines if "nerve" in line and ".125" in line]
+    assert [line for line in lines if "vein" in line]
+    assert any("means over 2 classes" in line for line in lines)
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0.4, "0 s"), (59, "59 s"), (60, "1 min"), (720, "12 min"), (12_000, "3 h 20 min")]
 )
