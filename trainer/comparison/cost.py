@@ -78,10 +78,11 @@ def time_networks(
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     frame = torch.zeros(1, 1, size, size, device=device).contiguous(memory_format=torch.channels_last)
     seconds: dict[str, list[float]] = {name: [] for name in networks}
-    with torch.inference_mode(), autocast(precision, device):
+    with torch.inference_mode():
         for number in range(WARM_UP + ROUNDS):
             for name, network in built.items():
-                passed = _seconds(network, frame, device)
+                with autocast(precision, device):  # anew for each, as in service: casting weights takes time
+                    passed = _seconds(network, frame, device)
                 if number >= WARM_UP:
                     seconds[name].append(passed)
     ms = {name: 1000 * median(each) for name, each in seconds.items()}
