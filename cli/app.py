@@ -366,6 +366,31 @@ def pretrain(
     make_base_weights(out, phantoms, epochs, size, seed, check or [])
 
 
+@app.command()
+@guarded()
+def compare(
+    data: Annotated[
+        Path, typer.Option(help="images/ and masks/ in a folder, frames/ and truth/, or an export.")
+    ],
+    networks: Annotated[str, typer.Option(help="Names, the first for reference.")],
+    out: Annotated[Path, typer.Option(help="Folder for runs and report; what is unfinished waits there.")],
+    classes: Annotated[
+        str | None,
+        typer.Option(help="Names, with the masks' pixel values: vessel=2.", show_default="vessel, or all"),
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="fast, thorough or paper.")] = "paper",
+    size: Annotated[int, typer.Option(min=0, help="Side of the frames, px; 0: the recipe's own.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.")] = 3,
+    split_seed: Annotated[int, typer.Option(min=0, help="Which 40 % of the clips test.")] = 0,
+    weights: Annotated[str, typer.Option(help="scratch or imagenet.")] = "scratch",
+    threads: Annotated[int, typer.Option(min=0, help="Of the processor; 0: all.")] = 0,
+) -> None:
+    """Train several networks under one protocol and compare them in a table and pictures."""
+    from cli.compare import CompareRequest, compare
+
+    compare(CompareRequest(data, networks, out, classes, recipe, size, seeds, split_seed, weights, threads))
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 @guarded()
 def test(

@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import replace
-from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 
@@ -21,67 +19,19 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from adapters.formats.coco import document, document_to_masks, mask_to_annotations, read_masks
-from adapters.formats.dataset import WrittenDataset, write_dataset
+from adapters.formats.dataset import write_dataset
 from adapters.formats.masks import read_index_png, read_plane_png
 from adapters.formats.pixels import encode_png
 from adapters.storage import LocalStorage
 from loop.errors import BadFrame, BadMask, BadRequest, NotFound
-from loop.export import ExportFrame, ExportSet, Part
+from loop.export import Part
 from loop.frames import frame_digest
-from loop.masks import Mask, dice, index_map, mask_digest, pack
-from loop.records import Decision
-from tests.unit.formats.shapes import HEIGHT, WIDTH, disc, pixel, single_class_shapes
+from loop.masks import Mask, dice, index_map
+from tests.unit.formats.exported import MULTI, SINGLE, exported, stored_set
+from tests.unit.formats.shapes import HEIGHT, WIDTH, disc, pixel
 
 # pycocotools' decoder says so of itself; nothing of ours can change it
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-SINGLE = {name: plane[np.newaxis] for name, plane in single_class_shapes().items()}
-MULTI = {
-    "apart": np.stack([disc(10, 30, 30), disc(8, 70, 80)]),
-    "overlapping": np.stack([disc(20, 50, 60), disc(20, 50, 75)]),
-    "one inside the other": np.stack([disc(30), disc(6)]),
-    "the second alone": np.stack([np.zeros((HEIGHT, WIDTH), np.bool_), disc(5)]),
-    "a pixel each": np.stack([pixel(1, 1), pixel(1, 1)]),
-    "nothing": np.zeros((2, HEIGHT, WIDTH), np.bool_),
-}
-
-
-def stored_frame(storage: LocalStorage, mask: Mask, number: int) -> ExportFrame:
-    image = np.random.default_rng(number).integers(0, 256, (HEIGHT, WIDTH), dtype=np.uint8)
-    storage.put("frames", frame_digest(image), encode_png(image))
-    storage.put("masks", mask_digest(mask), pack(mask))
-    part = list(Part)[number % 3]
-    return ExportFrame(
-        digest=frame_digest(image),
-        width=WIDTH,
-        height=HEIGHT,
-        clip=f"clip-{part}-{number % 2}",
-        patient=f"patient-{part}" if part is Part.TEST else None,
-        part=part,
-        mask_digest=mask_digest(mask) if mask.any() else None,
-        decision=Decision.FIXED if mask.any() else Decision.NO_VEIN,
-        reader="reader-1",
-        seconds=12.5,
-        is_simulated=False,
-        labelled_at=datetime(2025, 3, 1, 12, number, tzinfo=UTC),
-        proposed_by="p1-v0",
-        dice_to_proposal=0.5,
-    )
-
-
-def stored_set(storage: LocalStorage, masks: Mapping[str, Mask]) -> tuple[ExportSet, dict[str, Mask]]:
-    """An export of these masks, and the masks by the name of their image."""
-    frames = [stored_frame(storage, mask, number) for number, mask in enumerate(masks.values())]
-    classes = ("Vein", "Artery")[: len(next(iter(masks.values())))]
-    ordered = tuple(sorted(frames, key=lambda frame: frame.digest))
-    by_name = {f"{f.digest[:16]}.png": mask for f, mask in zip(frames, masks.values(), strict=True)}
-    return ExportSet("Veins of the arm", classes, "p1-v3", "cd" * 32, ordered, 7), by_name
-
-
-def exported(folder: Path, masks: Mapping[str, Mask]) -> tuple[WrittenDataset, dict[str, Mask], Path]:
-    storage = LocalStorage(folder / "home")
-    export, by_name = stored_set(storage, masks)
-    return write_dataset(export, storage, folder / "out"), by_name, folder / "out"
 
 
 def by_pycocotools(path: Path, classes: int) -> dict[str, Mask]:

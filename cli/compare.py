@@ -1,0 +1,236 @@
+"""`sonoloop compare`: several networks under one protocol, resumable, with table and pictures."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+
+from adapters.formats.labelled import LabelledFolder, LabelledFrame, LeftOut, open_labelled
+from cli.compare_table import render_report
+from cli.markup import escape
+from cli.shell import console, progress, say
+from loop.errors import BadRequest
+from loop.records import Split
+from trainer.comparison.conduct import Comparison, News, carry_out, check_room
+from trainer.comparison.cost import Timing, count_cost, keep_timing, kept_timing, time_networks
+from trainer.comparison.folder import Folder, check_folder, open_folder, settle_precision
+from trainer.comparison.gallery import draw_all
+from trainer.comparison.material import Labelled, is_stored, store, survey
+from trainer.comparison.protocol import ComparedFrame, Plan, Protocol, check_protocol
+from trainer.comparison.report import Report, make_report
+from trainer.comparison.runs import Action
+from trainer.comparison.writing import write_report
+from trainer.durable import write_whole
+from trainer.job import IMAGENET
+from trainer.networks import NETWORKS
+from trainer.recipes import find_recipe
+
+TABLE_WIDTH = 80
+SHOWN_LEFT_OUT = 5
+STARTS = ("scratch", IMAGENET)
+TIMING, TABLE = "timing.json", "table.txt"
+
+
+@dataclass(frozen=True)
+class CompareRequest:
+    """What the command was asked for; `size` and `threads` 0: the recipe's own, all cores."""
+
+    data: Path
+    networks: str
+    out: Path
+    classes: str | None
+    recipe: str
+    size: int
+    seeds: int
+    split_seed: int
+    weights: str
+    threads: int
+
+    def plan(self) -> Plan:
+        """Networks and seeds. Raises BadRequest for an unknown network, one named twice, none, or one without
+        such weights to begin from.
+        """
+        names = [name.strip() for name in self.networks.split(",") if name.strip()]
+        for part in (part for name in names for part in name.split("+")):  # "+" joins an ensemble
+            if part not in NETWORKS:
+                known = ", ".join(sorted(NETWORKS))
+                raise BadRequest(f"the network {part!r}", f"some of {known}", "mend --networks")
+            if self.weights == IMAGENET and not getattr(NETWORKS[part], "is_pretrained", True):
+                raise BadRequest(
+                    f"{IMAGENET} weights for {part}", "a network with an encoder", "mend --weights"
+                )
+        return Plan(tuple(names), self.seeds)
+
+    def protocol(self, classes: tuple[str, ...]) -> Protocol:
+        """The protocol without its frames. Raises BadRequest for an unknown recipe or an impossible size."""
+        if self.weights not in STARTS:
+            raise BadRequest(f"weights {self.weights!r}", f"one of {', '.join(STARTS)}", "mend --weights")
+        recipe = find_recipe(self.recipe)
+        recipe = replace(recipe, size=self.size) if self.size else recipe
+        return Protocol(classes, recipe, self.weights, self.split_seed, ())
+
+
+def compare(request: CompareRequest) -> None:
+    """Train and judge what is not yet, then write and print the report.
+
+    Raises BadRequest before anything is written when the request is impossible, or `out` holds something
+    else; Conflict while another command works there.
+    """
+    plan, source = request.plan(), open_labelled(request.data, request.classes)
+    protocol = _settled(request.out, request.protocol(source.classes))
+    protocol = replace(protocol, frames=_survey(source))
+    check_protocol(protocol)
+    check_folder(request.out, protocol, plan)
+    size, count = protocol.recipe.size, len(protocol.classes)
+    costs = {name: count_cost(name, count, size) for name in plan.networks}
+    with open_folder(request.out, protocol, plan) as folder:
+        if not is_stored(folder, protocol.frames):
+            store(folder, _readable(source, []))
+        comparison = Comparison(folder, protocol, plan, costs, request.threads or os.cpu_count() or 1)
+        _say_protocol(comparison)
+        check_room(comparison)
+        _follow(comparison)
+        report = _report(comparison)
+        files = write_files(report, folder)
+    console.print(render_report(report, console.width))
+    say(console, f"report in {escape(str(request.out))}: {', '.join(files)}")
+
+
+def write_files(report: Report, folder: Folder) -> list[str]:
+    """Write tables and pictures, and return their names."""
+    table = Console(width=TABLE_WIDTH, color_system=None, file=io.StringIO())
+    with table.capture() as text:
+        table.print(render_report(report, TABLE_WIDTH))
+    write_whole(folder.root / TABLE, text.get().encode())
+    return [TABLE, *write_report(report, folder.root), *draw_all(report, folder)]
+
+
+def _settled(out: Path, protocol: Protocol) -> Protocol:
+    """With the precision decided once for all trainings: by an earlier start, else by a timed probe."""
+    from trainer.precision import find_device, resolve_precision
+
+    found = settle_precision(out, protocol)
+    if found is None:
+        with console.status("looking which precision is fastest here"):
+            found = resolve_precision(protocol.recipe.precision, find_device())
+    return replace(protocol, recipe=replace(protocol.recipe, precision=found))
+
+
+def _survey(source: LabelledFolder) -> tuple[ComparedFrame, ...]:
+    """Read everything once, and say what cannot be used. Raises BadRequest where nothing can."""
+    left_out: list[LeftOut] = []
+    frames, again = survey(_readable(source, left_out))
+    for each in left_out[:SHOWN_LEFT_OUT]:
+        say(console, f"[yellow]left out[/] {escape(str(each.relative))}: {escape(each.error.message)}")
+    if len(left_out) > SHOWN_LEFT_OUT:
+        say(console, f"[yellow]left out[/] {len(left_out) - SHOWN_LEFT_OUT} more files")
+    if again:
+        say(console, f"{again} frames came again; of equal pictures the first counts")
+    if not frames:
+        todo = left_out[0].error.todo if left_out else "check --data"
+        raise BadRequest(f"{len(left_out)} files, no frame with a usable mask", "frames with masks", todo)
+    return frames
+
+
+def _readable(source: LabelledFolder, left_out: list[LeftOut]) -> Iterator[Labelled]:
+    with progress(TextColumn("reading frames"), BarColumn(), MofNCompleteColumn()) as bars:
+        task = bars.add_task("", total=None)
+        for item in source.read(lambda done, total: bars.update(task, completed=done, total=total)):
+            if isinstance(item, LabelledFrame):
+                yield Labelled(item.file.digest, item.file.png, item.mask, item.group)
+            else:
+                left_out.append(item)
+
+
+def _say_protocol(comparison: Comparison) -> None:
+    protocol, plan = comparison.protocol, comparison.plan
+    held_out, train = (len(protocol.of_split(split)) for split in (Split.HELD_OUT, Split.TRAIN))
+    out = len(protocol.held_out)
+    say(
+        console,
+        f"{train} frames of {len(protocol.groups) - out} clips teach, {held_out} of {out} others test",
+    )
+    recipe = protocol.recipe
+    say(
+        console,
+        f"recipe {recipe.name}: {recipe.size} px, {recipe.planned_epochs(train)} epochs, {recipe.precision}",
+    )
+    actions = list(comparison.actions().values())
+    there = actions.count(Action.NOTHING)
+    done = f", {there} of them finished" if there else ""
+    say(console, f"{len(plan.networks)} networks x {plan.seeds} seeds: {len(actions)} trainings{done}")
+
+
+def _follow(comparison: Comparison) -> None:
+    """Carry it out in sight of the person: bars on a terminal, a line a training anywhere."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=18),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[words]}"),
+    )
+    with progress(*columns) as bars, closing(carry_out(comparison)) as all_news:
+        task = bars.add_task("", total=None, words="")
+        began = time.monotonic()
+        for news in all_news:
+            bars.update(task, description=f"{news.network} seed {news.seed}", **_bar(news))
+            if news.stage == "begins":
+                began = time.monotonic()
+                bars.reset(task)
+            if news.stage == "finished":
+                say(console, _line(news, time.monotonic() - began))
+
+
+def _bar(news: News) -> dict[str, Any]:
+    loss = "" if news.loss is None else f" loss {news.loss:.3f}"
+    where = f"epoch {news.epoch}/{news.epochs}{loss}" if news.epochs else news.stage
+    words = {"words": f"{where} · {news.finished} of {news.runs} done{_left(news)}"}
+    return words | ({"completed": news.step, "total": news.steps} if news.steps else {})
+
+
+def _line(news: News, seconds: float) -> str:
+    went_on = " (went on)" if news.action is Action.RESUME else ""
+    name = f"{news.network} seed {news.seed}"
+    return f"{news.finished} of {news.runs}  {name} in {say_time(seconds)}{went_on}{_left(news)}"
+
+
+def _left(news: News) -> str:
+    if news.eta_seconds is None or news.finished == news.runs:
+        return ""
+    return f" · {say_time(news.eta_seconds)} left"
+
+
+def say_time(seconds: float) -> str:
+    """As people say it: 40 s, 12 min, 3 h 20 min."""
+    minutes = round(seconds / 60)
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _report(comparison: Comparison) -> Report:
+    results = comparison.results()
+    timing = _timing(comparison)
+    return make_report(comparison.protocol, comparison.plan, comparison.costs, timing, results)
+
+
+def _timing(comparison: Comparison) -> Timing:
+    """Of an earlier start where it fits, else timed now."""
+    protocol, plan = comparison.protocol, comparison.plan
+    path = comparison.folder.root / TIMING
+    found = kept_timing(path, plan.networks, comparison.threads)
+    if found is None:
+        recipe, classes = protocol.recipe, len(protocol.classes)
+        with console.status("timing the networks, in turn"):
+            found = time_networks(plan.networks, classes, recipe.size, recipe.precision, comparison.threads)
+        keep_timing(path, found)
+    return found

@@ -1,0 +1,150 @@
+"""What `compare` says: the table in every width, the time, and what it refuses before it writes anything."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+from typer.testing import CliRunner
+
+from cli.app import app
+from cli.compare import CompareRequest, compare, say_time
+from cli.compare_table import render_report
+from loop.errors import BadRequest
+from tests.judged import some_report
+
+LONG = "mobilenetv3-large-100-unetplusplus-scse"
+NETWORKS = ("resnet34-unet", "deeplabv3plus", "fcn8s", LONG)
+
+
+def shown(width: int, networks: tuple[str, ...] = NETWORKS) -> str:
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    with console.capture() as text:
+        console.print(render_report(some_report(networks), width))
+    return text.get()
+
+
+def letters(text: str) -> str:
+    return "".join(text.split())
+
+
+@pytest.mark.parametrize("width", [80, 100, 132])
+def test_the_table_fits_the_terminal_with_every_figure_in_its_line(width: int) -> None:
+    lines = shown(width).splitlines()
+    assert max(map(len, lines)) <= width
+    [row] = [line for line in lines if line.strip().startswith("fcn8s") and "30.8" in line]
+    assert row.split()[4:] == ["24.4", "30.8", "455"]
+    assert ".904" in shown(width)
+    assert "…" not in shown(width)
+
+
+@pytest.mark.parametrize("width", [80, 72, 60, 40, 30, 20])
+def test_no_width_cuts_a_name_or_a_figure(width: int) -> None:
+    text = shown(width)
+    assert max(map(len, text.splitlines())) <= width
+    report = some_report(NETWORKS)
+    for network in report.networks:
+        value = f"{network.figures['dice'].value:.3f}".lstrip("0")
+        assert value in letters(text)
+    assert all(part in text for part in (LONG[:12], LONG[-4:])), "the name goes on in the next line"
+    assert "…" not in text
+
+
+def test_one_network_has_no_differences() -> None:
+    assert "in pairs" not in shown(80, ("resnet34-unet",))
+    assert "in pairs" in shown(80, ("resnet34-unet", "fcn8s"))
+
+
+@pytest.mark.parametrize("width", [80, 40])
+def test_of_several_classes_each_has_a_line_of_its_own(width: int) -> None:
+    report = some_report(("fcn8s",))
+    figures = report.networks[0]
+    vein, nerve = figures.figures, {name: replace(f, value=0.125) for name, f in figures.figures.items()}
+    two = replace(
+        report,
+        protocol=replace(report.protocol, classes=("vein", "nerve")),
+        networks=[replace(figures, by_class=(vein, nerve))],
+    )
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    with console.capture() as text:
+        console.print(render_report(two, width))
+    shown_text = text.get()
+    lines = shown_text.splitlines()
+    assert [line for line in lines if "nerve" in line and ".125" in line]
+    assert [line for line in lines if "vein" in line]
+    assert "meansover2classes" in letters(shown_text), "wrapped or not"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.4, "0 s"), (59, "59 s"), (60, "1 min"), (720, "12 min"), (12_000, "3 h 20 min")]
+)
+def test_time_is_said_as_people_say_it(seconds: float, words: str) -> None:
+    assert say_time(seconds) == words
+
+
+def data_of(folder: Path, clips: int = 3, frames: int = 2, value: int = 1) -> Path:
+    rng = np.random.default_rng(0)
+    for clip in range(clips):
+        for number in range(frames):
+            mask = np.zeros((40, 50), np.uint8)
+            mask[10:20, 10:25] = value
+            for part, picture in (("images", rng.integers(0, 255, (40, 50), np.uint8)), ("masks", mask)):
+                place = folder / part / f"clip{clip}"
+                place.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(picture).save(place / f"{number}.png")
+    return folder
+
+
+def request(data: Path, out: Path, **changes: object) -> CompareRequest:
+    asked = CompareRequest(data, "resnet34-unet,mobilenetv2-unet", out, None, "paper", 64, 1, 0, "scratch", 1)
+    return replace(asked, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"networks": "resnet34-unet,alexnet"}, "'alexnet'; need some of .*mobilenetv2-unet"),
+        ({"networks": " , "}, "networks none"),
+        ({"networks": "resnet34-unet,resnet34-unet"}, "each once"),
+        ({"recipe": "secret"}, "'secret'"),
+        ({"size": 100}, "100 px; need a multiple of 32"),
+        ({"weights": "coco"}, "'coco'"),
+        ({"classes": "vessel=7"}, "none with vessel in it"),
+    ],
+)
+def test_an_impossible_request_is_refused_before_anything_is_written(
+    tmp_path: Path, changes: dict[str, object], words: str
+) -> None:
+    data = data_of(tmp_path / "data")
+    with pytest.raises(BadRequest, match=words):
+        compare(request(data, tmp_path / "out", **changes))
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_with_which_nothing_can_be_compared_are_refused(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for name, clips, frames in (("one clip", 1, 3), ("one frame", 1, 1)):
+        with pytest.raises(BadRequest, match="frames of 1 clip; need at least two"):
+            compare(request(data_of(tmp_path / name, clips, frames), out))
+    with pytest.raises(BadRequest, match="--classes vessel=2"):
+        compare(request(data_of(tmp_path / "other values", value=2), out))
+    (tmp_path / "bare" / "images").mkdir(parents=True)
+    with pytest.raises(BadRequest, match="a folder without masks"):
+        compare(request(tmp_path / "bare", out))
+    assert not out.exists()
+
+
+def test_the_command_ends_with_one_and_says_what_to_do(tmp_path: Path) -> None:
+    data = data_of(tmp_path / "data")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "letter.txt").write_text("dear")
+    words = ["compare", "--data", str(data), "--networks", "resnet34-unet", "--out", str(tmp_path / "taken")]
+    result = CliRunner().invoke(app, [*words, "--size", "64"])
+    assert result.exit_code == 1
+    assert "holds something else" in result.output
+    assert [path.name for path in (tmp_path / "taken").iterdir()] == ["letter.txt"]

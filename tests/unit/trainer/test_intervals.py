@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from loop.errors import BadRequest
+from loop.gate import bootstrap_means
+from trainer.metrics import MEASURES, Counts, as_observed, interval, resample
+from trainer.metrics.counts import class_mean, frame_dice, stack
+from trainer.metrics.summary import pool
+
+CLIPS = ["a", "a", "b", "c", "c", "c"]
+VALUES = np.asarray([0.2, 0.4, 0.9, 0.5, 0.6, 0.7])
+
+
+def some_counts(seed: int, classes: int = 2) -> list[Counts]:
+    rng = np.random.default_rng(seed)
+    return [Counts(*rng.integers(1, 90, (4, classes))) for _ in CLIPS]
+
+
+def test_the_drawing_as_observed_gives_the_plain_value() -> None:
+    observed = as_observed(CLIPS)
+    assert observed.means(VALUES) == pytest.approx([VALUES.mean()])
+    frames = some_counts(1)
+    pooled = observed.pooled(stack(frames), MEASURES["miou"])
+    assert pooled == pytest.approx([pool(frames, "miou").value])
+
+
+def test_clips_are_drawn_whole_as_the_gate_draws_them() -> None:
+    drawn = resample(CLIPS, draws=300, seed=5)
+    assert drawn.means(VALUES) == pytest.approx(bootstrap_means(VALUES, CLIPS, 300, 5))
+    assert (drawn.weights.sum(axis=1) == 3).all(), "as many clips as there are, each with all its frames"
+
+
+def test_a_pooled_statistic_of_a_drawing_is_that_of_its_frames() -> None:
+    frames, drawn = some_counts(2), resample(CLIPS, draws=20, seed=1)
+    values = drawn.pooled(stack(frames), MEASURES["dice"])
+    for weights, value in zip(drawn.weights, values, strict=True):
+        copies = [
+            frame for clip, frame in zip(drawn.member, frames, strict=True) for _ in range(int(weights[clip]))
+        ]
+        assert value == pytest.approx(pool(copies, "dice").value)
+
+
+def test_undefined_frames_are_left_out_of_means_and_empty_drawings_are_counted() -> None:
+    values = np.asarray([np.nan, np.nan, 0.9, np.nan, np.nan, np.nan])  # only clip b defines it
+    drawn = resample(CLIPS, draws=500, seed=0)
+    found = interval(drawn.means(values))
+    assert (found.low, found.high) == (0.9, 0.9)
+    assert found.undefined == int((drawn.weights[:, 1] == 0).sum()) > 0
+    assert interval(np.full(7, np.nan)).undefined == 7
+    assert interval(np.full(7, np.nan)).low is None
+
+
+def test_one_clip_has_an_interval_of_no_width() -> None:
+    found = interval(resample(["a"] * 6, 50).means(VALUES))
+    assert found.low == pytest.approx(VALUES.mean())
+    assert found.low == found.high
+
+
+def test_a_paired_difference_is_surer_than_two_intervals() -> None:
+    """What both models find hard cancels out: half of a unit of difference stands out of clips that vary by
+    ten.
+    """
+    rng = np.random.default_rng(0)
+    clips = [f"clip{number}" for number in range(30)]
+    hard = rng.normal(0, 10, 30)
+    one, other = hard + rng.normal(0, 0.1, 30), hard + 0.5 + rng.normal(0, 0.1, 30)
+    drawn = resample(clips, seed=2)
+    difference = interval(drawn.means(other) - drawn.means(one))
+    assert difference.low is not None
+    assert difference.low > 0.3
+    alone, beside = interval(drawn.means(one)), interval(drawn.means(other))
+    assert alone.high is not None
+    assert beside.low is not None
+    assert alone.high > beside.low, "the intervals overlap"
+
+
+def test_an_interval_holds_the_true_mean_about_as_often_as_it_says() -> None:
+    hits = 0
+    for trial in range(120):
+        rng = np.random.default_rng(trial)
+        clips = [f"clip{number // 3}" for number in range(120)]
+        values = np.repeat(rng.normal(0, 1, 40), 3) + rng.normal(0, 0.3, 120)
+        found = interval(resample(clips, 300, trial).means(values))
+        assert found.low is not None
+        assert found.high is not None
+        hits += found.low <= 0 <= found.high
+    assert 0.88 <= hits / 120 <= 1.0
+
+
+def test_nothing_cannot_be_drawn_from() -> None:
+    with pytest.raises(BadRequest):
+        resample([])
+    with pytest.raises(BadRequest):
+        stack([])
+
+
+def test_class_mean_leaves_out_what_is_undefined() -> None:
+    assert class_mean(np.asarray([[1.0, np.nan], [np.nan, np.nan]])) == pytest.approx(
+        [1.0, np.nan], nan_ok=True
+    )
+    assert frame_dice(Counts(*np.asarray([[1, 0], [1, 0], [1, 0], [5, 8]]))) == 0.5

@@ -1,0 +1,1 @@
+"""Comparing networks under one protocol: the same frames, split, recipe and seeds for each of them."""

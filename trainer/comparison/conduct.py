@@ -1,0 +1,189 @@
+"""Going through a comparison, run by run: look what is left of each, train, judge, tell."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from loop.errors import BadInput, OutOfSpace
+from trainer.comparison.child import train_in_child
+from trainer.comparison.cost import Cost
+from trainer.comparison.folder import Folder
+from trainer.comparison.judge import Result, judge_run, read_result
+from trainer.comparison.protocol import Plan, Protocol
+from trainer.comparison.runs import (
+    JOB,
+    RESULT,
+    Action,
+    decide,
+    drop_unfinished,
+    find_traces,
+    keep_trained,
+    make_job,
+    note_epoch,
+    read_epochs,
+)
+
+COPIES_WHILE_TRAINING = 8
+"""Times a network's weights on the disk: checkpoint with two moments, best and model, the largest of them
+once more while it is written.
+"""
+BYTES = 4
+
+
+@dataclass(frozen=True)
+class News:
+    """Where a comparison is: `stage` is "begins", "training", "epoch" (one ended), "judging" or "finished",
+    of the run named; `finished` of `runs` are done. `step` of `steps` counts optimiser steps while it trains.
+    """
+
+    network: str
+    seed: int
+    action: Action
+    stage: str
+    finished: int
+    runs: int
+    step: int = 0
+    steps: int = 0
+    epoch: int = 0
+    epochs: int = 0
+    loss: float | None = None
+    eta_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison in its folder, with the cost of each of its networks."""
+
+    folder: Folder
+    protocol: Protocol
+    plan: Plan
+    costs: Mapping[str, Cost]
+    threads: int
+
+    def actions(self) -> dict[tuple[str, int], Action]:
+        """What is left of every run, in the order in which they are done."""
+        digest = self.protocol.digest
+        return {pair: decide(find_traces(self.folder.run(*pair)), digest) for pair in self.plan.pairs()}
+
+    def results(self) -> list[Result]:
+        """All results in the order of the plan. Raises BadInput where one is missing."""
+        return [read_result(self.folder.run(*pair) / RESULT) for pair in self.plan.pairs()]
+
+
+def carry_out(comparison: Comparison) -> Generator[News]:
+    """Do what is left of every run, telling of each step; a finished run is not touched.
+
+    To stop, close the iterator or raise through it: the training ends between two steps, and the next start
+    goes on from its last epoch. Raises what trainings and judging raise.
+    """
+    actions = comparison.actions()
+    left = [pair for pair, action in actions.items() if action is not Action.NOTHING]
+    for place, pair in enumerate(left):
+        finished = len(actions) - len(left) + place
+        yield from _run(comparison, pair, actions[pair], finished, left[place + 1 :])
+
+
+def check_room(comparison: Comparison) -> None:
+    """Raises OutOfSpace where the disk is too full for what is left: said before hours are spent."""
+    left = [pair for pair, action in comparison.actions().items() if action is not Action.NOTHING]
+    sizes = [comparison.costs[network].parameters * BYTES for network, _ in left]
+    need = sum(sizes) + COPIES_WHILE_TRAINING * max(sizes, default=0)
+    free = shutil.disk_usage(comparison.folder.root).free
+    if free < need:
+        raise OutOfSpace(
+            f"{free >> 20} MB free for {len(left)} trainings",
+            f"{need >> 20} MB",
+            "make room, or choose another --out",
+        )
+
+
+def remaining_seconds(
+    pending: Sequence[str],
+    seconds: Mapping[str, Sequence[float]],
+    gmac: Mapping[str, float],
+    left_of_this: float = 0.0,
+) -> float | None:
+    """Estimate what is left: of the run in progress, and of the networks still to train, each as long as it
+    took before, else as long as its multiply-adds suggest. None while nothing was measured.
+    """
+    means = {name: sum(each) / len(each) for name, each in seconds.items() if each}
+    if not means:
+        return None if pending else left_of_this
+    rate = sum(means.values()) / sum(gmac[name] for name in means)
+    return left_of_this + sum(means.get(name, rate * gmac[name]) for name in pending)
+
+
+def _run(
+    comparison: Comparison,
+    pair: tuple[str, int],
+    action: Action,
+    finished: int,
+    after: Sequence[tuple[str, int]],
+) -> Generator[News]:
+    runs = len(comparison.plan.pairs())
+
+    def news(stage: str, **more: object) -> News:
+        return News(*pair, action, stage, finished + (stage == "finished"), runs, **more)  # type: ignore[arg-type]
+
+    pending = [network for network, _ in after]
+    yield news("begins", eta_seconds=_eta(comparison, [pair[0], *pending]))
+    if action in (Action.TRAIN, Action.RESUME):
+        for event in _train(comparison, pair, action):
+            yield news(_stage(event), **_where(event), eta_seconds=_eta(comparison, pending, event))
+    yield news("judging")
+    drop_unfinished(comparison.folder.run(*pair))
+    judge_run(comparison.folder, comparison.protocol, *pair, comparison.threads)
+    yield news("finished", eta_seconds=_eta(comparison, pending))
+
+
+def _train(comparison: Comparison, pair: tuple[str, int], action: Action) -> Generator[Mapping[str, object]]:
+    """Yield the events that say where the training is; its end is noted before this ends."""
+    folder, protocol = comparison.folder, comparison.protocol
+    place = folder.run(*pair)
+    if action is Action.TRAIN:
+        shutil.rmtree(place, ignore_errors=True)  # what is there belongs to no training that could go on
+    place.mkdir(parents=True, exist_ok=True)
+    make_job(folder, protocol, *pair, comparison.threads, action).write(place / JOB)
+    with closing(train_in_child(place / JOB, folder.lock)) as events:
+        for event in events:
+            if event["event"] == "set-aside":
+                raise BadInput(
+                    "a frame that could not be used any more", "the one kept", "choose another --out"
+                )
+            if event["event"] == "epoch":
+                note_epoch(place, event)
+            if event["event"] in ("step", "epoch"):
+                yield event
+            if event["event"] == "done":
+                kept = {name: event[name] for name in ("digest", "config", "metrics")}
+                keep_trained(place, protocol.digest, kept)
+
+
+def _stage(event: Mapping[str, object]) -> str:
+    return "epoch" if event["event"] == "epoch" else "training"
+
+
+def _where(event: Mapping[str, object]) -> dict[str, object]:
+    return {name: event.get(name, 0) for name in ("step", "steps", "epoch", "epochs", "loss")}
+
+
+def _eta(
+    comparison: Comparison, pending: Sequence[str], event: Mapping[str, object] | None = None
+) -> float | None:
+    gmac = {name: cost.gmac for name, cost in comparison.costs.items()}
+    left_of_this = float(str(event["eta_seconds"])) if event else 0.0
+    return remaining_seconds(pending, _seconds_so_far(comparison), gmac, left_of_this)
+
+
+def _seconds_so_far(comparison: Comparison) -> dict[str, list[float]]:
+    """Seconds of each whole training, by network; each epoch's are noted when it ends."""
+    found: dict[str, list[float]] = {}
+    for network, seed in comparison.plan.pairs():
+        notes = read_epochs(comparison.folder.run(network, seed))
+        if notes:
+            each = sum(float(note["seconds"]) for note in notes) / len(notes)
+            found.setdefault(network, []).append(each * int(notes[-1]["epochs"]))
+    return found

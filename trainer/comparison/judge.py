@@ -1,0 +1,156 @@
+"""The held-out frames as a trained network sees them, with everything that is measured on each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loop.errors import BadInput
+from loop.masks import Mask, pack, probs_to_mask, unpack
+from loop.ports import Segmenter
+from loop.records import Split
+from trainer.comparison.folder import Folder
+from trainer.comparison.protocol import Protocol
+from trainer.comparison.runs import RESULT, read_trained
+from trainer.dataset import read_sample
+from trainer.durable import write_whole
+from trainer.job import Sample
+from trainer.metrics import (
+    Bins,
+    Counts,
+    Surface,
+    bin_pixels,
+    bins_from_dict,
+    count,
+    counts_from_dict,
+    measure_surface,
+    surface_from_dict,
+)
+from trainer.training import MODEL
+
+MASKS = "masks"
+
+
+@dataclass(frozen=True)
+class JudgedFrame:
+    """What a network made of one held-out frame, at the frame's own size; `number` is its place in the
+    protocol.
+    """
+
+    number: int
+    group: str
+    counts: Counts
+    surface: Surface
+    bins: Bins
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it in JSON's types."""
+        return {
+            "number": self.number,
+            "group": self.group,
+            "counts": self.counts.to_dict(),
+            "surface": self.surface.to_dict(),
+            "bins": self.bins.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: its judged frames in the protocol's order, and `trained`, how its training ended."""
+
+    network: str
+    seed: int
+    frames: tuple[JudgedFrame, ...]
+    trained: Mapping[str, Any]
+
+
+def judge_run(
+    folder: Folder,
+    protocol: Protocol,
+    network: str,
+    seed: int,
+    threads: int,
+) -> Result:
+    """Let a trained network predict every held-out frame as it would in service, and keep what comes of it.
+
+    The result is written last: until then the run counts as unjudged. Raises BadInput, BadWeights, NotFound,
+    OutOfSpace.
+    """
+    from trainer.engine import load_segmenter
+
+    place = folder.run(network, seed)
+    trained = read_trained(place)
+    segmenter = load_segmenter(
+        place / MODEL,
+        threads,
+        digest=trained["digest"],
+        classes=protocol.classes,
+        measures=(),
+        precision=trained["config"]["precision"],
+    )
+    (place / MASKS).mkdir(exist_ok=True)
+    judged = []
+    for number, each in protocol.of_split(Split.HELD_OUT):
+        sample = Sample(number, each.group, Split.HELD_OUT, folder.frame(each.frame), folder.mask(each.mask))
+        judged.append(_judge(sample, segmenter, place / MASKS))
+    result = Result(network, seed, tuple(judged), trained)
+    write_result(place / RESULT, result, protocol.digest)
+    return result
+
+
+def _judge(sample: Sample, segmenter: Segmenter, masks: Path) -> JudgedFrame:
+    image, truth = read_sample(sample, len(segmenter.classes))
+    probs = segmenter.predict(image)
+    mask = probs_to_mask(probs)
+    (masks / f"{sample.frame_id}.slm").write_bytes(pack(mask))
+    return JudgedFrame(
+        sample.frame_id,
+        sample.group,
+        count(mask, truth),
+        measure_surface(mask, truth),
+        bin_pixels(probs, truth),
+    )
+
+
+def write_result(path: Path, result: Result, protocol: str) -> None:
+    """Write it as JSON, whole or not at all. Raises OutOfSpace."""
+    content = {
+        "protocol": protocol,
+        "network": result.network,
+        "seed": result.seed,
+        "trained": dict(result.trained),
+        "frames": [each.to_dict() for each in result.frames],
+    }
+    write_whole(path, json.dumps(content).encode())
+
+
+def read_result(path: Path) -> Result:
+    """Read what `write_result` wrote. Raises BadInput for anything else."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        frames = tuple(_frame(each) for each in values["frames"])
+        return Result(values["network"], values["seed"], frames, values["trained"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as exc:
+        raise BadInput("a result that cannot be read", "a whole one", "remove it, then start again") from exc
+
+
+def read_drawn(folder: Folder, network: str, seed: int, number: int) -> Mask:
+    """What a run drew on a held-out frame, bool (C, H, W). Raises BadInput."""
+    path = folder.run(network, seed) / MASKS / f"{number}.slm"
+    try:
+        return unpack(path.read_bytes())
+    except OSError as exc:
+        raise BadInput("a drawn mask that cannot be read", "the one of its run", "remove its result") from exc
+
+
+def _frame(values: Mapping[str, Any]) -> JudgedFrame:
+    return JudgedFrame(
+        int(values["number"]),
+        str(values["group"]),
+        counts_from_dict(values["counts"]),
+        surface_from_dict(values["surface"]),
+        bins_from_dict(values["bins"]),
+    )

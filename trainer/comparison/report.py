@@ -1,0 +1,116 @@
+"""The outcome of a comparison as one value, and the words that belong to its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from loop.records import Split
+from trainer.comparison.aggregate import Difference, Figure, NetworkFigures, aggregate
+from trainer.comparison.cost import Cost, Timing
+from trainer.comparison.judge import Result
+from trainer.comparison.protocol import Plan, Protocol
+from trainer.comparison.published import PUBLISHED, SIZE
+
+SHOWN = ("acc", "miou", "dice")
+HEADINGS = {"acc": "ACC", "miou": "mIoU", "dice": "Dice"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the table and the pictures show; `results` holds every run in the order of the plan."""
+
+    protocol: Protocol
+    plan: Plan
+    costs: Mapping[str, Cost]
+    timing: Timing
+    results: Sequence[Result]
+    networks: Sequence[NetworkFigures]
+    differences: Sequence[Difference]
+
+    def of_network(self, network: str) -> list[Result]:
+        """Its runs, seed by seed."""
+        return [result for result in self.results if result.network == network]
+
+
+def make_report(
+    protocol: Protocol, plan: Plan, costs: Mapping[str, Cost], timing: Timing, results: Sequence[Result]
+) -> Report:
+    """Aggregate the results. Raises BadRequest when they are not of the same frames."""
+    runs = {
+        network: [result.frames for result in results if result.network == network]
+        for network in plan.networks
+    }
+    return Report(protocol, plan, costs, timing, results, *aggregate(runs))
+
+
+def caption(report: Report) -> list[str]:
+    """What one must know to read the table, a sentence or two each."""
+    protocol, recipe, timing = report.protocol, report.protocol.recipe, report.timing
+    held_out, train = (protocol.of_split(split) for split in (Split.HELD_OUT, Split.TRAIN))
+    epochs = recipe.planned_epochs(len(train))
+    start = "from scratch" if protocol.base == "scratch" else f"from {protocol.base} weights"
+    return [
+        f"{len(train)} frames of {len(protocol.groups) - len(protocol.held_out)} clips taught, "
+        f"{len(held_out)} frames of {len(protocol.held_out)} others tested; the same for every network.",
+        f"{recipe.size} px, {recipe.optimizer} at {recipe.learning_rate:g}, {recipe.loss}, "
+        f"{epochs} epochs, batch {recipe.batch}, augmentation {recipe.augmentation}, "
+        f"{recipe.precision}, {start}; "
+        f"mean of {report.plan.seeds} seed{'s' if report.plan.seeds > 1 else ''}.",
+        *_size_warning(recipe.size),
+        f"ACC, mIoU: all pixels pooled. Dice: mean over frames; {_empty_pairs(report)} left out.",
+        *_classes_note(protocol.classes),
+        "[ ]: 95 % intervals by drawing clips" + (" and seeds." if report.plan.seeds > 1 else "; one seed."),
+        f"ms: median forward pass of one frame of {timing.size} px, {timing.threads} "
+        f"thread{'s' if timing.threads > 1 else ''}, {timing.precision}, {timing.device}.",
+        *_published_note(report.plan.networks),
+    ]
+
+
+def _size_warning(size: int) -> list[str]:
+    if size == SIZE:
+        return []
+    return [f"Frames of {size} px: the published study used {SIZE} px, so this is not its protocol in full."]
+
+
+def _classes_note(classes: Sequence[str]) -> list[str]:
+    return [f"A network's figures are means over {len(classes)} classes."] if len(classes) > 1 else []
+
+
+def _published_note(networks: Sequence[str]) -> list[str]:
+    if not any(network in PUBLISHED for network in networks):
+        return []
+    return ["paper: the published study's figures, on frames of its own: near or far, they prove nothing."]
+
+
+def _empty_pairs(report: Report) -> str:
+    """How many pairs of empty masks the Dice of a network leaves out."""
+    numbers = [
+        sum(not (f.counts.tp + f.counts.fp + f.counts.fn).any() for f in result.frames)
+        for result in report.results
+    ]
+    said = str(numbers[0]) if min(numbers) == max(numbers) else f"{min(numbers)} to {max(numbers)}"
+    return f"{said} of {len(report.results[0].frames)} pairs of empty masks"
+
+
+def share(value: float | None) -> str:
+    """A share with three digits and no leading zero: .963; 1.000; – for what is undefined."""
+    if value is None:
+        return "–"
+    text = f"{value:.3f}"
+    return text[1:] if text.startswith("0.") else text
+
+
+def signed(value: float | None) -> str:
+    """A difference with its sign: +.012, −.140."""
+    if value is None:
+        return "–"
+    return ("−" if value < 0 else "+") + share(abs(value))
+
+
+def bracket(figure: Figure, is_difference: bool = False) -> str:
+    """The interval of a figure: [.950 .971]; nothing where it is undefined."""
+    if figure.low is None or figure.high is None:
+        return ""
+    word = signed if is_difference else share
+    return f"[{word(figure.low)} {word(figure.high)}]"

@@ -1,0 +1,92 @@
+"""Intervals by the cluster bootstrap: clips are drawn, not frames, for those of one recording resemble each
+other (Field & Welsh, "Bootstrapping clustered data", 2007).
+
+Every statistic is computed from how often each clip is drawn, so that two models judged by one drawing are
+compared in pairs: what both find hard cancels out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loop.errors import BadRequest
+from trainer.metrics.counts import Floats, class_mean
+
+DRAWS = 2000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Bounds of a percentile interval, None where nothing defines them; `undefined` drawings are left out."""
+
+    low: float | None
+    high: float | None
+    undefined: int = 0
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Drawings of clips: `member` int (N,) is the clip of each frame, `weights` float64 (B, G) how often each
+    drawing holds each clip.
+    """
+
+    member: NDArray[np.intp]
+    weights: Floats
+
+    def means(self, values: Floats) -> Floats:
+        """Means over the frames of each drawing, float64 (B,), of values (N,); NaN is left out of them."""
+        there = ~np.isnan(values)
+        sums = self.weights @ self._by_clip(np.where(there, values, 0.0))
+        numbers = self.weights @ self._by_clip(there.astype(np.float64))
+        return np.asarray(np.divide(sums, numbers, out=np.full(len(sums), np.nan), where=numbers > 0))
+
+    def pooled(self, totals: NDArray[Any], measure: Callable[..., Floats]) -> Floats:
+        """A measure of sums over the frames of each drawing, float64 (B,): `totals` are (N, K, C, ...), the
+        measure takes K arrays (B, C, ...) and gives (B, C), whose mean over the classes counts.
+        """
+        sums = np.tensordot(self.weights, self._by_clip(totals.astype(np.float64)), axes=1)
+        return class_mean(measure(*np.moveaxis(sums, 1, 0)))
+
+    def _by_clip(self, values: Floats) -> Floats:
+        sums = np.zeros((self.weights.shape[1], *values.shape[1:]))
+        np.add.at(sums, self.member, values)
+        return sums
+
+
+def resample(clips: Sequence[str], draws: int = DRAWS, seed: int = 0) -> Resampling:
+    """Draw as many clips as there are, with replacement, `draws` times; `clips` names that of each frame.
+
+    Raises BadRequest without a frame.
+    """
+    member, number = _members(clips)
+    drawn = np.random.default_rng(seed).integers(number, size=(draws, number))
+    weights = np.stack([np.bincount(row, minlength=number) for row in drawn]).astype(np.float64)
+    return Resampling(member, weights)
+
+
+def as_observed(clips: Sequence[str]) -> Resampling:
+    """The one drawing that holds each clip once: it gives a statistic's value. Raises BadRequest."""
+    member, number = _members(clips)
+    return Resampling(member, np.ones((1, number)))
+
+
+def interval(values: Floats, level: float = LEVEL) -> Interval:
+    """The middle `level` of a statistic's drawings, float64 (B,); NaN is left out and counted."""
+    there = values[~np.isnan(values)]
+    if not there.size:
+        return Interval(None, None, len(values))
+    low, high = np.quantile(there, [(1 - level) / 2, (1 + level) / 2]).tolist()
+    return Interval(low, high, int(len(values) - there.size))
+
+
+def _members(clips: Sequence[str]) -> tuple[NDArray[np.intp], int]:
+    if not clips:
+        raise BadRequest("no frames", "at least one")
+    names, member = np.unique(np.asarray(clips, np.str_), return_inverse=True)
+    return member, len(names)
