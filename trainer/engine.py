@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from loop.errors import BadWeights
 from loop.masks import Letterbox
 from loop.ports import Examination
+from trainer.networks.base import Network
 from trainer.postprocess import without_specks
 from trainer.precision import autocast, find_device, resolve_precision
 from trainer.preprocess import frame_box, image_to_tensor, inside, probs_to_frame
@@ -64,7 +65,7 @@ class TorchSegmenter:
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Network,
         classes: tuple[str, ...],
         sources: Sequence[int | None],
         size: int,
@@ -83,8 +84,8 @@ class TorchSegmenter:
         return without_specks(probs_to_frame(probs, frame_box(image, self.size)))
 
     def examine(self, image: NDArray[np.uint8]) -> Examination:
-        """Predict, measure how unsure that is, and give the mean over the frame of the encoder's last
-        features.
+        """Predict, measure how unsure that is, and give the mean over the frame of the network's
+        deepest features.
         """
         box = frame_box(image, self.size)
         probs, embedding = self._run(image)
@@ -104,9 +105,8 @@ class TorchSegmenter:
         x = torch.from_numpy(image_to_tensor(image, self.size))[None].to(self._device)  # (1, 1, S, S)
         x = x.contiguous(memory_format=torch.channels_last)
         with autocast(self.precision, self._device):
-            features = self._network.encoder(x)  # type: ignore[operator]
-            logits = self._network.segmentation_head(self._network.decoder(features))  # type: ignore[operator]
-        embedding = _mean_features(features[-1], frame_box(image, self.size))
+            logits, features = self._network.forward_with_features(x)
+        embedding = _mean_features(features, frame_box(image, self.size))
         if not (logits.isfinite().all() and np.isfinite(embedding).all()):
             raise BadWeights("a model that gives NaN", "numbers", "roll back to another version")
         probs = logits[0].float().sigmoid().cpu().numpy()  # (channels, S, S)

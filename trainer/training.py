@@ -28,9 +28,10 @@ from trainer.job import IMAGENET, JobSpec
 from trainer.losses import build_loss, targets
 from trainer.metrics import Scoreboard, count
 from trainer.networks import build_network
+from trainer.networks.base import Network
 from trainer.optimisation import build_optimizer, learning_rate, set_learning_rate
 from trainer.precision import autocast, find_device, resolve_precision
-from trainer.weights import HEAD, adapt, describe, load_weights, save_weights
+from trainer.weights import adapt, describe, load_weights, save_weights
 
 MODEL = "model.safetensors"
 CHOOSING_FRAMES = 20
@@ -72,7 +73,7 @@ class Training:
     job: JobSpec
     frames: FrameSet
     inner: FrameSet
-    network: nn.Module
+    network: Network
     optimizer: Optimizer
     scaler: torch.amp.GradScaler
     device: torch.device
@@ -106,7 +107,7 @@ def begin(job: JobSpec) -> Training:
     return Training(job, frames, inner, network, optimizer, scaler, device, progress, epochs)
 
 
-def first_network(job: JobSpec) -> nn.Module:
+def first_network(job: JobSpec) -> Network:
     """Make the network before its first step: from the base weights, or seeded from scratch."""
     torch.manual_seed(job.seed)
     name, classes = job.recipe.network, len(job.classes)
@@ -209,9 +210,10 @@ def _with_base(job: JobSpec, tuned: dict[str, Tensor]) -> dict[str, Tensor]:
     share = job.recipe.base_share
     if not share or job.base in (None, IMAGENET):
         return tuned
-    base = first_network(job).state_dict()
+    first = first_network(job)
+    base, head = first.state_dict(), first.head_names()
     is_shared = {
-        name: tensor.is_floating_point() and (len(job.classes) == 1 or not name.startswith(HEAD))
+        name: tensor.is_floating_point() and (len(job.classes) == 1 or name not in head)
         for name, tensor in tuned.items()
     }
     return {

@@ -18,8 +18,9 @@ from trainer.preprocess import MEAN, STD
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from trainer.networks.base import Network
+
 DESCRIPTION = "sonoloop"
-HEAD = "segmentation_head."
 MAX_FILE_BYTES = 4 << 30
 MAX_HEADER_BYTES = 16 << 20
 MAX_CLASSES, MAX_SIDE = 254, 8192
@@ -44,7 +45,7 @@ def save_weights(path: Path, network: nn.Module, config: Mapping[str, Any], half
     return hashlib.sha256(data).hexdigest()
 
 
-def load_weights(path: Path, digest: str | None = None) -> tuple[nn.Module, dict[str, Any]]:
+def load_weights(path: Path, digest: str | None = None) -> tuple[Network, dict[str, Any]]:
     """Read a network, in evaluation mode and float32, and its description.
 
     Raises NotFound; BadWeights when the file is foreign, truncated, not the one of `digest`, or holds
@@ -120,7 +121,7 @@ def channel_sources(
 
 def adapt(
     network: nn.Module, config: Mapping[str, Any], classes: Sequence[str], prior_class: str | None = None
-) -> nn.Module:
+) -> Network:
     """Make the network that starts the training for `classes` from another one: all of it but the head's
     channels is copied, and these where `channel_sources` finds one; the rest come from torch's generator,
     biased to absent.
@@ -129,17 +130,18 @@ def adapt(
 
     sources = channel_sources(config["classes"], classes, prior_class)
     adapted = build_network(config["network"], len(classes))
-    known, state = network.state_dict(), adapted.state_dict()
+    known, state, head = network.state_dict(), adapted.state_dict(), adapted.head_names()
+    absent = ABSENT / max(1, sum(name.endswith("bias") for name in head))  # several scores are added up
     with torch.no_grad():
         for name, tensor in state.items():
-            if not name.startswith(HEAD):
+            if name not in head:
                 tensor.copy_(known[name])
                 continue
             for channel, source in enumerate(sources):
                 if source is not None:
                     tensor[channel].copy_(known[name][source])
                 elif name.endswith("bias"):
-                    tensor[channel] = ABSENT
+                    tensor[channel] = absent
     return adapted
 
 

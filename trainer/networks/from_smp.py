@@ -1,0 +1,74 @@
+"""Networks of segmentation-models-pytorch: an encoder made to classify pictures, and a decoder on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import segmentation_models_pytorch as smp
+from torch import Tensor, nn
+
+from loop.errors import Unavailable
+from trainer.networks.base import Network, Parts
+
+DEEPEST = 32
+
+
+class EncoderDecoder(Network):
+    """One of the library's models behind our interface; its tensors keep the library's names."""
+
+    def __init__(self, model: Any, multiple: int) -> None:
+        super().__init__(multiple)
+        self.encoder: nn.Module = model.encoder
+        self.decoder: nn.Module = model.decoder
+        self.segmentation_head: nn.Module = model.segmentation_head
+
+    def compute(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of the input's size and the encoder's last features."""
+        features = self.encoder(x)
+        logits: Tensor = self.segmentation_head(self.decoder(features))
+        return logits, features[-1]
+
+    def parts(self) -> Parts:
+        """The encoder by resolution, the decoder, the last convolution."""
+        return Parts(encoder_stages(self.encoder), [self.segmentation_head], [self.decoder])
+
+
+def build(
+    classes: int,
+    weights: str | None,
+    *,
+    architecture: str,
+    encoder: str,
+    stride: int = DEEPEST,
+    **options: Any,
+) -> EncoderDecoder:
+    """Make a model for one grey channel; `stride` is that of its deepest features.
+
+    Raises Unavailable when the encoder's weights cannot be fetched.
+    """
+    try:
+        model = smp.create_model(architecture, encoder, weights, in_channels=1, classes=classes, **options)
+    except OSError as exc:  # every failure of the model hub on the network or the disk is one
+        raise Unavailable(f"no {weights} weights", "a connection", "or start from a file") from exc
+    return EncoderDecoder(model, stride)
+
+
+def encoder_stages(encoder: Any) -> list[list[nn.Module]]:
+    """Cut an encoder where its resolution falls; a kind that is not known here is one stage."""
+    if hasattr(encoder, "layer4"):  # ResNet, ResNeXt, SE-ResNet
+        stem = [encoder.layer0] if hasattr(encoder, "layer0") else [encoder.conv1, encoder.bn1]
+        return [stem, *([getattr(encoder, f"layer{number}")] for number in (1, 2, 3, 4))]
+    if hasattr(encoder, "_blocks"):  # EfficientNet
+        ends = [end + 1 for end in encoder._out_indexes]
+        return [[encoder._conv_stem, encoder._bn0], *_slices(encoder._blocks, ends)]
+    if hasattr(encoder, "_out_indexes"):  # VGG, MobileNetV2, Inception
+        return _slices(encoder.features, [end + 1 for end in encoder._out_indexes])
+    return [[encoder]]
+
+
+def _slices(modules: Iterable[nn.Module], ends: Sequence[int]) -> list[list[nn.Module]]:
+    each = list(modules)
+    slices = [each[start:end] for start, end in pairwise((0, *ends))]
+    return [part for part in slices if any(True for module in part for _ in module.parameters())]
