@@ -22,6 +22,8 @@ app = typer.Typer(
 
 users = typer.Typer(help="Readers' accounts.", no_args_is_help=True)
 app.add_typer(users, name="user")
+models = typer.Typer(help="Trained models.", no_args_is_help=True)
+app.add_typer(models, name="model")
 
 Home = Annotated[
     Path | None, typer.Option("--home", help="Folder that holds all data.", show_default=".sonoloop")
@@ -196,6 +198,31 @@ def rollback(project: ProjectId = 0, home: Home = None) -> None:
     from cli.rounds import roll_back
 
     roll_back(home, project)
+
+
+@app.command()
+@guarded()
+def networks(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List the networks that a recipe may name, with their size and work."""
+    from cli.networks import show_networks
+
+    show_networks(as_json)
+
+
+@models.command(name="export")
+@guarded("the file is there whole or not at all")
+def export_model(
+    version: Annotated[str, typer.Argument(help="A model version, such as p1-v2.")],
+    file: Annotated[Path, typer.Argument(help="A new file, as in vein.onnx or vein.pt2.")],
+    project: ProjectId = 0,
+    home: Home = None,
+) -> None:
+    """Write a model for other programs: ONNX, or torch's ExportedProgram."""
+    from cli.networks import export_model
+
+    export_model(home, version, file, project)
 
 
 @app.command()

@@ -16,10 +16,11 @@ from torch import Tensor
 from loop.errors import BadWeights
 from loop.masks import Letterbox
 from loop.ports import Examination
+from trainer.crf import CrfSettings, crf_from_dict, dense_crf
 from trainer.networks.base import Network
 from trainer.postprocess import without_specks
 from trainer.precision import autocast, find_device, resolve_precision
-from trainer.preprocess import frame_box, image_to_tensor, inside, probs_to_frame
+from trainer.preprocess import frame_box, image_to_tensor, inside, letterbox, probs_to_frame
 from trainer.uncertainty import MEASURES, NEEDS_MIRROR, Evidence, measure
 from trainer.weights import channel_sources, load_weights
 
@@ -57,6 +58,7 @@ def load_segmenter(
         config["size"],
         tuple(measures),
         resolve_precision(precision, device),
+        crf_from_dict(config["crf"]) if config.get("crf") else None,
     )
 
 
@@ -71,8 +73,9 @@ class TorchSegmenter:
         size: int,
         measures: tuple[str, ...],
         precision: str,
+        crf: CrfSettings | None = None,
     ) -> None:
-        self.classes, self.size, self.precision = classes, size, precision
+        self.classes, self.size, self.precision, self.crf = classes, size, precision, crf
         self._network, self._sources, self._measures = network.eval(), sources, measures
         self._device = next(network.parameters()).device
 
@@ -110,7 +113,17 @@ class TorchSegmenter:
         if not (logits.isfinite().all() and np.isfinite(embedding).all()):
             raise BadWeights("a model that gives NaN", "numbers", "roll back to another version")
         probs = logits[0].float().sigmoid().cpu().numpy()  # (channels, S, S)
-        return self._of_classes(probs), embedding
+        return self._refined(image, self._of_classes(probs)), embedding
+
+    def _refined(self, image: NDArray[np.uint8], probs: Probs) -> Probs:
+        """Draw them along the picture's edges, in the box: there the cost does not grow with the frame."""
+        if self.crf is None:
+            return probs
+        box = frame_box(image, self.size)
+        rows, columns = slice(box.new_height), slice(box.new_width)
+        shown = letterbox(image, self.size)[rows, columns]
+        probs[:, rows, columns] = dense_crf(shown, inside(probs, box), self.crf)
+        return probs
 
     def _of_classes(self, probs: Probs) -> Probs:
         served = np.zeros((len(self.classes), *probs.shape[1:]), np.float32)

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loop.errors import BadWeights, NotFound
+from loop.errors import BadRequest, BadWeights, NotFound
+from trainer.crf import CrfSettings, crf_from_dict
 from trainer.durable import write_whole
-from trainer.networks import NETWORKS, build_network
+from trainer.networks import MAX_CLASSES, build_empty, build_network, members
 from trainer.preprocess import MEAN, STD
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 DESCRIPTION = "sonoloop"
 MAX_FILE_BYTES = 4 << 30
 MAX_HEADER_BYTES = 16 << 20
-MAX_CLASSES, MAX_SIDE = 254, 8192
+MAX_SIDE = 8192
 LONGEST_WORD = 80
 """A file from elsewhere may claim anything: what it says is held against these before it is believed."""
 ABSENT = -4.0
@@ -31,8 +32,14 @@ ABSENT = -4.0
 
 
 def describe(network: str, classes: Sequence[str], size: int, **more: Any) -> dict[str, Any]:
-    """Make the least description that a weight file carries, with anything in JSON's types beside it."""
-    return {"network": network, "classes": list(classes), "size": size, "mean": MEAN, "std": STD, **more}
+    """Make the least description that a weight file carries, with anything in JSON's types beside it.
+
+    A network whose paper ends with the dense CRF gets "crf", its settings, unless `more` has others or None.
+    """
+    entries = members(network)
+    crf = {"crf": CrfSettings().to_dict()} if len(entries) == 1 and entries[0].has_crf else {}
+    given = {"network": network, "classes": list(classes), "size": size, "mean": MEAN, "std": STD}
+    return given | crf | more
 
 
 def save_weights(path: Path, network: nn.Module, config: Mapping[str, Any], half: bool = False) -> str:
@@ -53,7 +60,7 @@ def load_weights(path: Path, digest: str | None = None) -> tuple[Network, dict[s
     """
     tensors, notes = from_bytes(read_weights(path, digest))
     config = _checked(notes.get(DESCRIPTION))
-    network = build_network(config["network"], len(config["classes"]))
+    network = build_empty(config["network"], len(config["classes"]))
     _fill(network, tensors)
     return network.eval(), config
 
@@ -167,15 +174,22 @@ def _check_claims(config: Mapping[str, Any]) -> None:
         raise BadWeights(f"weights for {len(classes)} classes", f"1 to {MAX_CLASSES} names")
     if not 32 <= size <= MAX_SIDE:
         raise BadWeights(f"weights for a side of {str(size)[:LONGEST_WORD]} px", f"32 to {MAX_SIDE} px")
-    if config["network"] not in NETWORKS:
-        got = f"weights for the network {config['network'][:LONGEST_WORD]!r}"
-        raise BadWeights(got, f"one of {', '.join(sorted(NETWORKS))}")
+    try:
+        members(config["network"])
+        if config.get("crf") is not None:
+            crf_from_dict(config["crf"])
+    except BadRequest as exc:
+        raise BadWeights(f"weights for {exc.got}", exc.need, "or a newer Sonoloop") from exc
 
 
 def _fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Give an empty network its numbers, in its own number formats."""
+    formats = {name: tensor.dtype for name, tensor in network.state_dict().items()}
     try:
-        network.load_state_dict(dict(tensors))
-    except RuntimeError as exc:
+        # Copied, because those of a file all lie in its one buffer.
+        own = {name: tensor.to(formats[name], copy=True) for name, tensor in tensors.items()}
+        network.load_state_dict(own, assign=True)
+    except (RuntimeError, KeyError) as exc:
         raise BadWeights("weights that do not fit the network they name", "its own tensors") from exc
     if not all(t.isfinite().all() for t in tensors.values()):
         raise BadWeights("weights with NaN or infinite values", "finite ones", "train them again")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,7 +26,7 @@ class Parts:
 
     encoder: Sequence[Iterable[nn.Module]]
     head: Iterable[nn.Module]
-    decoder: Iterable[nn.Module] = field(default=())
+    decoder: Iterable[nn.Module] = ()
 
 
 class Network(nn.Module):
@@ -51,13 +51,12 @@ class Network(nn.Module):
         """
         _check_shape(x)
         height, width = x.shape[-2:]
-        logits, features = self.compute(self.padded(x, height, width))
-        return logits[..., :height, :width], features
-
-    def padded(self, x: Tensor, height: int, width: int) -> Tensor:
-        """Pad an input of `height` x `width` px to sides that `compute` takes."""
         right, bottom = self._missing(width), self._missing(height)
-        return functional.pad(x, (0, right, 0, bottom), value=BLACK) if right or bottom else x
+        if right or bottom:
+            x = functional.pad(x, (0, right, 0, bottom), value=BLACK)
+        self._check_batch(x)
+        logits, features = self.compute(x)
+        return logits[..., :height, :width], features
 
     @abstractmethod
     def compute(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -82,6 +81,13 @@ class Network(nn.Module):
         """Name the head's tensors as the state dict does: the first axis of each is the class."""
         inside = {id(parameter) for parameter in self.stages()[HEAD].parameters()}
         return frozenset(name for name, parameter in self.named_parameters() if id(parameter) in inside)
+
+    def _check_batch(self, x: Tensor) -> None:
+        """Batch normalisation learns nothing from a single value a channel, and torch refuses it."""
+        cells = x.shape[0] * (x.shape[-2] // self.multiple) * (x.shape[-1] // self.multiple)
+        if self.training and cells < 2:
+            got = f"one frame of {x.shape[-1]} × {x.shape[-2]} px to train on"
+            raise BadRequest(got, f"two a batch, or sides of at least {2 * self.multiple} px")
 
     def _missing(self, side: int) -> int:
         return max(-(-side // self.multiple) * self.multiple, self.least) - side

@@ -7,7 +7,9 @@ from itertools import pairwise
 from typing import Any
 
 import segmentation_models_pytorch as smp
+from segmentation_models_pytorch.decoders.deeplabv3.decoder import ASPPPooling
 from torch import Tensor, nn
+from torch.nn import functional
 
 from loop.errors import Unavailable
 from trainer.networks.base import Network, Parts
@@ -52,6 +54,7 @@ def build(
         model = smp.create_model(architecture, encoder, weights, in_channels=1, classes=classes, **options)
     except OSError as exc:  # every failure of the model hub on the network or the disk is one
         raise Unavailable(f"no {weights} weights", "a connection", "or start from a file") from exc
+    _leave_out_idle(model)
     return EncoderDecoder(model, stride)
 
 
@@ -65,7 +68,51 @@ def encoder_stages(encoder: Any) -> list[list[nn.Module]]:
         return [[encoder._conv_stem, encoder._bn0], *_slices(encoder._blocks, ends)]
     if hasattr(encoder, "_out_indexes"):  # VGG, MobileNetV2, Inception
         return _slices(encoder.features, [end + 1 for end in encoder._out_indexes])
+    if hasattr(getattr(encoder, "features", None), "denseblock4"):
+        return _dense_stages(encoder.features)
+    if hasattr(getattr(encoder, "model", None), "_stage_out_idx"):  # timm's MobileNetV3 and EfficientNets
+        first, *others = _slices(encoder.model.blocks, sorted(encoder.model._stage_out_idx))
+        return [[encoder.model.conv_stem, encoder.model.bn1, *first], *others]
     return [[encoder]]
+
+
+def _dense_stages(features: Any) -> list[list[nn.Module]]:
+    """DenseNet's skips leave in the middle of its transitions."""
+    stages = [[features.conv0, features.norm0], [features.denseblock1, features.transition1.norm]]
+    for before, block, after in (
+        (features.transition1, features.denseblock2, features.transition2.norm),
+        (features.transition2, features.denseblock3, features.transition3.norm),
+        (features.transition3, features.denseblock4, features.norm5),
+    ):
+        stages.append([before.conv, block, after])
+    return stages
+
+
+def _leave_out_idle(model: Any) -> None:
+    """Take out what the library makes and never runs: the end of EfficientNet's classifier, and attention to
+    a skip where there is none. Let one frame be a batch where each channel has one value for the whole frame.
+    """
+    for name in ("_conv_head", "_bn1"):
+        if hasattr(model.encoder, name):
+            delattr(model.encoder, name)
+    blocks = getattr(model.decoder, "blocks", None)
+    if isinstance(blocks, nn.ModuleList) and hasattr(blocks[-1], "attention1"):
+        blocks[-1].attention1 = nn.Identity()
+    for module in model.modules():
+        if isinstance(module, ASPPPooling):
+            module[2] = PooledNorm(module[2].num_features)
+
+
+class PooledNorm(nn.BatchNorm2d):
+    """Batch normalisation that takes its running figures where a batch holds one value a channel, which
+    torch refuses.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, 1, 1) to the same."""
+        if self.training and x.shape[0] == 1:
+            return functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias)
+        return super().forward(x)
 
 
 def _slices(modules: Iterable[nn.Module], ends: Sequence[int]) -> list[list[nn.Module]]:
