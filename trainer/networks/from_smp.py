@@ -7,7 +7,9 @@ from itertools import pairwise
 from typing import Any
 
 import segmentation_models_pytorch as smp
+import torch
 from segmentation_models_pytorch.decoders.deeplabv3.decoder import ASPPPooling
+from segmentation_models_pytorch.decoders.pspnet.decoder import PSPBlock
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -54,7 +56,7 @@ def build(
         model = smp.create_model(architecture, encoder, weights, in_channels=1, classes=classes, **options)
     except OSError as exc:  # every failure of the model hub on the network or the disk is one
         raise Unavailable(f"no {weights} weights", "a connection", "or start from a file") from exc
-    _leave_out_idle(model)
+    _prepare(model)
     return EncoderDecoder(model, stride)
 
 
@@ -88,9 +90,10 @@ def _dense_stages(features: Any) -> list[list[nn.Module]]:
     return stages
 
 
-def _leave_out_idle(model: Any) -> None:
+def _prepare(model: Any) -> None:
     """Take out what the library makes and never runs: the end of EfficientNet's classifier, and attention to
-    a skip where there is none. Let one frame be a batch where each channel has one value for the whole frame.
+    a skip where there is none. Let one frame be a batch where each channel has one value for the whole frame,
+    and pool in operations that can be exported.
     """
     for name in ("_conv_head", "_bn1"):
         if hasattr(model.encoder, name):
@@ -101,6 +104,8 @@ def _leave_out_idle(model: Any) -> None:
     for module in model.modules():
         if isinstance(module, ASPPPooling):
             module[2] = PooledNorm(module[2].num_features)
+        if isinstance(module, PSPBlock):
+            module.pool[0] = EvenPool(module.pool_size)
 
 
 class PooledNorm(nn.BatchNorm2d):
@@ -113,6 +118,24 @@ class PooledNorm(nn.BatchNorm2d):
         if self.training and x.shape[0] == 1:
             return functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias)
         return super().forward(x)
+
+
+class EvenPool(nn.Module):
+    """As `AdaptiveAvgPool2d`, in operations that ONNX has for sides that the cells do not divide."""
+
+    def __init__(self, cells: int) -> None:
+        super().__init__()
+        self.cells = cells
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C, cells, cells)."""
+        rows = torch.stack([x[:, :, part].mean(2) for part in self._parts(x.shape[2])], dim=2)
+        return torch.stack([rows[..., part].mean(3) for part in self._parts(x.shape[3])], dim=3)
+
+    def _parts(self, side: int) -> list[slice]:
+        """What each cell covers; neighbours overlap where it does not come out even."""
+        cells = range(self.cells)
+        return [slice(cell * side // self.cells, -((cell + 1) * -side // self.cells)) for cell in cells]
 
 
 def _slices(modules: Iterable[nn.Module], ends: Sequence[int]) -> list[list[nn.Module]]:

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tests.discs import draw_disc
 from trainer.exporting import INPUT, TOLERANCE, to_onnx, to_program
 from trainer.networks import NETWORKS, build_network
 from trainer.networks.base import Network
@@ -25,9 +24,15 @@ ENSEMBLE = "mobilenetv2-unet+mobilenetv3-unet"
 CLASSES = ("disc", "rest")
 PLAIN = 3e-3, 2
 LESSONS = {
-    "residual-unet": (1e-3, 2),
-    "pspnet": (1e-3, 2),
+    "fcn32s": (1e-4, 2),
+    "fcn16s": (1e-4, 1),
+    "fcn8s": (1e-4, 1),
     "segnet": (1e-3, 2),
+    "deeplabv1": (1e-3, 2),
+    "deeplabv2": (3e-4, 2),
+    "deeplabv3": (1e-4, 2),
+    "pspnet": (1e-4, 2),
+    "residual-unet": (1e-3, 2),
 }
 """Rate and steps, where two plain steps are too rash for a network that answers coarsely."""
 
@@ -70,22 +75,28 @@ def lesson(request: pytest.FixtureRequest) -> Lesson:
 
 
 def four_frames() -> tuple[Tensor, Tensor]:
-    """Pictures (4, 1, S, S) and truth (4, 2, S, S): dark discs, and what is around them."""
-    pairs = [draw_disc(seed, SIDE, SIDE) for seed in range(4)]
-    discs = torch.from_numpy(np.stack([mask for _, mask in pairs])).float()
-    images = torch.from_numpy(np.stack([normalise(image) for image, _ in pairs]))
-    return images, torch.cat((discs, 1 - discs), dim=1)
+    """Pictures of a dark disc on bright speckle, each in another quarter, and their truth, (4, 1, S, S):
+    coarse enough for a network that sees 64 px as 2 x 2.
+    """
+    rng, quarter = np.random.default_rng(0), SIDE // 4
+    y, x = np.mgrid[:SIDE, :SIDE]
+    centres = [(row, column) for row in (quarter, 3 * quarter) for column in (quarter, 3 * quarter)]
+    discs = np.stack([(y - cy) ** 2 + (x - cx) ** 2 < quarter**2 for cy, cx in centres])[:, np.newaxis]
+    grey = np.where(discs, 40, 150) + rng.normal(0, 15, discs.shape)
+    images = np.stack([normalise(frame[0].clip(0, 255).astype(np.uint8)) for frame in grey])
+    return torch.from_numpy(images), torch.from_numpy(discs).float()
 
 
 def loss(logits: Tensor, truth: Tensor) -> Tensor:
-    probs, axes = logits.sigmoid(), (0, 2, 3)
-    overlap = (2 * (probs * truth).sum(axes) + 1) / (probs.sum(axes) + truth.sum(axes) + 1)
-    return functional.binary_cross_entropy_with_logits(logits, truth) + (1 - overlap).mean()
+    """Of the discs alone; the other class is there so that heads have more than one."""
+    probs = logits[:, :1].sigmoid()
+    overlap = (2 * (probs * truth).sum() + 1) / (probs.sum() + truth.sum() + 1)
+    return functional.binary_cross_entropy_with_logits(logits[:, :1], truth) + 1 - overlap
 
 
 def dice(logits: Tensor, truth: Tensor) -> float:
-    found, discs = (logits[:, 0] > 0).float(), truth[:, 0]
-    return float((2 * (found * discs).sum((1, 2)) / (found.sum((1, 2)) + discs.sum((1, 2)))).mean())
+    found, axes = (logits[:, :1] > 0).float(), (1, 2, 3)
+    return float((2 * (found * truth).sum(axes) / (found.sum(axes) + truth.sum(axes))).mean())
 
 
 @torch.no_grad()
@@ -106,7 +117,7 @@ def test_gradients_reach_every_parameter(lesson: Lesson) -> None:
 
 
 def test_it_learns_four_frames(lesson: Lesson) -> None:
-    assert lesson.after > lesson.before + 0.15
+    assert lesson.after > lesson.before + 0.2
 
 
 @torch.inference_mode()
@@ -142,6 +153,7 @@ def test_its_stages_hold_every_parameter_once_and_end_with_the_head(lesson: Less
     assert all(len(state[name]) == len(CLASSES) for name in lesson.network.head_names())
 
 
+@pytest.mark.full
 @torch.inference_mode()
 def test_its_exported_graphs_answer_as_torch_does(lesson: Lesson) -> None:
     image = picture(SIDE, SIDE)

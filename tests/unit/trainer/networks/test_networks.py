@@ -13,6 +13,7 @@ from loop.errors import BadRequest
 from trainer.networks import DEFAULT_NETWORK, NETWORKS, build_empty, build_network
 from trainer.networks.base import Network
 from trainer.networks.ensemble import Ensemble, mean_logit
+from trainer.networks.from_smp import EvenPool
 from trainer.networks.segnet import unpool
 
 SMALL = "mobilenetv2-unet"
@@ -70,6 +71,13 @@ def test_unpooling_puts_the_maxima_where_they_were() -> None:
     x = torch.randn(2, 3, 8, 12)
     pooled, places = functional.max_pool2d(x, 2, return_indices=True)
     assert torch.equal(unpool(pooled, places), functional.max_unpool2d(pooled, places, 2))
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (64, 64), (13, 7)])
+@pytest.mark.parametrize("cells", [1, 2, 3, 6])
+def test_pspnet_pools_evenly(cells: int, height: int, width: int) -> None:
+    x = torch.randn(2, 3, height, width)
+    assert torch.allclose(EvenPool(cells)(x), functional.adaptive_avg_pool2d(x, cells), atol=1e-6)
 
 
 def test_fcn_upsamples_bilinearly_before_it_learns() -> None:
