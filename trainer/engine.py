@@ -5,7 +5,7 @@ gate.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +14,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from loop.errors import BadWeights
-from loop.masks import Letterbox
 from loop.ports import Examination
+from trainer.dataset import to_images
 from trainer.postprocess import without_specks
 from trainer.precision import autocast, find_device, resolve_precision
-from trainer.preprocess import frame_box, image_to_tensor, inside, probs_to_frame
+from trainer.preparation import PLAIN, Preparation
+from trainer.preprocess import View, look, prepare, view_to_frame
+from trainer.tiles import Grid, cut_all, in_chunks, stitch
 from trainer.uncertainty import MEASURES, NEEDS_MIRROR, Evidence, measure
-from trainer.weights import channel_sources, load_weights
+from trainer.weights import channel_sources, load_weights, preparation_of
 
 CHEAP = tuple(sorted(set(MEASURES) - NEEDS_MIRROR))
 Probs = NDArray[np.float32]
+TILE_PIXELS = 1 << 20
+"""So many pixels of tiles go through the network at once: 16 tiles of 256 px, 4 of 512 px."""
 
 
 def load_segmenter(
@@ -56,6 +60,7 @@ def load_segmenter(
         config["size"],
         tuple(measures),
         resolve_precision(precision, device),
+        preparation_of(config),
     )
 
 
@@ -70,47 +75,67 @@ class TorchSegmenter:
         size: int,
         measures: tuple[str, ...],
         precision: str,
+        preparation: Preparation = PLAIN,
     ) -> None:
-        self.classes, self.size, self.precision = classes, size, precision
+        self.classes, self.size, self.precision, self.preparation = classes, size, precision, preparation
         self._network, self._sources, self._measures = network.eval(), sources, measures
         self._device = next(network.parameters()).device
 
     def predict(self, image: NDArray[np.uint8]) -> Probs:
-        """Uint8 (H, W) to probabilities float32 (C, H, W), specks taken out. Raises BadFrame, BadWeights
-        (NaN).
+        """Uint8 (H, W) to probabilities float32 (C, H, W), specks taken out and 0 outside the crop. Raises
+        BadFrame, BadWeights (NaN).
         """
-        probs, _ = self._run(image)
-        return without_specks(probs_to_frame(probs, frame_box(image, self.size)))
+        view = look(image, self.size, self.preparation)
+        probs, _ = self._run(image, view)
+        return without_specks(view_to_frame(probs, view))
 
     def examine(self, image: NDArray[np.uint8]) -> Examination:
         """Predict, measure how unsure that is, and give the mean over the frame of the encoder's last
         features.
         """
-        box = frame_box(image, self.size)
-        probs, embedding = self._run(image)
-        evidence = Evidence(image, inside(probs, box), self._mirrored(image))
+        view = look(image, self.size, self.preparation)
+        probs, embedding = self._run(image, view)
+        evidence = Evidence(image, probs, self._mirrored(image, view))
         scores = measure(evidence, self._measures)
-        return Examination(without_specks(probs_to_frame(probs, box)), scores, embedding)
+        return Examination(without_specks(view_to_frame(probs, view)), scores, embedding)
 
-    def _mirrored(self, image: NDArray[np.uint8]) -> Probs | None:
+    def _mirrored(self, image: NDArray[np.uint8], view: View) -> Probs | None:
+        """What the mirrored frame gives, mirrored back. It is mirrored within its crop, which stays."""
         if not NEEDS_MIRROR & set(self._measures):
             return None
-        probs, _ = self._run(np.ascontiguousarray(image[:, ::-1]))
-        return np.ascontiguousarray(inside(probs, frame_box(image, self.size))[..., ::-1])
+        mirrored = image.copy()
+        view.crop.cut(mirrored)[:] = view.crop.cut(image)[:, ::-1]
+        probs, _ = self._run(mirrored, view)
+        return np.ascontiguousarray(probs[..., ::-1])
 
     @torch.inference_mode()
-    def _run(self, image: NDArray[np.uint8]) -> tuple[Probs, NDArray[np.float32]]:
-        """Give probabilities in the box, float32 (C, S, S), and the embedding, float32 (D,)."""
-        x = torch.from_numpy(image_to_tensor(image, self.size))[None].to(self._device)  # (1, 1, S, S)
-        x = x.contiguous(memory_format=torch.channels_last)
+    def _run(self, image: NDArray[np.uint8], view: View) -> tuple[Probs, NDArray[np.float32]]:
+        """Give probabilities of the view's picture, float32 (C, h, w), and the embedding, float32 (D,): the
+        mean over its tiles.
+        """
+        means: list[NDArray[np.float32]] = []
+
+        def ask() -> Iterator[Probs]:
+            tiles = cut_all(prepare(image, view, self.preparation), view.grid)
+            for chunk in in_chunks(tiles, max(1, TILE_PIXELS // self.size**2)):
+                probs, features = self._answer(to_images(chunk).to(self._device))
+                means.extend(_mean_features(each, view.grid) for each in features)
+                yield from probs
+
+        probs = stitch(ask(), view.grid)
+        embedding: NDArray[np.float32] = np.stack(means).mean(axis=0, dtype=np.float32)
+        if not np.isfinite(embedding).all():
+            raise _broken()
+        return self._of_classes(probs), embedding
+
+    def _answer(self, x: Tensor) -> tuple[Probs, Tensor]:
+        """Float32 (N, 1, S, S) to probabilities (N, channels, S, S) and the last features (N, D, h, w)."""
         with autocast(self.precision, self._device):
             features = self._network.encoder(x)  # type: ignore[operator]
             logits = self._network.segmentation_head(self._network.decoder(features))  # type: ignore[operator]
-        embedding = _mean_features(features[-1], frame_box(image, self.size))
-        if not (logits.isfinite().all() and np.isfinite(embedding).all()):
-            raise BadWeights("a model that gives NaN", "numbers", "roll back to another version")
-        probs = logits[0].float().sigmoid().cpu().numpy()  # (channels, S, S)
-        return self._of_classes(probs), embedding
+        if not logits.isfinite().all():
+            raise _broken()
+        return logits.float().sigmoid().cpu().numpy(), features[-1]
 
     def _of_classes(self, probs: Probs) -> Probs:
         served = np.zeros((len(self.classes), *probs.shape[1:]), np.float32)
@@ -120,11 +145,15 @@ class TorchSegmenter:
         return served
 
 
-def _mean_features(features: Tensor, box: Letterbox) -> NDArray[np.float32]:
-    """Mean over the cells that show the frame of float (1, D, h, w), float32 (D,): padding says nothing of
-    it.
+def _mean_features(features: Tensor, grid: Grid) -> NDArray[np.float32]:
+    """Mean over the cells that show the picture of a tile's features (D, h, w), float32 (D,): padding says
+    nothing of it.
     """
-    cell = box.size / features.shape[-1]
-    rows, columns = math.ceil(box.new_height / cell), math.ceil(box.new_width / cell)
-    mean: NDArray[np.float32] = features[0, :, :rows, :columns].float().mean((1, 2)).cpu().numpy()
+    cell = grid.side / features.shape[-1]
+    rows, columns = (math.ceil(shown / cell) for shown in grid.shown)
+    mean: NDArray[np.float32] = features[:, :rows, :columns].float().mean((1, 2)).cpu().numpy()
     return mean
+
+
+def _broken() -> BadWeights:
+    return BadWeights("a model that gives NaN", "numbers", "roll back to another version")

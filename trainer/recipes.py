@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from loop.errors import BadRequest
+from trainer.preparation import PLAIN, RETINAL, Preparation, preparation_from_dict
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Recipe:
     decides). Of `looks` epochs, the last always among them, the one that is best on the inner split becomes
     the model, or the last where that split is small. Where training began from a weight file, `base_share`
     of those weights is mixed into the model: it keeps what a few frames would make it forget (Wortsman et
-    al., "Robust fine-tuning of zero-shot models", 2022).
+    al., "Robust fine-tuning of zero-shot models", 2022). `preparation` is what is done to a frame first;
+    with tiles `size` is theirs, and an epoch takes one of each frame.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Recipe:
     precision: str = "auto"
     looks: int = 8
     base_share: float = 0.0
+    preparation: Preparation = PLAIN
 
     def __post_init__(self) -> None:
         if self.size < 32 or self.size % 32:
@@ -80,7 +83,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Give it in JSON's types; `recipe_from_dict` reads it."""
-        return asdict(self)
+        return asdict(self) | {"preparation": self.preparation.to_dict()}
 
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -126,6 +129,20 @@ RECIPES: dict[str, Recipe] = {
         learning_rate=1e-3,
         augmentation="strong",
     ),
+    "retinal": Recipe(
+        name="retinal",
+        size=256,
+        batch=4,
+        epochs=40,
+        epoch_steps=16,
+        optimizer="adam",
+        learning_rate=1e-3,
+        weight_decay=1e-4,
+        loss="bce",
+        augmentation="paper",
+        network="unet-leakyrelu",
+        preparation=RETINAL,
+    ),
 }
 
 
@@ -144,7 +161,8 @@ def recipe_from_dict(values: Mapping[str, Any]) -> Recipe:
     unknown = sorted(set(values) - known)
     if unknown:
         raise BadRequest(f"unknown recipe keys {', '.join(unknown)}", f"some of {', '.join(sorted(known))}")
+    preparation = preparation_from_dict(values.get("preparation", {}))
     try:
-        return Recipe(**values)
+        return Recipe(**{**values, "preparation": preparation})
     except TypeError as exc:
         raise BadRequest("an incomplete or mistyped recipe", str(exc)) from exc

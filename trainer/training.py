@@ -22,7 +22,7 @@ from loop.masks import probs_to_mask
 from loop.records import Split
 from trainer.augmentation import Augmentation
 from trainer.checkpoint import Progress, load_best, load_checkpoint, save_best, save_checkpoint
-from trainer.dataset import FrameSet, plain_batches, training_batches
+from trainer.dataset import FrameSet, answers, training_batches
 from trainer.endings import NonFiniteLoss
 from trainer.job import IMAGENET, JobSpec
 from trainer.losses import build_loss, targets
@@ -92,8 +92,9 @@ def begin(job: JobSpec) -> Training:
     Raises BadInput when no training sample is usable, BadWeights, BadRequest, NotFound, Unavailable.
     """
     device = find_device()
-    frames = FrameSet(job.of_split(Split.TRAIN), len(job.classes), job.recipe.size)
-    inner = FrameSet(job.of_split(Split.INNER), len(job.classes), job.recipe.size)
+    seen = len(job.classes), job.recipe.size, job.recipe.preparation
+    frames = FrameSet(job.of_split(Split.TRAIN), *seen)
+    inner = FrameSet(job.of_split(Split.INNER), *seen)
     if not len(frames):
         raise BadInput(f"{len(frames.rejected)} training frames, none usable", "at least one")
     network = first_network(job).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -163,21 +164,24 @@ def _train_epoch(training: Training, epoch: int, watch: Watch, maker: Executor) 
 
 @torch.inference_mode()
 def judge(training: Training, between: Callable[[], None] = lambda: None) -> float | None:
-    """Mean Dice over the inner split in the box, empty frames counted as one; None without an inner split.
+    """Mean Dice over the inner split as prepared, empty frames counted as one; None without an inner split.
 
     Raises NonFiniteLoss when the network gives anything but numbers.
     """
     training.network.eval()
     board, classes = Scoreboard(), len(training.job.classes)
-    for images, index_maps in plain_batches(training.inner, training.job.recipe.batch):
+
+    def ask(images: Tensor) -> Tensor:
         between()
         with autocast(training.progress.precision, training.device):
-            logits = training.network(images.to(training.device)).float().cpu()
+            logits: Tensor = training.network(images.to(training.device)).float().cpu()
         if not logits.isfinite().all():
             raise NonFiniteLoss("a network that gives NaN", "finite logits", "lower the learning rate")
-        truth = targets(index_maps, classes).bool().numpy()
-        for probs, mask in zip(logits.sigmoid().numpy(), truth, strict=True):
-            board.update(count(probs_to_mask(probs), mask))
+        return logits.sigmoid()
+
+    for probs, index_map in answers(training.inner, training.job.recipe.batch, ask):
+        truth = targets(index_map[None], classes)[0].bool().numpy()
+        board.update(count(probs_to_mask(probs), truth))
     return board.compute().dice_mean_empty_as_one
 
 
@@ -189,6 +193,7 @@ def finish(training: Training) -> tuple[Path, str, dict[str, Any]]:
         job.recipe.network,
         job.classes,
         job.recipe.size,
+        job.recipe.preparation,
         prior=job.prior_class,
         recipe=job.recipe.to_dict(),
         augmentation=Augmentation(job.recipe.augmentation).as_dict,

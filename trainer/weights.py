@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loop.errors import BadWeights, NotFound
+from loop.errors import BadRequest, BadWeights, NotFound
 from trainer.durable import write_whole
 from trainer.networks import NETWORKS, build_network
+from trainer.preparation import PLAIN, Preparation, preparation_from_dict
 from trainer.preprocess import MEAN, STD
 
 if TYPE_CHECKING:
@@ -29,9 +30,17 @@ ABSENT = -4.0
 """Bias of a channel that no base weights know: it starts by seeing its class nowhere (p = 0.018)."""
 
 
-def describe(network: str, classes: Sequence[str], size: int, **more: Any) -> dict[str, Any]:
+def describe(
+    network: str, classes: Sequence[str], size: int, preparation: Preparation = PLAIN, **more: Any
+) -> dict[str, Any]:
     """Make the least description that a weight file carries, with anything in JSON's types beside it."""
-    return {"network": network, "classes": list(classes), "size": size, "mean": MEAN, "std": STD, **more}
+    least = {"network": network, "classes": list(classes), "size": size, "mean": MEAN, "std": STD}
+    return least | {"preparation": preparation.to_dict(), **more}
+
+
+def preparation_of(config: Mapping[str, Any]) -> Preparation:
+    """Read the preparation from a description; one from before there was a choice says nothing of it."""
+    return preparation_from_dict(config.get("preparation", {}))
 
 
 def save_weights(path: Path, network: nn.Module, config: Mapping[str, Any], half: bool = False) -> str:
@@ -168,6 +177,11 @@ def _check_claims(config: Mapping[str, Any]) -> None:
     if config["network"] not in NETWORKS:
         got = f"weights for the network {config['network'][:LONGEST_WORD]!r}"
         raise BadWeights(got, f"one of {', '.join(sorted(NETWORKS))}")
+    try:
+        preparation_of(config)
+    except BadRequest as exc:
+        got = f"weights for frames prepared as this version cannot ({exc.got[:LONGEST_WORD]})"
+        raise BadWeights(got, exc.need, "use the version that trained them") from exc
 
 
 def _fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
