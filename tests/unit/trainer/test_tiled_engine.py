@@ -43,6 +43,9 @@ class Pixelwise(nn.Module):
     def segmentation_head(self, x: Tensor) -> Tensor:
         return x
 
+    def forward_with_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.segmentation_head(x), nn.functional.avg_pool2d(x, 8)
+
 
 class ByPlace(Pixelwise):
     """Knows no grey: from sure of nothing at a tile's left edge to sure of a vessel at its right."""
