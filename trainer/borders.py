@@ -13,8 +13,8 @@ from loop.masks import Crop
 from trainer.preparation import Preparation
 
 BLACK = 1
-"""Grey up to which a pixel counts as black. No higher: deep tissue is 2 or 3 on real frames, and at 6 a deep
-vessel was cut on eight of 204.
+"""Grey up to which a pixel counts as black. No higher: deep tissue is 2 or 3 on real frames, and at 6 deep
+vessels were cut on up to eight of 204.
 """
 BRIDGE = 0.02
 """Gaps up to this share of the frame's longest side are bridged: speckle joins to a picture, letters and

@@ -92,7 +92,7 @@ def test_how_many_tiles_go_through_the_network_at_once_changes_nothing(
 ) -> None:
     image, network = speckle(100, 70, low=0), build_network(NAME, 1)
     together = serving(network, TILES).examine(image)
-    monkeypatch.setattr(engine, "TILE_PIXELS", 1)
+    monkeypatch.setattr(engine, "TILE_PIXELS", {"cpu": 1})
     single = serving(network, TILES).examine(image)
     assert np.abs(together.probs - single.probs).max() < 1e-5
     assert np.abs(together.embedding - single.embedding).max() < 1e-5
