@@ -36,7 +36,7 @@ ALIKE = 0.75
 
 # The names that the trainer knows, which may not be imported here; a test compares them.
 Strategy = Literal["boundary-entropy", "flip-disagreement", "random"]
-RecipeName = Literal["auto", "fast", "paper", "thorough"]
+RecipeName = Literal["auto", "fast", "paper", "retinal", "thorough"]
 
 KINDS: Mapping[object, str] = {int: "a whole number", float: "a number"}
 REDIS_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     min_new_labels: int = Field(20, ge=1, description="New trainable masks that start a round.")
     min_growth: float = Field(0.10, ge=0, description="Or this growth since the last round, if larger.")
     recipe: RecipeName = Field(
-        "auto", description="auto, fast, thorough or paper; auto: fast on a CPU, paper on a GPU."
+        "auto", description="auto, fast, thorough, paper or retinal; auto: fast on a CPU, paper on a GPU."
     )
     image_size: int = Field(
         0,

@@ -57,7 +57,7 @@ def demo(
     rounds: Annotated[int, typer.Option(min=1, help="Training rounds.")] = 3,
     labels: Annotated[int, typer.Option(min=2, help="New labels that start a round.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Seed of phantoms, splits, queue and training.")] = 0,
-    recipe: Annotated[str, typer.Option(help="auto, fast, thorough or paper.")] = "auto",
+    recipe: Annotated[str, typer.Option(help="auto, fast, thorough, paper or retinal.")] = "auto",
     weights: Annotated[str, typer.Option(help="base, a .safetensors file, imagenet or scratch.")] = "base",
     label_studio_port: LabelStudioPort = None,
     backend_port: BackendPort = None,
@@ -87,7 +87,8 @@ def up(
         typer.Option(help="base, a .safetensors file, imagenet or scratch.", show_default="base"),
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option(help="auto, fast, thorough, paper or a .json file.", show_default="auto")
+        str | None,
+        typer.Option(help="auto, fast, thorough, paper, retinal or a .json file.", show_default="auto"),
     ] = None,
     size: Annotated[
         int | None, typer.Option(help="Side that the network sees, px.", show_default="the recipe's own")

@@ -1,4 +1,4 @@
-"""Masks: checks, the stored form and its digest, overlaps, and the exact transforms of the letterbox.
+"""Masks: checks, the stored form and its digest, overlaps, and the exact transforms of crop and letterbox.
 
 A mask is bool (C, H, W): one plane per class of the project, in the order of its class list, the regions of
 one label OR-ed.
@@ -11,6 +11,7 @@ import math
 import struct
 import zlib
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ MAX_CLASSES = 255
 MAX_PIXELS = 1 << 31
 
 Mask = NDArray[np.bool_]
+Value = TypeVar("Value", bound=np.generic)
 
 
 def check_mask(mask: NDArray[np.generic], classes: int, height: int, width: int) -> Mask:
@@ -155,6 +157,55 @@ class Letterbox:
     def to_frame(self, x: float, y: float) -> tuple[float, float]:
         """A point of the box, (x, y), in frame coordinates; points of the padding lie beyond the frame."""
         return x * self.width / self.new_width, y * self.height / self.new_height
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The part of a frame of (height, width) px that is looked at: rows top to bottom and columns left to
+    right, the ends excluded.
+
+    Points are continuous (x, y), as the letterbox's. Raises BadMask for a part that is empty or not within
+    the frame.
+    """
+
+    height: int
+    width: int
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.top < self.bottom <= self.height and 0 <= self.left < self.right <= self.width):
+            got = f"rows {self.top} to {self.bottom}, columns {self.left} to {self.right}"
+            raise BadMask(got, f"a part of a frame of {self.height} x {self.width} px")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the part, px."""
+        return self.bottom - self.top, self.right - self.left
+
+    def cut(self, frame: NDArray[Value]) -> NDArray[Value]:
+        """The part of an array (..., height, width), as a view of it."""
+        return frame[..., self.top : self.bottom, self.left : self.right]
+
+    def put_back(self, part: NDArray[Value]) -> NDArray[Value]:
+        """An array (..., *shape) where it was cut from, (..., height, width); 0 outside. Raises BadMask."""
+        if part.shape[-2:] != self.shape:
+            raise BadMask(f"a part of {part.shape[-2:]} px", f"one of {self.shape}")
+        if self.shape == (self.height, self.width):
+            return part
+        frame = np.zeros((*part.shape[:-2], self.height, self.width), part.dtype)
+        self.cut(frame)[:] = part
+        return frame
+
+    def to_part(self, x: float, y: float) -> tuple[float, float]:
+        """A point of the frame, (x, y), in the part's coordinates."""
+        return x - self.left, y - self.top
+
+    def to_frame(self, x: float, y: float) -> tuple[float, float]:
+        """A point of the part, (x, y), in the frame's coordinates."""
+        return x + self.left, y + self.top
 
 
 def _whole(length: float, size: int) -> int:

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from loop.masks import probs_to_mask
 from trainer.checkpoint import Progress, save_best
-from trainer.dataset import plain_batches
+from trainer.dataset import answers
 from trainer.endings import NonFiniteLoss
 from trainer.losses import targets
 from trainer.metrics import Scoreboard, count
@@ -27,21 +28,24 @@ CHOOSING_FRAMES = 20
 
 @torch.inference_mode()
 def judge(training: Training, between: Callable[[], None] = lambda: None) -> float | None:
-    """Mean Dice over the inner split in the box, empty frames counted as one; None without an inner split.
+    """Mean Dice over the inner split as prepared, empty frames counted as one; None without an inner split.
 
     Raises NonFiniteLoss when the network gives anything but numbers.
     """
     training.network.eval()
     board, classes = Scoreboard(), len(training.job.classes)
-    for images, index_maps in plain_batches(training.inner, training.job.recipe.batch):
+
+    def ask(images: Tensor) -> Tensor:
         between()
         with autocast(training.progress.precision, training.device):
-            logits = training.network(images.to(training.device)).float().cpu()
+            logits: Tensor = training.network(images.to(training.device)).float().cpu()
         if not logits.isfinite().all():
             raise NonFiniteLoss("a network that gives NaN", "finite logits", "lower the learning rate")
-        truth = targets(index_maps, classes).bool().numpy()
-        for probs, mask in zip(logits.sigmoid().numpy(), truth, strict=True):
-            board.update(count(probs_to_mask(probs), mask))
+        return logits.sigmoid()
+
+    for probs, index_map in answers(training.inner, training.job.recipe.batch, ask):
+        truth = targets(index_map[None], classes)[0].bool().numpy()
+        board.update(count(probs_to_mask(probs), truth))
     return board.compute().dice_mean_empty_as_one
 
 

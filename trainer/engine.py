@@ -5,7 +5,7 @@ gate.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +14,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from loop.errors import BadWeights
-from loop.masks import Letterbox
 from loop.ports import Examination
 from trainer.crf import CrfSettings, crf_from_dict, dense_crf
+from trainer.dataset import to_images
 from trainer.networks.base import Network
 from trainer.postprocess import without_specks
 from trainer.precision import autocast, find_device, resolve_precision
-from trainer.preprocess import frame_box, image_to_tensor, inside, letterbox, probs_to_frame
+from trainer.preparation import PLAIN, Preparation
+from trainer.preprocess import View, look, prepare, view_to_frame
+from trainer.tiles import Grid, cut_all, in_chunks, stitch
 from trainer.uncertainty import MEASURES, NEEDS_MIRROR, Evidence, measure
-from trainer.weights import channel_sources, load_weights
+from trainer.weights import channel_sources, load_weights, preparation_of
 
 CHEAP = tuple(sorted(set(MEASURES) - NEEDS_MIRROR))
 Probs = NDArray[np.float32]
+TILE_PIXELS = {"cpu": 1 << 18, "cuda": 1 << 20}
+"""So many pixels of tiles go through the network at once, by device: 4 or 16 tiles of 256 px, 35 MB each in a
+ResNet34-UNet. On a CPU more at once takes memory and saves no time.
+"""
 
 
 def load_segmenter(
@@ -58,6 +64,7 @@ def load_segmenter(
         config["size"],
         tuple(measures),
         resolve_precision(precision, device),
+        preparation_of(config),
         crf_from_dict(config["crf"]) if config.get("crf") else None,
     )
 
@@ -73,57 +80,72 @@ class TorchSegmenter:
         size: int,
         measures: tuple[str, ...],
         precision: str,
+        preparation: Preparation = PLAIN,
         crf: CrfSettings | None = None,
     ) -> None:
-        self.classes, self.size, self.precision, self.crf = classes, size, precision, crf
+        self.classes, self.size, self.precision = classes, size, precision
+        self.preparation, self.crf = preparation, crf
         self._network, self._sources, self._measures = network.eval(), sources, measures
         self._device = next(network.parameters()).device
 
     def predict(self, image: NDArray[np.uint8]) -> Probs:
-        """Uint8 (H, W) to probabilities float32 (C, H, W), specks taken out. Raises BadFrame, BadWeights
-        (NaN).
+        """Uint8 (H, W) to probabilities float32 (C, H, W), specks taken out and 0 outside the crop. Raises
+        BadFrame, BadWeights (NaN).
         """
-        probs, _ = self._run(image)
-        return without_specks(probs_to_frame(probs, frame_box(image, self.size)))
+        view = look(image, self.size, self.preparation)
+        probs, _ = self._run(image, view)
+        return without_specks(view_to_frame(probs, view))
 
     def examine(self, image: NDArray[np.uint8]) -> Examination:
         """Predict, measure how unsure that is, and give the mean over the frame of the network's
         deepest features.
         """
-        box = frame_box(image, self.size)
-        probs, embedding = self._run(image)
-        evidence = Evidence(image, inside(probs, box), self._mirrored(image))
+        view = look(image, self.size, self.preparation)
+        probs, embedding = self._run(image, view)
+        evidence = Evidence(image, probs, self._mirrored(image, view))
         scores = measure(evidence, self._measures)
-        return Examination(without_specks(probs_to_frame(probs, box)), scores, embedding)
+        return Examination(without_specks(view_to_frame(probs, view)), scores, embedding)
 
-    def _mirrored(self, image: NDArray[np.uint8]) -> Probs | None:
+    def _mirrored(self, image: NDArray[np.uint8], view: View) -> Probs | None:
+        """What the mirrored frame gives, mirrored back. It is mirrored within its crop, which stays."""
         if not NEEDS_MIRROR & set(self._measures):
             return None
-        probs, _ = self._run(np.ascontiguousarray(image[:, ::-1]))
-        return np.ascontiguousarray(inside(probs, frame_box(image, self.size))[..., ::-1])
+        mirrored = image.copy()
+        view.crop.cut(mirrored)[:] = view.crop.cut(image)[:, ::-1]
+        probs, _ = self._run(mirrored, view)
+        return np.ascontiguousarray(probs[..., ::-1])
 
     @torch.inference_mode()
-    def _run(self, image: NDArray[np.uint8]) -> tuple[Probs, NDArray[np.float32]]:
-        """Give probabilities in the box, float32 (C, S, S), and the embedding, float32 (D,)."""
-        x = torch.from_numpy(image_to_tensor(image, self.size))[None].to(self._device)  # (1, 1, S, S)
-        x = x.contiguous(memory_format=torch.channels_last)
+    def _run(self, image: NDArray[np.uint8], view: View) -> tuple[Probs, NDArray[np.float32]]:
+        """Give probabilities of the view's picture, float32 (C, h, w), and the embedding, float32 (D,): the
+        mean over its tiles.
+        """
+        means: list[NDArray[np.float32]] = []
+        picture = prepare(image, view, self.preparation)
+        together = TILE_PIXELS.get(self._device.type, TILE_PIXELS["cpu"])
+
+        def ask() -> Iterator[Probs]:
+            tiles = cut_all(picture, view.grid)
+            for chunk in in_chunks(tiles, max(1, together // self.size**2)):
+                probs, features = self._answer(to_images(chunk).to(self._device))
+                means.extend(_mean_features(each, view.grid) for each in features)
+                yield from probs
+
+        probs = stitch(ask(), view.grid)
+        embedding: NDArray[np.float32] = np.stack(means).mean(axis=0, dtype=np.float32)
+        if not np.isfinite(embedding).all():
+            raise _broken()
+        probs = self._of_classes(probs)
+        # In the size that the network sees: there the cost does not grow with the frame.
+        return dense_crf(picture, probs, self.crf) if self.crf else probs, embedding
+
+    def _answer(self, x: Tensor) -> tuple[Probs, Tensor]:
+        """Float32 (N, 1, S, S) to probabilities (N, channels, S, S) and the deepest features (N, D, h, w)."""
         with autocast(self.precision, self._device):
             logits, features = self._network.forward_with_features(x)
-        embedding = _mean_features(features, frame_box(image, self.size))
-        if not (logits.isfinite().all() and np.isfinite(embedding).all()):
-            raise BadWeights("a model that gives NaN", "numbers", "roll back to another version")
-        probs = logits[0].float().sigmoid().cpu().numpy()  # (channels, S, S)
-        return self._refined(image, self._of_classes(probs)), embedding
-
-    def _refined(self, image: NDArray[np.uint8], probs: Probs) -> Probs:
-        """Draw them along the picture's edges, in the box: there the cost does not grow with the frame."""
-        if self.crf is None:
-            return probs
-        box = frame_box(image, self.size)
-        rows, columns = slice(box.new_height), slice(box.new_width)
-        shown = letterbox(image, self.size)[rows, columns]
-        probs[:, rows, columns] = dense_crf(shown, inside(probs, box), self.crf)
-        return probs
+        if not logits.isfinite().all():
+            raise _broken()
+        return logits.float().sigmoid().cpu().numpy(), features
 
     def _of_classes(self, probs: Probs) -> Probs:
         served = np.zeros((len(self.classes), *probs.shape[1:]), np.float32)
@@ -133,11 +155,15 @@ class TorchSegmenter:
         return served
 
 
-def _mean_features(features: Tensor, box: Letterbox) -> NDArray[np.float32]:
-    """Mean over the cells that show the frame of float (1, D, h, w), float32 (D,): padding says nothing of
-    it.
+def _mean_features(features: Tensor, grid: Grid) -> NDArray[np.float32]:
+    """Mean over the cells that show the picture of a tile's features (D, h, w), float32 (D,): padding says
+    nothing of it.
     """
-    cell = box.size / features.shape[-1]
-    rows, columns = math.ceil(box.new_height / cell), math.ceil(box.new_width / cell)
-    mean: NDArray[np.float32] = features[0, :, :rows, :columns].float().mean((1, 2)).cpu().numpy()
+    cell = grid.side / features.shape[-1]
+    rows, columns = (math.ceil(shown / cell) for shown in grid.shown)
+    mean: NDArray[np.float32] = features[:, :rows, :columns].float().mean((1, 2)).cpu().numpy()
     return mean
+
+
+def _broken() -> BadWeights:
+    return BadWeights("a model that gives NaN", "numbers", "roll back to another version")

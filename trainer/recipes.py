@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from loop.errors import BadRequest
-from trainer.augmentation import AUGMENTATIONS
-from trainer.networks import NETWORKS
+from trainer.augmentation import check_augmentation
+from trainer.networks import members
+from trainer.preparation import PLAIN, RETINAL, Preparation, preparation_from_dict
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 OPTIMIZERS = ("adam", "adamw", "radam", "ranger", "sgd", "sgd-nesterov")
@@ -41,7 +42,8 @@ class Recipe:
     decides). Of `looks` epochs, the last always among them, the one that is best on the inner split becomes
     the model, or the last where that split is small. Where training began from a weight file, `base_share`
     of those weights is mixed into the model: it keeps what a few frames would make it forget (Wortsman et
-    al., "Robust fine-tuning of zero-shot models", 2022).
+    al., "Robust fine-tuning of zero-shot models", 2022). `preparation` is what is done to a frame first;
+    with tiles `size` is theirs, and an epoch takes one of each frame.
 
     `momentum` is that of SGD; other optimisers have none. Gradients longer than `clip_norm` (Euclidean, over
     all weights) are shortened to it; 0: never. Training ends once `patience` looks in a row found nothing
@@ -72,6 +74,7 @@ class Recipe:
     clip_norm: float = 0.0
     patience: int = 0
     train_from: str = ""
+    preparation: Preparation = PLAIN
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -90,6 +93,8 @@ class Recipe:
             raise BadRequest("a negative weight_decay, clip_norm or patience", "0 or more")
         for key, known in NAMES.items():
             _check_name(key, getattr(self, key), known)
+        members(self.network)
+        check_augmentation(self.augmentation)
 
     def _check_types(self) -> None:
         for field in fields(self):
@@ -124,18 +129,18 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Give it in JSON's types; `recipe_from_dict` reads it."""
-        return asdict(self)
+        return asdict(self) | {"preparation": self.preparation.to_dict()}
 
 
 NAMES: Mapping[str, Iterable[str]] = {
-    "network": NETWORKS,
     "loss": LOSSES,
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
-    "augmentation": AUGMENTATIONS,
     "precision": PRECISIONS,
 }
-"""The fields that hold a name, each with the names that it may hold."""
+"""Fields that hold a name, each with the names that it may hold. Networks and augmentations are combined by
+name as well: they know themselves what they can make.
+"""
 
 FAST = Recipe(
     name="fast",
@@ -178,6 +183,20 @@ RECIPES: dict[str, Recipe] = {
         learning_rate=1e-3,
         augmentation="strong",
     ),
+    "retinal": Recipe(
+        name="retinal",
+        size=256,
+        batch=4,
+        epochs=40,
+        epoch_steps=16,
+        optimizer="adam",
+        learning_rate=1e-3,
+        weight_decay=1e-4,
+        loss="bce",
+        augmentation="paper",
+        network="unet-leakyrelu",
+        preparation=RETINAL,
+    ),
 }
 
 
@@ -210,7 +229,8 @@ def recipe_from_dict(values: Mapping[str, Any]) -> Recipe:
     unknown = sorted(set(values) - known)
     if unknown:
         raise BadRequest(f"unknown recipe keys {', '.join(unknown)}", f"some of {', '.join(sorted(known))}")
+    preparation = preparation_from_dict(values.get("preparation", {}))
     try:
-        return Recipe(**values)
+        return Recipe(**{**values, "preparation": preparation})
     except TypeError as exc:
         raise BadRequest("an incomplete or mistyped recipe", str(exc)) from exc

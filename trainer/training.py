@@ -102,8 +102,9 @@ def begin(job: JobSpec) -> Training:
     Raises BadInput when no training sample is usable, BadWeights, BadRequest, NotFound, Unavailable.
     """
     device = find_device()
-    frames = FrameSet(job.of_split(Split.TRAIN), len(job.classes), job.recipe.size)
-    inner = FrameSet(job.of_split(Split.INNER), len(job.classes), job.recipe.size)
+    seen = len(job.classes), job.recipe.size, job.recipe.preparation
+    frames = FrameSet(job.of_split(Split.TRAIN), *seen)
+    inner = FrameSet(job.of_split(Split.INNER), *seen)
     if not len(frames):
         raise BadInput(f"{len(frames.rejected)} training frames, none usable", "at least one")
     network = first_network(job).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -132,10 +133,10 @@ def first_network(job: JobSpec) -> Network:
 
 
 def absent_classes(frames: FrameSet, classes: Sequence[str]) -> tuple[str, ...]:
-    """Name the classes of which no frame shows a pixel in its box; looks no further once all were seen."""
+    """Name the classes of which no frame shows a pixel as it is prepared; looks no further once all were seen."""
     unseen = set(range(1, len(classes) + 1))
     for index in range(len(frames)):
-        unseen -= set(np.unique(frames.boxed(index)[1]).tolist())
+        unseen -= set(np.unique(frames.prepared(index)[1]).tolist())
         if not unseen:
             break
     return tuple(classes[number - 1] for number in sorted(unseen))
@@ -206,6 +207,7 @@ def finish(training: Training) -> tuple[Path, str, dict[str, Any]]:
         job.recipe.network,
         job.classes,
         job.recipe.size,
+        job.recipe.preparation,
         prior=job.prior_class,
         recipe=job.recipe.to_dict(),
         augmentation=Augmentation(job.recipe.augmentation).as_dict,

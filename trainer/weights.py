@@ -14,6 +14,7 @@ from loop.errors import BadRequest, BadWeights, NotFound
 from trainer.crf import CrfSettings, crf_from_dict
 from trainer.durable import write_whole
 from trainer.networks import MAX_CLASSES, build_empty, build_network, members
+from trainer.preparation import PLAIN, Preparation, preparation_from_dict
 from trainer.preprocess import MEAN, STD
 
 if TYPE_CHECKING:
@@ -31,15 +32,22 @@ ABSENT = -4.0
 """Bias of a channel that no base weights know: it starts by seeing its class nowhere (p = 0.018)."""
 
 
-def describe(network: str, classes: Sequence[str], size: int, **more: Any) -> dict[str, Any]:
+def describe(
+    network: str, classes: Sequence[str], size: int, preparation: Preparation = PLAIN, **more: Any
+) -> dict[str, Any]:
     """Make the least description that a weight file carries, with anything in JSON's types beside it.
 
     A network whose paper ends with the dense CRF gets "crf", its settings, unless `more` has others or None.
     """
     entries = members(network)
     crf = {"crf": CrfSettings().to_dict()} if len(entries) == 1 and entries[0].has_crf else {}
-    given = {"network": network, "classes": list(classes), "size": size, "mean": MEAN, "std": STD}
-    return given | crf | more
+    least = {"network": network, "classes": list(classes), "size": size, "mean": MEAN, "std": STD}
+    return least | {"preparation": preparation.to_dict()} | crf | more
+
+
+def preparation_of(config: Mapping[str, Any]) -> Preparation:
+    """Read the preparation from a description; one from before there was a choice says nothing of it."""
+    return preparation_from_dict(config.get("preparation", {}))
 
 
 def save_weights(path: Path, network: nn.Module, config: Mapping[str, Any], half: bool = False) -> str:
@@ -180,6 +188,11 @@ def _check_claims(config: Mapping[str, Any]) -> None:
             crf_from_dict(config["crf"])
     except BadRequest as exc:
         raise BadWeights(f"weights for {exc.got}", exc.need, "or a newer Sonoloop") from exc
+    try:
+        preparation_of(config)
+    except BadRequest as exc:
+        got = f"weights for frames prepared as this version cannot ({exc.got[:LONGEST_WORD]})"
+        raise BadWeights(got, exc.need, "use the version that trained them") from exc
 
 
 def _fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:

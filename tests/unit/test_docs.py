@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from cli.reference import commands_table, settings_table
+from trainer.augmentation import AUGMENTATIONS, STEPS
+from trainer.preparation import PREPARATIONS, Preparation, preparation_from_dict
 
 ROOT = Path(__file__).resolve().parents[2]
+PREPARATION = (ROOT / "docs" / "preparation.md").read_text(encoding="utf-8")
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 COMMAND = re.compile(r"\./sonoloop ([a-z]+)")
@@ -48,3 +53,29 @@ def test_a_document_links_only_to_files_that_exist(document: Path) -> None:
 def test_a_document_names_only_settings_that_exist(document: Path) -> None:
     known = {*re.findall(r"SONOLOOP_[A-Z_]+", settings_table()), "SONOLOOP_DATA"}
     assert set(re.findall(r"SONOLOOP_[A-Z_]+", document.read_text(encoding="utf-8"))) <= known
+
+
+@pytest.mark.parametrize(
+    ("heading", "known"),
+    [
+        ("name", set(PREPARATIONS)),
+        ("field", {field.name for field in fields(Preparation)}),
+        ("pipeline", set(AUGMENTATIONS)),
+        ("step", set(STEPS)),
+    ],
+)
+def test_the_page_on_preparation_names_what_there_is(heading: str, known: set[str]) -> None:
+    table = re.search(rf"^\| {heading} \|.*\n\|[-|]+\n((?:\|.*\n)+)", PREPARATION, re.MULTILINE)
+    assert table is not None
+    assert set(re.findall(r"^\| `([^`]+)`", table[1], re.MULTILINE)) == known
+
+
+def test_the_preparation_and_the_steps_in_the_text_can_be_had() -> None:
+    example = re.search(r"```json\n(.*)\n```", PREPARATION)
+    assert example is not None
+    assert preparation_from_dict(json.loads(example[1])).tiles
+    defaults = dict(re.findall(r"^\| `(\w+)` \| `([^`]+)` \| ", PREPARATION, re.MULTILINE))
+    assert {name: json.loads(value) for name, value in defaults.items()} == Preparation().to_dict()
+    combined = re.findall(r"`([a-z-]+(?:\+[a-z-]+)+)`", PREPARATION)
+    assert combined
+    assert all(set(name.split("+")) <= set(STEPS) for name in combined)

@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as npst
 
 from loop.errors import BadMask
 from loop.masks import (
+    Crop,
     Letterbox,
     Mask,
     check_mask,
@@ -115,3 +116,44 @@ def test_the_frame_fills_the_box_along_its_longest_side(height: int, width: int,
 def test_a_letterbox_without_pixels_is_refused() -> None:
     with pytest.raises(BadMask):
         Letterbox(0, 10, 64)
+
+
+@st.composite
+def crops(draw: st.DrawFn) -> Crop:
+    height, width = draw(st.integers(1, 40)), draw(st.integers(1, 40))
+    top, left = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
+    bottom, right = draw(st.integers(top + 1, height)), draw(st.integers(left + 1, width))
+    return Crop(height, width, top, left, bottom, right)
+
+
+@given(crops(), st.integers(1, 3))
+def test_a_part_comes_back_to_the_frame_where_it_was_cut_and_nothing_lies_outside(
+    crop: Crop, classes: int
+) -> None:
+    frame = np.arange(1, classes * crop.height * crop.width + 1).reshape(classes, crop.height, crop.width)
+    part = crop.cut(frame)
+    assert part.shape[1:] == crop.shape
+    back = crop.put_back(part)
+    assert back.shape == frame.shape
+    assert (crop.cut(back) == part).all()
+    assert np.count_nonzero(back) == part.size
+
+
+@given(crops(), st.data())
+def test_a_pixel_of_the_part_is_the_frame_s_pixel_at_its_point(crop: Crop, data: st.DataObject) -> None:
+    frame = np.arange(crop.height * crop.width).reshape(crop.height, crop.width)
+    y, x = (data.draw(st.integers(0, side - 1)) for side in crop.shape)
+    across, down = crop.to_frame(x + 0.5, y + 0.5)
+    assert crop.cut(frame)[y, x] == frame[int(down), int(across)]
+    assert crop.to_part(across, down) == (x + 0.5, y + 0.5)
+
+
+@pytest.mark.parametrize("sides", [(0, 0, 0, 5), (3, 0, 2, 5), (0, 0, 11, 5), (-1, 0, 5, 5), (0, 2, 5, 21)])
+def test_a_part_that_is_empty_or_beyond_the_frame_is_refused(sides: tuple[int, int, int, int]) -> None:
+    with pytest.raises(BadMask):
+        Crop(10, 20, *sides)
+
+
+def test_a_part_of_another_size_is_not_put_back() -> None:
+    with pytest.raises(BadMask):
+        Crop(10, 20, 0, 0, 5, 5).put_back(np.zeros((1, 5, 6), np.float32))

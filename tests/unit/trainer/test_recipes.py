@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.errors import BadRequest
+from trainer.preparation import PREPARATIONS
 from trainer.recipes import NAMES, RECIPES, Recipe, find_recipe, recipe_from_dict
 
 FAST, PAPER = RECIPES["fast"], RECIPES["paper"]
@@ -32,6 +33,9 @@ ANY_RECIPE = st.builds(
     clip_norm=AMOUNTS,
     patience=st.integers(0, 100),
     train_from=st.text(),
+    network=st.sampled_from(["resnet34-unet", "segnet", "resnet34-unet+deeplabv3plus"]),
+    augmentation=st.sampled_from(["none", "strong", "mirror+speckle"]),
+    preparation=st.sampled_from(sorted(PREPARATIONS)).map(PREPARATIONS.__getitem__),
     **{key: st.sampled_from(sorted(known)) for key, known in NAMES.items()},
 )
 OLD = {
@@ -107,6 +111,15 @@ def test_an_unknown_name_is_refused_at_once_with_those_that_exist(key: str) -> N
         replace(FAST, **{key: "sloth"})  # type: ignore[arg-type]
     assert refused.value.got == f"{key} 'sloth'"
     assert refused.value.need == f"one of {', '.join(sorted(NAMES[key]))}"
+
+
+@pytest.mark.parametrize(
+    ("key", "known"), [("network", "resnet34-unet"), ("augmentation", "strong.*speckle")]
+)
+def test_an_unknown_network_or_augmentation_is_refused_at_once_too(key: str, known: str) -> None:
+    for name in ("sloth", "mirror+sloth", "resnet34-unet+sloth"):
+        with pytest.raises(BadRequest, match=f"{key} '.*{known}"):
+            replace(FAST, **{key: name})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("key", [field.name for field in fields(Recipe)])
