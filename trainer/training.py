@@ -133,7 +133,7 @@ def first_network(job: JobSpec) -> Network:
 
 
 def absent_classes(frames: FrameSet, classes: Sequence[str]) -> tuple[str, ...]:
-    """Name the classes of which no frame shows a pixel as it is prepared; looks no further once all were seen."""
+    """Name the classes of which no prepared frame shows a pixel; looks no further once all were seen."""
     unseen = set(range(1, len(classes) + 1))
     for index in range(len(frames)):
         unseen -= set(np.unique(frames.prepared(index)[1]).tolist())
