@@ -17,7 +17,7 @@ Against the sums over all pairs the probabilities err by less than 0.01 (`tests/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import product
 from math import ceil, isfinite, prod, sqrt
@@ -65,10 +65,10 @@ class CrfSettings:
         return asdict(self)
 
 
-def crf_from_dict(values: Mapping[str, Any]) -> CrfSettings:
+def crf_from_dict(values: Any) -> CrfSettings:
     """Read what `CrfSettings.to_dict` wrote. Raises BadRequest for anything else."""
     known = {field.name for field in fields(CrfSettings)}
-    if not isinstance(values, Mapping) or set(values) - known:
+    if not isinstance(values, dict) or set(values) - known:
         raise BadRequest("unknown CRF settings", f"some of {', '.join(sorted(known))}")
     return CrfSettings(**values)
 

@@ -84,7 +84,7 @@ def to_onnx(program: ExportedProgram, config: Mapping[str, Any]) -> bytes:
         torch.onnx.export(
             _frozen(program),
             (torch.zeros(1, 1, size, size),),
-            buffer,
+            buffer,  # type: ignore[arg-type] # the older exporter writes to files that are open, too
             dynamo=False,
             input_names=[INPUT],
             output_names=[OUTPUT],

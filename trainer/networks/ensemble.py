@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import prod
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -23,15 +25,15 @@ class Ensemble(Network):
 
     def compute(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of the input's size and features (N, sum of D, h, w)."""
-        answers = [member.forward_with_features(x) for member in self.members]
+        answers = [member.forward_with_features(x) for member in self._each()]
         logits = torch.stack([logits for logits, _ in answers])
-        grid = min((features.shape[-2:] for _, features in answers), key=lambda size: size[0] * size[1])
+        grid = min(((features.shape[-2], features.shape[-1]) for _, features in answers), key=prod)
         seen = [functional.adaptive_avg_pool2d(features, grid) for _, features in answers]
         return mean_logit(logits), torch.cat(seen, dim=1)
 
     def parts(self) -> Parts:
         """The members' stages of the same name together."""
-        all_parts = [member.parts() for member in self.members]  # type: ignore[operator]
+        all_parts = [member.parts() for member in self._each()]
         depth = max(len(parts.encoder) for parts in all_parts)
         encoder = [
             [module for parts in all_parts for module in list(parts.encoder[number : number + 1])]
@@ -42,6 +44,9 @@ class Ensemble(Network):
             [module for parts in all_parts for module in parts.head],
             [module for parts in all_parts for module in parts.decoder],
         )
+
+    def _each(self) -> list[Network]:
+        return [cast(Network, member) for member in self.members]
 
 
 def mean_logit(logits: Tensor) -> Tensor:

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from monai.networks.nets import AttentionUnet, BasicUNet, DynUNet, VNet
+from monai.networks.nets.attentionunet import AttentionUnet
+from monai.networks.nets.basic_unet import BasicUNet
+from monai.networks.nets.dynunet import DynUNet
+from monai.networks.nets.vnet import VNet
 from torch import Tensor, nn
 
 from trainer.networks.skips import SkipNetwork
@@ -39,7 +42,8 @@ def unet(classes: int, *, widths: Sequence[int], activation: str | tuple[str, di
 
 def attention_unet(classes: int) -> SkipNetwork:
     """Attention U-Net (Oktay et al. 2018) in two dimensions."""
-    stem, layer, head = AttentionUnet(2, 1, classes, WIDTHS, (2, 2, 2, 2)).model
+    net: Any = AttentionUnet(2, 1, classes, WIDTHS, (2, 2, 2, 2))
+    stem, layer, head = net.model
     down, up = [stem], list[nn.Module]()
     while True:
         up.insert(0, Gate(layer))

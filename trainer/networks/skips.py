@@ -66,8 +66,8 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inside, H, W) to (N, out, H, W)."""
-        changed: Tensor = self.convolutions(x)
-        return changed + self.straight(x)
+        changed: Tensor = self.convolutions(x) + self.straight(x)
+        return changed
 
 
 class Dilated(nn.Module):
@@ -83,7 +83,8 @@ class Dilated(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, inside, H, W) to (N, out, H, W)."""
         seen = [x := convolution(x) for convolution in self.convolutions]
-        return torch.stack(seen).sum(0)
+        summed: Tensor = torch.stack(seen).sum(0)
+        return summed
 
 
 class Dense(nn.Module):

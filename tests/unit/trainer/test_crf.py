@@ -27,7 +27,7 @@ def all_pairs(image: NDArray[np.uint8], place: float, grey: float | None = None)
     if grey is not None:
         levels = image.ravel().astype(float)
         distance += np.subtract.outer(levels, levels) ** 2 / grey**2
-    return np.exp(-distance / 2)
+    return np.asarray(np.exp(-distance / 2))
 
 
 def by_all_pairs(

@@ -11,9 +11,11 @@ from loop.errors import BadFrame, BadWeights
 from loop.masks import Letterbox
 from loop.ports import Segmenter
 from tests.discs import draw_disc
+from trainer.crf import CrfSettings, dense_crf
 from trainer.engine import TorchSegmenter, load_segmenter
 from trainer.networks import build_network
-from trainer.preprocess import image_to_tensor, probs_to_frame
+from trainer.postprocess import without_specks
+from trainer.preprocess import image_to_tensor, letterbox, probs_to_frame
 from trainer.uncertainty import MEASURES
 from trainer.weights import describe, save_weights
 
@@ -108,6 +110,35 @@ def test_a_network_whose_numbers_overflow_is_refused_while_it_serves(tmp_path: P
     loaded = load_segmenter(tmp_path / "x", 1, precision="float32")
     with pytest.raises(BadWeights, match="roll back"):
         loaded.predict(IMAGE)
+
+
+def test_a_model_with_a_crf_answers_as_its_probabilities_drawn_to_the_picture(
+    model: Model, tmp_path: Path
+) -> None:
+    settings = CrfSettings(iterations=2)
+    config = describe(NAME, ["vessel"], 64, crf=settings.to_dict())
+    save_weights(tmp_path / "x", model.network, config)
+    loaded = load_segmenter(tmp_path / "x", 1, precision="float32")
+    with torch.inference_mode():
+        plain = model.network(torch.from_numpy(image_to_tensor(IMAGE, 64))[None])[0].sigmoid().numpy()
+    box = Letterbox(80, 100, 64)
+    rows, columns = slice(box.new_height), slice(box.new_width)
+    drawn = plain.copy()
+    drawn[:, rows, columns] = dense_crf(
+        letterbox(IMAGE, 64)[rows, columns], plain[:, rows, columns], settings
+    )
+    expected = without_specks(probs_to_frame(drawn, box))
+    assert np.abs(loaded.predict(IMAGE) - expected).max() < 1e-4
+    assert np.abs(segmenter(model).predict(IMAGE) - expected).max() > 0.01
+    assert (loaded.examine(IMAGE).probs == loaded.predict(IMAGE)).all()
+
+
+@pytest.mark.parametrize("name", ["unet-leakyrelu", "nnunet"])
+def test_any_network_serves_and_gives_its_embedding(name: str, tmp_path: Path) -> None:
+    save_weights(tmp_path / "x", build_network(name, 1), describe(name, ["vessel"], 64))
+    found = load_segmenter(tmp_path / "x", 1, precision="float32").examine(IMAGE)
+    assert found.probs.shape == (1, 80, 100)
+    assert found.embedding.shape == (512,)
 
 
 def test_bf16_gives_nearly_the_same_probabilities(model: Model) -> None:

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from loop.errors import BadRequest, BadWeights, NotFound
-from trainer.networks import NETWORKS, build_network
+from loop.errors import BadWeights, NotFound
+from trainer.networks import build_network
 from trainer.weights import adapt, channel_sources, describe, load_weights, save_weights
 
 NAME = "mobilenetv2-unet"
@@ -27,19 +27,6 @@ def network() -> nn.Module:
 def file(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     path = tmp_path_factory.mktemp("weights") / "model.safetensors"
     return path, save_weights(path, network, CONFIG)
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-@torch.inference_mode()
-def test_every_network_maps_one_grey_channel_to_one_logit_a_class(name: str) -> None:
-    assert build_network(name, 3).eval()(X).shape == (1, 3, 64, 64)
-
-
-def test_unknown_networks_and_no_classes_are_refused() -> None:
-    with pytest.raises(BadRequest, match="resnet34-unet"):
-        build_network("unet", 1)
-    with pytest.raises(BadRequest):
-        build_network(NAME, 0)
 
 
 @torch.inference_mode()
@@ -123,6 +110,10 @@ CRAFTED = {
     "a side of 10^400 px": claiming(size=10**400),
     "a network by a path": claiming(network="../../x"),
     "a network whose name is a megabyte": claiming(network="x" * 1_000_000),
+    "an ensemble of a thousand": claiming(network="+".join(["resnet34-unet"] * 1000)),
+    "an ensemble with a stranger": claiming(network="resnet34-unet+x"),
+    "a CRF of a billion rounds": claiming(crf={"iterations": 10**9}),
+    "a CRF that is no settings": claiming(crf=[1]),
 }
 
 
@@ -175,3 +166,20 @@ def test_adapted_weights_propose_as_before_for_the_prior_class_and_nothing_for_t
 @torch.inference_mode()
 def test_weights_of_the_same_classes_are_taken_whole(network: nn.Module) -> None:
     assert torch.equal(adapt(network, CONFIG, ["vein"]).eval()(X), network(X))
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("name", ["fcn16s", "deeplabv2", "mobilenetv2-unet+vnet"])
+def test_another_class_list_takes_over_the_channels_it_knows_whatever_the_network(name: str) -> None:
+    torch.manual_seed(0)
+    first = build_network(name, 2).eval()
+    adapted = adapt(first, describe(name, ["a", "b"], 64), ["b", "c", "a"]).eval()
+    old, new = first(X), adapted(X)
+    assert torch.allclose(new[:, [2, 0]], old, atol=1e-5)
+    assert not torch.allclose(new[:, 1], old[:, 0], atol=1e-2)
+
+
+def test_a_network_whose_paper_ends_with_a_crf_says_so_and_others_do_not() -> None:
+    assert describe("deeplabv1", ["a"], 64)["crf"]["iterations"] >= 1
+    assert describe("deeplabv1", ["a"], 64, crf=None)["crf"] is None
+    assert "crf" not in describe("resnet34-unet", ["a"], 64)

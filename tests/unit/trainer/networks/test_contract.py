@@ -29,7 +29,7 @@ LESSONS = {
     "fcn8s": (1e-4, 1),
     "segnet": (1e-3, 2),
     "deeplabv1": (1e-3, 2),
-    "deeplabv2": (3e-4, 2),
+    "deeplabv2": (3e-5, 3),
     "deeplabv3": (1e-4, 2),
     "pspnet": (1e-4, 2),
     "residual-unet": (1e-3, 2),

@@ -70,7 +70,7 @@ def test_unet_leakyrelu_has_32_to_512_channels_and_leaks() -> None:
 def test_unpooling_puts_the_maxima_where_they_were() -> None:
     x = torch.randn(2, 3, 8, 12)
     pooled, places = functional.max_pool2d(x, 2, return_indices=True)
-    assert torch.equal(unpool(pooled, places), functional.max_unpool2d(pooled, places, 2))
+    assert torch.equal(unpool(pooled, places), functional.max_unpool2d(pooled, places, [2, 2]))
 
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (64, 64), (13, 7)])
