@@ -157,14 +157,14 @@ def _import(
     _hold(ports, *lease)  # a long list may have taken longer than the lease
     with ports.database.read() as uow:
         missing = _wanting(uow, project.id, again)
-    joined = {frame.id: orphans[frame.digest] for frame in missing if frame.digest in orphans}
-    _set_tasks(ports, joined)
-    rest = [frame for frame in missing if frame.id not in joined]
+    joined = [frame for frame in missing if frame.digest in orphans]
+    _set_tasks(ports, joined, [orphans[frame.digest] for frame in joined])
+    rest = [frame for frame in missing if frame.digest not in orphans]
     for start in range(0, len(rest), CHUNK):
         chunk = rest[start : start + CHUNK]
         _hold(ports, *lease)
         task_ids = ports.label_studio.import_tasks(remote_id, [frame_data(frame) for frame in chunk])
-        _set_tasks(ports, {frame.id: task_id for frame, task_id in zip(chunk, task_ids, strict=True)})
+        _set_tasks(ports, chunk, task_ids)
     return len(missing)
 
 
@@ -184,9 +184,11 @@ def _orphan_tasks(ports: ServingPorts, project_id: int, remote_id: int) -> dict[
     return {str(task.data.get("frame")): task.id for task in tasks if task.id not in known}
 
 
-def _set_tasks(ports: ServingPorts, task_of_frame: dict[int, int]) -> None:
+def _set_tasks(ports: ServingPorts, frames: Sequence[Frame], task_ids: Sequence[int]) -> None:
     with ports.database.write() as uow:
-        uow.frames.set_tasks(dict(task_of_frame))
+        uow.frames.set_tasks({frame.id: task for frame, task in zip(frames, task_ids, strict=True)})
+        for frame in frames:  # one that was deleted and is given again has a task as any other
+            uow.marks.resolve(DELETED_TASK, frame.digest)
         uow.commit()
 
 

@@ -172,6 +172,7 @@ def test_a_frame_whose_task_was_deleted_comes_back_only_when_it_is_given_again(w
     gone = world.frames()[0]
     world.studio.delete_task(gone.task_id or 0)
     reconcile(world.ingest, world.project.id, full=True)
+    assert gone.digest in world.set_aside()
     world.pictures = 50
     assert world.add(1, 2, prefix="other").brought_back == 0
     assert world.frames()[0].task_id is None
@@ -179,6 +180,7 @@ def test_a_frame_whose_task_was_deleted_comes_back_only_when_it_is_given_again(w
     added = world.add(1, 4)
     assert (added.known, added.tasks, added.brought_back) == (4, 1, 1)
     assert world.frames()[0].task_id is not None
+    assert gone.digest not in world.set_aside()
     world.pictures = 0
     assert world.add(1, 4).brought_back == 0
 
