@@ -26,6 +26,7 @@ CHUNK_LIMIT = 100
 GONE_TASK = "corresponding task ID", "not found in project"
 """Label Studio's words for it, in its older and its newer code."""
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+LONGEST_READING_SECONDS = 366.0 * 24 * 3600
 
 # The task list answers with these fields alone, at every depth; else each page would carry all predictions.
 TASK_FIELDS = "id,data,updated_at,annotations"
@@ -193,10 +194,15 @@ def annotation_from(entry: Json) -> RemoteAnnotation:
         was_cancelled=entry["was_cancelled"],
         created_at=datetime.fromisoformat(entry["created_at"]),
         updated_at=datetime.fromisoformat(entry["updated_at"]),
-        lead_time=entry["lead_time"],
+        lead_time=_seconds(entry["lead_time"]),
         parent_prediction=entry["parent_prediction"],
         draft_created_at=datetime.fromisoformat(draft) if draft else None,
     )
+
+
+def _seconds(lead_time: float | None) -> float | None:
+    """The page counts the time, and whoever calls the API says what it likes: None for what cannot be one."""
+    return lead_time if lead_time is not None and 0 <= lead_time <= LONGEST_READING_SECONDS else None
 
 
 def _new_prediction(prediction: NewPrediction) -> dict[str, Any]:

@@ -6,7 +6,10 @@ from core.urls import *
 from core.urls import urlpatterns
 from django.urls import path
 from sonoloop_accounts import Access, Disabled
+from sonoloop_json import answer_in_ascii
 from sonoloop_lists import ChangedTasks, PredictionKeys, TaskKeys
+
+answer_in_ascii()
 
 urlpatterns = [
     path("api/sonoloop/accounts/disabled", Disabled.as_view()),
