@@ -11,10 +11,17 @@ from adapters.services.control import start, status
 from adapters.services.programs import LABEL_STUDIO, REDIS
 from adapters.services.readiness import Readiness, wait_ready
 from adapters.services.secrets import ensure_secrets
-from adapters.settings import SECRETS_FILE, Settings, load_settings, remember_settings
+from adapters.settings import (
+    SECRETS_FILE,
+    Settings,
+    label_studio_database,
+    load_settings,
+    remember_settings,
+)
 from cli.home import warn_of_unknown
 from cli.shell import console
 from db import SqlDatabase, current, upgrade
+from db.filling import require_whole
 from loop.errors import BadRequest, NotFound, Unavailable
 
 Ports = Mapping[str, int]
@@ -26,7 +33,7 @@ def started_home(home: Path | None, ports: Ports) -> Iterator[Container]:
     """Make the home where it is missing and start everything, without waiting; let go of it at the end.
 
     Raises BadRequest for a busy port, or for services that run with other settings; NotFound for secrets that
-    are gone from a home with data in it.
+    are gone from a home with data in it; Conflict for databases that a restoration has not filled to the end.
     """
     settings = load_settings(home, **ports)
     require_public_address(settings)
@@ -36,6 +43,8 @@ def started_home(home: Path | None, ports: Ports) -> Iterator[Container]:
         with closing(build(settings)) as container:
             yield container
         return
+    for url in (settings.effective_database_url, label_studio_database(settings.root)):
+        require_whole(url)  # before the secrets, which come last: until then theirs are not lost
     require_kept_secrets(settings)
     ensure_secrets(settings.root)
     settings = load_settings(home, **ports)

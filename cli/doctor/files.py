@@ -10,6 +10,7 @@ from adapters.services.secrets import DRAW
 from adapters.settings import (
     SECRETS_FILE,
     SETTINGS_FILE,
+    label_studio_database,
     nearest_setting,
     read_env_file,
     unknown_variables,
@@ -17,6 +18,8 @@ from adapters.settings import (
 from adapters.unfinished import leftovers
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import Installation
+from db.filling import require_whole
+from loop.errors import Unavailable
 
 OPEN_TO_OTHERS = 0o077
 
@@ -39,6 +42,17 @@ def settings(installation: Installation) -> Finding:
     if stray:
         return warn(f"{SETTINGS_FILE}, line {stray[0]}, which says nothing", "NAME=value", "mend it")
     return ok(f"{len(lines)} lines in {SETTINGS_FILE}")
+
+
+def restoration(installation: Installation) -> Finding:
+    """One into PostgreSQL that was killed half way: the home is not there yet, and is not to be made."""
+    settings = installation.settings
+    try:
+        for url in (settings.effective_database_url, label_studio_database(settings.root)):
+            require_whole(url)
+    except Unavailable as error:
+        return warn(f"not looked at: {error.got}", error.need, error.todo)
+    return ok("none was cut short")
 
 
 def home(installation: Installation) -> Finding:
@@ -94,6 +108,7 @@ def unfinished(installation: Installation) -> Finding:
 
 CHECKS = (
     Check("settings", settings),
+    Check("restoration", restoration),
     Check("home", home),
     Check("secrets", secrets, after=("home",)),
     Check("unfinished work", unfinished),

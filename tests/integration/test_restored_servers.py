@@ -17,6 +17,7 @@ from sqlalchemy import create_engine, make_url
 from adapters.settings import Settings, load_settings
 from cli.backup import write_backup
 from cli.doctor.examine import examine
+from cli.doctor.findings import State
 from cli.doctor.installation import read_installation
 from db import open_database
 from db.filling import APPLICATION, MARK
@@ -243,6 +244,29 @@ def test_a_half_filled_department_is_told_and_not_served(
         )  # by the variables, which name the new databases
     finding = dict(examine(read_installation(source.settings.root)))["database"]
     assert "a restoration is filling" in finding.got
+
+
+def test_before_the_home_is_there_the_doctor_and_the_start_name_the_killed_restoration(place: Place) -> None:
+    """Not the secrets, which come back with the home; and none are drawn in their place."""
+    with met_between_the_two(place) as process:
+        process.send_signal(SIGKILL)
+        ended(process)
+    finding = dict(examine(read_installation(place.home)))["restoration"]
+    assert finding.state is State.FAIL
+    assert "a restoration is filling" in finding.got
+    assert "restore FILE again" in finding.todo
+    code, _, errors = ended(start_command("up", "--home", place.home))
+    assert code == 1
+    assert "restore FILE again" in errors
+    assert "secrets" not in errors
+    assert not place.home.exists()
+
+
+def test_a_start_that_finds_label_studios_half_alone_unfinished_names_the_restoration(place: Place) -> None:
+    run_on_postgres(place.theirs, f"CREATE TABLE {MARK} (kind text, name text)")
+    code, _, errors = ended(start_command("up", "--home", place.home))
+    assert (code, "restore FILE again" in errors) == (1, True), errors
+    assert not place.home.exists()
 
 
 def test_what_somebody_used_since_is_not_emptied(place: Place) -> None:
