@@ -67,7 +67,7 @@ def check_file(path: Path) -> None:
         with closing(sqlite3.connect(path)) as connection:
             (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
-        raise sqlite_error(error) from error
+        raise sqlite_error(error, path) from error
     if answer != "ok":
         raise BadRequest("a damaged database", "a whole one", "restore a backup of before")
 
@@ -127,5 +127,5 @@ def _copy_file(path: Path, target: Path) -> None:
         with closing(sqlite3.connect(path, timeout=30)) as old, closing(sqlite3.connect(target)) as new:
             old.backup(new)
     except sqlite3.Error as error:
-        raise sqlite_error(error) from error
+        raise sqlite_error(error, path, target) from error
     check_file(target)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Mapping
+from pathlib import Path
 
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import InterfaceError, StatementError
@@ -28,6 +30,11 @@ FAILED_BEFORE = BadRequest, "work in a unit that has failed before", "a new unit
 BAD_VALUE = BadRequest, "a value that cannot be stored", "a value of the column's type", "check the caller"
 APPEND_ONLY = BadRequest, "a change of a row that is append-only", "a new row", "append instead"
 FOREIGN_FILE = BadRequest, "a damaged or foreign database file", "an SQLite file", "restore a backup"
+
+NO_ROOM = 1 << 16
+"""Free bytes below which a disk is full: SQLite's index of its log grows by 32 KiB, and says "I/O error" of a
+disk that has them not.
+"""
 
 READING = "read"
 """The access of a unit of work that changes nothing, see `engine.Access`."""
@@ -87,6 +94,9 @@ def translate(context: ExceptionContext) -> None:
     answer = _answer(foreign, context.sqlalchemy_exception)
     if answer is READ_ONLY and not _is_for_reading(context):
         answer = SHUT
+    file = context.engine.url.database if context.engine else None
+    if answer is BAD_DISK and file and _is_full(Path(file)):
+        answer = FULL_DISK
     if answer is not None:
         kind, got, need, todo = answer
         raise kind(got, need, todo) from foreign
@@ -102,10 +112,21 @@ def is_shut(error: SonoloopError) -> bool:
     return error.got == SHUT[1]
 
 
-def sqlite_error(foreign: sqlite3.Error) -> SonoloopError:
-    """What an error of SQLite's own interface means."""
-    kind, got, need, todo = _sqlite_answer(foreign) or FOREIGN_FILE
+def sqlite_error(foreign: sqlite3.Error, *files: Path) -> SonoloopError:
+    """What an error of SQLite's own interface means, met at these database files."""
+    answer = _sqlite_answer(foreign) or FOREIGN_FILE
+    if answer is BAD_DISK and any(map(_is_full, files)):
+        answer = FULL_DISK
+    kind, got, need, todo = answer
     return kind(got, need, todo)
+
+
+def _is_full(file: Path) -> bool:
+    """Whether the disk under a database file has no room; False where it does not say."""
+    try:
+        return shutil.disk_usage(file.parent).free < NO_ROOM
+    except OSError:
+        return False
 
 
 def _answer(foreign: BaseException, wrapped: StatementError | None) -> Answer | None:

@@ -14,6 +14,7 @@ import pytest
 
 from adapters.bootstrap import Container
 from adapters.formats.dataset import write_dataset
+from cli.backup import write_backup
 from loop.errors import OutOfSpace, Unavailable
 from loop.export import gather_export
 from loop.ingest import reconcile
@@ -21,6 +22,7 @@ from loop.regions import mask_to_result
 from tests.fakes.clock import ManualClock
 from tests.fakes.label_studio import FakeLabelStudio
 from tests.fault_table import Drill
+from tests.integration.test_backup import made_home
 from tests.invariants import export_digests
 from tests.services.disks import small_disk
 from tests.services.homes import label_studio_of, make_home, make_settings, parts_with
@@ -86,6 +88,22 @@ def test_an_export_without_room_leaves_nothing_and_works_once_there_is(
         assert written.frames == FRAMES
     assert export_digests(parts, 1) == before
     drill.check(parts)
+
+
+@pytest.mark.parametrize("full", ["home", "target"])
+def test_a_backup_of_or_to_a_full_disk_names_the_full_disk(tmp_path: Path, full: str) -> None:
+    """SQLite itself speaks of an I/O error, as of a disk that fails, where its log finds no room."""
+    with small_disk(tmp_path / full, 8) as disk:
+        if not disk.is_real:
+            pytest.skip("nothing can be mounted here")
+        settings = made_home(tmp_path / "home")
+        disk.fill()
+        (tmp_path / "target").mkdir(exist_ok=True)
+        with pytest.raises(OutOfSpace):
+            write_backup(settings, tmp_path / "target" / "b.tar")
+        assert not list((tmp_path / "target").glob("*.tar"))
+        disk.make_room()
+        write_backup(settings, tmp_path / "target" / "b.tar")
 
 
 def draw(container: HomeWithFake, studio: FakeLabelStudio) -> None:
