@@ -63,8 +63,11 @@ def result_to_mask(
 
     Raises BadAnnotation for a region of another type, size, rotation or label, and for an unreadable code.
     """
-    if len(result) > MOST_READ or not all(isinstance(region, Mapping) for region in result):
+    if len(result) > MOST_READ:
         raise BadAnnotation(f"a result of {len(result)} parts", f"a list of at most {MOST_READ} regions")
+    for number, region in enumerate(result, 1):
+        if not isinstance(region, Mapping):
+            raise BadAnnotation(f"{_word(region)} in the place of region {number}", "a brush region")
     mask = np.zeros((len(classes), height, width), dtype=np.bool_)
     length = sum(len(_rle(region)) for region in result if _labels(region))
     if length > MOST_CODE:
@@ -107,7 +110,11 @@ def _region_id(key: str, label: str, index: int) -> str:
 
 def _labels(region: Mapping[str, Any]) -> list[str]:
     value = region.get("value")
-    if region.get("type") != REGION_TYPE or not isinstance(value, Mapping):
+    if region.get("type") == REGION_TYPE and not isinstance(value, Mapping):
+        raise BadAnnotation(
+            f"a region whose value is {_word(value)}", "its labels and code", region=_word(region.get("id"))
+        )
+    if not isinstance(value, Mapping) or region.get("type") != REGION_TYPE:
         raise BadAnnotation(
             f"a region of type {_word(region.get('type'))}",
             f"{REGION_TYPE!r}",

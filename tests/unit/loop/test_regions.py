@@ -122,6 +122,22 @@ def test_a_result_that_no_reader_drew_is_refused_in_a_short_sentence(
     assert len(refused.value.message) < 400
 
 
+@pytest.mark.parametrize(
+    ("result", "got"),
+    [
+        ([None], "None in the place of region 1"),
+        ([{"type": REGION_TYPE, "value": None}], "a region whose value is None"),
+        ([{"type": REGION_TYPE, "value": [None]}], "a region whose value is of the kind list"),
+        ([{"type": None, "value": None}], "a region of type None"),
+        ([{"type": "relation"}], "a region of type relation"),
+    ],
+)
+def test_what_stands_in_the_place_of_a_region_is_said(result: Any, got: str, codec: SdkBrushCodec) -> None:
+    with pytest.raises(BadAnnotation) as refused:
+        result_to_mask(result, CLASSES, 8, 8, codec)
+    assert refused.value.got == got
+
+
 def test_codes_that_would_take_hours_are_refused_before_the_first_is_read(codec: SdkBrushCodec) -> None:
     (region,) = mask_to_result(np.ones((2, 8, 8), dtype=np.bool_)[:1], CLASSES[:1], codec, "x")
     long = {**region, "value": {**region["value"], "rle": [0] * 1_000_001}}
