@@ -78,8 +78,11 @@ def export_model(home: Path | None, name: str, file: Path, project_id: int) -> N
         with container.database.read() as uow:
             project = choose_project(uow, project_id)
             version = uow.models.find(project.id, name)
+            known = ", ".join(each.name for each in uow.models.list(project.id)) or "none yet"
         if version is None:
-            raise NotFound(f"the version {name!r}", "one that ./sonoloop status shows", project=project.id)
+            raise NotFound(
+                f"the version {name!r}", f"one of: {known}", "name one of them", project=project.id
+            )
         export(container.storage.local_path("models", version.digest), kind, file, version.digest)
     say(console, f"{escape(name)} is written to {escape(str(file))}; what goes in and out: docs/networks.md")
 
