@@ -59,8 +59,10 @@ def by_all_pairs(
 WIDE = 512 / WIDTH
 SETTINGS = {
     "as it is delivered, in a frame of 31 px": CrfSettings(place=50, near=16.6),
-    "wide in place": CrfSettings(place=10 * WIDE, grey=10, near=2 * WIDE, iterations=10),
-    "narrow in grey": CrfSettings(place=5 * WIDE, grey=3, near=1 * WIDE),
+    "wide in place": CrfSettings(
+        appearance=5, smoothness=3, place=10 * WIDE, grey=10, near=2 * WIDE, iterations=10
+    ),
+    "narrow in grey": CrfSettings(appearance=5, smoothness=3, place=5 * WIDE, grey=3, near=1 * WIDE),
     "appearance alone": CrfSettings(appearance=10, place=6 * WIDE, grey=20, smoothness=0),
     "smoothness alone": CrfSettings(appearance=0, near=3 * WIDE, smoothness=5),
 }
@@ -96,7 +98,7 @@ def test_a_blurred_answer_is_drawn_to_the_edge_of_the_disc() -> None:
     radius = np.sqrt(mask.sum() / np.pi)
     blurred = expit((1.35 * radius - distance) / 4).astype(np.float32)[np.newaxis]
     wrong = (blurred > 0.5) ^ mask
-    left = (dense_crf(image, blurred, CrfSettings(grey=30)) > 0.5) ^ mask
+    left = (dense_crf(image, blurred, CrfSettings(appearance=5, grey=30, smoothness=3)) > 0.5) ^ mask
     assert left.sum() < 0.3 * wrong.sum()
 
 
