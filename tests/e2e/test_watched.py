@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.conftest import CLIPS
 from tests.e2e.homes import draw_clips
-from tests.machine import demand_label_studio
+from tests.machine import demand_label_studio, give_up
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(600)]
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,7 +49,7 @@ def test_the_day_was_a_whole_one(seen: dict[str, Any]) -> None:
 
 def test_the_watch_sees_what_wants_out() -> None:
     if not can_be_sealed():
-        pytest.skip("a network of our own: needs Linux with user namespaces")
+        give_up("a network of our own: needs Linux with user namespaces")
     command = [*OWN_NETWORK, sys.executable, "-m", "tests.e2e.watched", "--attempt"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert int(done.stdout) >= 1

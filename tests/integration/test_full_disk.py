@@ -24,6 +24,7 @@ from tests.fakes.label_studio import FakeLabelStudio
 from tests.fault_table import Drill
 from tests.integration.test_backup import made_home
 from tests.invariants import export_digests
+from tests.machine import give_up
 from tests.services.disks import small_disk
 from tests.services.homes import label_studio_of, make_home, make_settings, parts_with
 
@@ -95,7 +96,7 @@ def test_a_backup_of_or_to_a_full_disk_names_the_full_disk(tmp_path: Path, full:
     """SQLite itself speaks of an I/O error, as of a disk that fails, where its log finds no room."""
     with small_disk(tmp_path / full, 8) as disk:
         if not disk.is_real:
-            pytest.skip("nothing can be mounted here")
+            give_up("nothing can be mounted here")
         settings = made_home(tmp_path / "home")
         disk.fill()
         (tmp_path / "target").mkdir(exist_ok=True)
