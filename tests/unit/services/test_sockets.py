@@ -19,6 +19,7 @@ from adapters.services.paths import Paths
 from adapters.settings import SOCKET_BYTES, Settings, load_settings
 from loop.errors import Denied
 from tests.conftest import ROOT
+from tests.machine import give_up
 from tests.services.homes import make_settings
 
 CONNECT = """
@@ -100,7 +101,7 @@ def test_where_others_run_the_services_each_host_keeps_its_own(folder: Path) -> 
 def test_a_caller_with_a_tmp_of_its_own_reaches_them(folder: Path) -> None:
     """As under systemd's PrivateTmp; the home itself is reached under its name."""
     if subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("no mounts of one's own on this machine")
+        give_up("mounts of one's own: this user may make none")
     home = folder / "home"
     settings = load_settings(home)
     Paths(settings).make_folders()
@@ -121,7 +122,7 @@ def test_a_place_that_somebody_else_took_is_refused(
         (folder / "theirs").mkdir()
         settings.socket_dir.symlink_to(folder / "theirs")
     elif os.geteuid() != 0:
-        pytest.skip("only root makes folders of others")
+        give_up("only root makes folders of others")
     else:
         settings.socket_dir.mkdir()
         os.chown(settings.socket_dir, 12345, 12345)
