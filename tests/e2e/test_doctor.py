@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from adapters.label_studio.users import list_accounts
 from adapters.services.control import status
 from adapters.services.programs import BACKEND, BEAT, REDIS, WORKER_LIGHT
-from cli.doctor import label_studio, loop, services
+from cli.doctor import label_studio, loop, order, services
 from cli.doctor.examine import examine
 from cli.doctor.findings import Finding, State
 from cli.doctor.installation import Installation, read_installation
@@ -205,15 +205,50 @@ def test_an_order_that_is_not_ours_is_told(
         client.set_score(each.id, 2.0 - (each.score or 0.0))
     try:
         kill(home, WORKER_LIGHT)
-        soon = loop.order(installation, project)
-        monkeypatch.setattr(loop, "SETTLING_SECONDS", 0.0)
-        finding = loop.order(installation, project)
+        soon = order.order(installation, project)
+        monkeypatch.setattr(order, "SETTLING_SECONDS", 0.0)
+        finding = order.order(installation, project)
     finally:
         for each in listed:
             client.set_score(each.id, each.score or 0.0)
     assert (soon.state, soon.got.startswith("not yet: the task at place")) == (State.WARN, True), soon
     assert (finding.state, "the task at place" in finding.got) == (State.FAIL, True), finding
-    assert loop.order(installation, project).state is State.OK
+    assert order.order(installation, project).state is State.OK
+
+
+@contextmanager
+def nothing_mirrored(home: Home) -> Iterator[None]:
+    """Whatever the light worker would copy is refused by our database; all else goes on."""
+    forbid = "BEFORE INSERT ON mask_versions BEGIN SELECT RAISE(ABORT, 'kept out'); END"
+    with closing(sqlite3.connect(home.settings.database_file, timeout=20)) as database:
+        database.execute(f"CREATE TRIGGER kept_out {forbid}")
+        database.commit()
+        try:
+            yield
+        finally:
+            database.execute("DROP TRIGGER kept_out")
+            database.commit()
+
+
+def test_an_order_that_is_wrong_for_the_mirrors_sake_alone_is_told_as_such(
+    home: Home, project: Project, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order, "SETTLING_SECONDS", 0.0)
+    mirror, api = Mirror(home.container, project.id), home.container.label_studio_api
+    read = mirror.unread()[: len(list_accounts(api)) + 2]
+    with nothing_mirrored(home):
+        made = [api.post(f"/api/tasks/{task}/annotations/", {"result": []})["id"] for task in read]
+        wait_until(lambda: order.order(installation, project).state is State.FAIL, "the mirror behind")
+        finding = order.order(installation, project)
+    with paused(home, WORKER_LIGHT):
+        silent = order.order(installation, project)
+    for annotation in made:
+        api.delete(f"/api/annotations/{annotation}/")
+    assert (finding.state, "though worker-light answers" in finding.got) == (State.FAIL, True), finding
+    assert "logs worker-light" in finding.todo
+    assert (silent.state, "since worker-light does not answer" in silent.got) == (State.FAIL, True), silent
+    wait_until(lambda: loop.mirror(installation, project).state is State.OK, "level again")
+    assert order.order(installation, project).state is State.OK
 
 
 def test_frames_that_are_not_served_are_told(
