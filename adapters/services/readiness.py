@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import groupby
 
 import httpx
 
@@ -119,7 +120,8 @@ def wait_ready(
 
 def _gone(settings: Settings, service: ServiceStatus) -> Unavailable:
     path = log_path(settings, service.name)
-    tail = path.read_text(errors="replace").splitlines()[-TAIL_LINES:] if path.exists() else []
+    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    tail = [line for line, _ in groupby(lines)][-TAIL_LINES:]  # each try may say the same
     end = "\n".join(tail) or "an empty log"
     return Unavailable(
         f"{service.name} {service.state} {service.detail}".strip(), "it running", f"see {path}:\n{end}"

@@ -127,6 +127,10 @@ def test_a_service_whose_port_was_taken_meanwhile_comes_back_once_it_is_free(set
         (check,) = port_checks(Installation(settings))
         finding = check.look(Installation(settings))
         assert (finding.state, f"(process {os.getpid()})" in finding.got) == (State.FAIL, True)
+        with pytest.raises(Unavailable, match="backend ") as caught:
+            wait_ready(settings, timeout=90)
+        assert log_path(settings, "backend").read_text().count(caught.value.todo.splitlines()[-1]) > 2
+        assert caught.value.todo.count("in use by another program") == 1
     wait_ready(settings, timeout=150)
     assert has_port(settings, port)
 
