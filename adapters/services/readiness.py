@@ -88,7 +88,8 @@ def wait_ready(
     on_restart: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Return once every service answers. Raises Unavailable when one fails for good or ends again and again
-    (with the end of its log), or when the time is over; `on_look` hears of each look.
+    (with the end of its log), when they are stopped meanwhile, or when the time is over; `on_look` hears of
+    each look.
 
     A service that has run for long and answers nothing is started again, once; `on_restart` hears of it.
     """
@@ -103,7 +104,9 @@ def wait_ready(
         states = status(settings)
         for each in states:
             seen.pids[each.name] |= {each.pid} if each.pid else set()
-            if each.state in ("failed", "stopped") or len(seen.pids[each.name]) > RESTARTS_BORNE:
+            if each.state == "stopped":  # no service is in that state unless somebody asked for it
+                raise _stopped()
+            if each.state == "failed" or len(seen.pids[each.name]) > RESTARTS_BORNE:
                 raise _gone(settings, each)
         if silent := seen.silent_service(looks, states):
             seen.restarted.add(silent)
@@ -116,6 +119,14 @@ def wait_ready(
                 f"read {log_path(settings, waiting[0])}",
             )
         time.sleep(LOOK_SECONDS)
+
+
+def _stopped() -> Unavailable:
+    return Unavailable(
+        "services that were stopped while they were waited for, as by ./sonoloop down",
+        "all services up",
+        "start them again by ./sonoloop up",
+    )
 
 
 def _gone(settings: Settings, service: ServiceStatus) -> Unavailable:

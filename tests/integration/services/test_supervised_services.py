@@ -25,7 +25,7 @@ from adapters.services.control import UNSUPERVISED, has_port, log_path, start, s
 from adapters.services.paths import Paths
 from adapters.services.ports import is_free
 from adapters.services.programs import PROJECT_ROOT, ports
-from adapters.services.readiness import look, wait_ready
+from adapters.services.readiness import Readiness, look, wait_ready
 from adapters.services.secrets import ensure_secrets
 from adapters.settings import Settings, load_settings, read_env_file
 from cli.doctor.findings import State
@@ -99,8 +99,20 @@ def test_a_busy_port_is_named_before_anything_starts(settings: Settings, tmp_pat
         start(other)
     assert all(each.state == "stopped" for each in status(other))
     assert not stop(other)
-    with pytest.raises(Unavailable, match="redis stopped"):
+    with pytest.raises(Unavailable, match="were stopped"):
         wait_ready(other, timeout=1)
+
+
+def test_a_wait_that_a_stop_overtakes_says_so_and_blames_no_service(tmp_path: Path) -> None:
+    other = make_settings(tmp_path / "other", free_port())
+    assert start(other).is_new
+
+    def overtake(_: list[Readiness]) -> None:
+        stop(other)
+
+    with pytest.raises(Unavailable, match=r"were stopped while .*\./sonoloop up") as caught:
+        wait_ready(other, timeout=150, on_look=overtake)
+    assert not [name for name in SERVICES if name in caught.value.message]
 
 
 def test_a_killed_service_comes_back(settings: Settings) -> None:
