@@ -26,6 +26,7 @@ from adapters.storage import open_storage
 from adapters.storage.layout import place_of
 from adapters.unfinished import work_folder
 from cli import VERSION
+from cli.elsewhere import require_noted_database
 from cli.home import find_home
 from cli.markup import escape
 from cli.shell import console, progress, say
@@ -49,6 +50,7 @@ def back_up(home: Path | None, file: Path) -> None:
     is damaged or missing: then the file holds all the rest.
     """
     settings = find_home(home)
+    require_noted_database(settings)
     _require_outside(file, settings.root)
     with progress() as bars:
         task = bars.add_task("copying the databases", total=None)

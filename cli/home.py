@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.settings import SECRETS_FILE, Settings, load_settings, nearest_setting, unknown_variables
+from cli.elsewhere import require_noted_database
 from cli.markup import escape
 from cli.shell import errors, say
 from loop.errors import NotFound
@@ -49,10 +50,14 @@ def warn_of_unknown(settings: Settings) -> None:
 
 @contextmanager
 def open_home(home: Path | None) -> Iterator[Container]:
-    """Open an existing home and let go of it at the end. Raises NotFound for a folder that holds none."""
+    """Open an existing home and let go of it at the end. Raises NotFound for a folder that holds none, or
+    where nothing says how to reach its database.
+    """
     from adapters.bootstrap import build
 
-    with closing(build(find_home(home))) as container:
+    settings = find_home(home)
+    require_noted_database(settings)
+    with closing(build(settings)) as container:
         yield container
 
 

@@ -22,6 +22,7 @@ from adapters.settings import (
 from adapters.storage import open_storage
 from adapters.unfinished import leftovers, work_folder
 from cli.backup import LABEL_STUDIO_COPY, OWN_COPY, ending_of
+from cli.elsewhere import note_database
 from cli.markup import escape
 from cli.shell import console, progress, say
 from db import SqlDatabase, known_revisions, upgrade
@@ -122,6 +123,7 @@ def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lam
             dump.unlink()
         upgrade(settings.effective_database_url)
         _look_at_everything(settings)
+        note_database(settings)
         os.sync()
         for server in servers.values():
             server.complete()

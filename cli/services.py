@@ -18,6 +18,7 @@ from adapters.settings import (
     load_settings,
     remember_settings,
 )
+from cli.elsewhere import note_database, require_noted_database
 from cli.home import warn_of_unknown
 from cli.shell import console
 from db import SqlDatabase, current, upgrade
@@ -33,13 +34,16 @@ def started_home(home: Path | None, ports: Ports) -> Iterator[Container]:
     """Make the home where it is missing and start everything, without waiting; let go of it at the end.
 
     Raises BadRequest for a busy port, or for services that run with other settings; NotFound for secrets that
-    are gone from a home with data in it; Conflict for databases that a restoration has not filled to the end.
+    are gone from a home with data in it, or for the address of its database; Conflict for databases that a
+    restoration has not filled to the end.
     """
     settings = load_settings(home, **ports)
     require_public_address(settings)
+    require_noted_database(settings)
     if settings.services == "elsewhere":
         warn_of_unknown(settings)
         upgrade(settings.effective_database_url)
+        note_database(settings)
         with closing(build(settings)) as container:
             yield container
         return
@@ -50,6 +54,7 @@ def started_home(home: Path | None, ports: Ports) -> Iterator[Container]:
     settings = load_settings(home, **ports)
     warn_of_unknown(settings)
     upgrade(settings.effective_database_url)  # here and once, before several services would
+    note_database(settings)
     started = start(settings)
     if started.is_changed:
         raise BadRequest(

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from adapters.services.control import ServiceStatus, status
 from adapters.settings import SECRETS_FILE, Settings
+from cli.elsewhere import require_noted_database
 from cli.home import find_home
 from cli.markup import escape
 from cli.shell import console, say
@@ -57,12 +58,13 @@ class ProjectStatus:
 
 @dataclass(frozen=True)
 class HomeStatus:
-    """One look at a home; `problem` says why its database could not be read."""
+    """One look at a home; `problem` says why its database could not be read, `is_empty` that it has none."""
 
     services: Sequence[ServiceStatus]
     projects: Sequence[ProjectStatus] = ()
     set_aside: int = 0
     problem: str = ""
+    is_empty: bool = False
 
 
 def show_status(home: Path | None, watch: bool) -> int:
@@ -94,9 +96,11 @@ def show(to: Console, parts: Sequence[Part]) -> None:
 def read_home(settings: Settings) -> HomeStatus:
     """Look at services and database; neither needs the other."""
     services = look_at_services(settings)
-    if not settings.database_url and not settings.database_file.exists():
-        return HomeStatus(services)
-    try:  # a look must not change the schema, so the database is not opened as the services open it
+    try:
+        require_noted_database(settings)
+        if not settings.database_url and not settings.database_file.exists():
+            return HomeStatus(services, is_empty=True)
+        # a look must not change the schema, so the database is not opened as the services open it
         with closing(SqlDatabase(settings.effective_database_url)) as database, database.read() as uow:
             projects = [read_project(uow, project) for project in uow.projects.list()]
             return HomeStatus(services, projects, len(uow.marks.list_set_aside()))
@@ -145,6 +149,9 @@ def render(settings: Settings, home: HomeStatus) -> list[Part]:
     lines = _render_services(settings, home.services)
     if home.problem:
         lines.append(f"[red]the database cannot be read:[/] {escape(home.problem)}")
+    elif home.is_empty:
+        lines.append("no database in this home yet: ./sonoloop up makes it")
+        lines.append("  one that is in PostgreSQL is found by SONOLOOP_DATABASE_URL, which is not set here")
     elif not home.projects:
         lines.append("no project yet: ./sonoloop up --frames DIR makes one")
     if home.set_aside:

@@ -14,6 +14,7 @@ from adapters.label_studio.api import Api
 from adapters.queue import CeleryQueue
 from adapters.settings import Settings, load_usable_settings
 from adapters.storage import LocalStorage, ObjectStorage, open_storage
+from cli.elsewhere import require_noted_database
 from db import SqlDatabase
 from loop.errors import BadRequest, NotFound
 from loop.ports import UnitOfWork
@@ -46,6 +47,7 @@ class Installation:
 
     @contextmanager
     def _database(self) -> Iterator[SqlDatabase]:
+        require_noted_database(self.settings)
         if not self.settings.database_url and not self.settings.database_file.is_file():
             raise NotFound("no database", "the one that the first start makes", "run ./sonoloop up")
         with closing(SqlDatabase(self.settings.effective_database_url)) as database:
