@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from adapters.settings import SECRETS_FILE, Settings, load_settings, nearest_setting, unknown_variables
 from cli.elsewhere import require_noted_database
 from cli.markup import escape
+from cli.placing import require_restored
 from cli.shell import errors, say
 from loop.errors import NotFound
 from loop.ports import UnitOfWork
@@ -22,8 +23,11 @@ DEMO = "demo"
 
 
 def find_home(home: Path | None) -> Settings:
-    """The settings of a home that is there. Raises NotFound for a folder that holds none."""
+    """The settings of a home that is there. Raises NotFound for a folder that holds none, Conflict for what a
+    restoration has not brought to its end.
+    """
     settings = load_settings(home)
+    require_restored(settings)
     if not (settings.root / SECRETS_FILE).exists() and not settings.database_url:
         if settings.database_file.exists():
             raise NotFound(

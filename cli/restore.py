@@ -10,8 +10,6 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from adapters.formats.archive import Archive
-from adapters.locks import holder
-from adapters.services.paths import Paths
 from adapters.settings import (
     SECRETS_FILE,
     SETTINGS_FILE,
@@ -20,10 +18,11 @@ from adapters.settings import (
     load_settings,
 )
 from adapters.storage import open_storage
-from adapters.unfinished import leftovers, work_folder
+from adapters.unfinished import work_folder
 from cli.backup import LABEL_STUDIO_COPY, OWN_COPY, ending_of
 from cli.elsewhere import note_database
 from cli.markup import escape
+from cli.placing import fill, give_name, remove_moved, require_free
 from cli.shell import console, progress, say
 from db import SqlDatabase, known_revisions, upgrade
 from db.backup import check_file, is_sqlite
@@ -76,34 +75,12 @@ def read_backup(file: Path, root: Path, on_bytes: Callable[[int], None] = lambda
     return archive
 
 
-def require_free(root: Path) -> None:
-    """Raises Conflict for a folder that holds any file, be it that of a home whose services run."""
-    if not root.exists() or (root.is_dir() and not _holds_files(root)):
-        return
-    is_running = holder(Paths(load_settings(root)).supervisor_lock) is not None
-    raise Conflict(
-        f"{'services that run' if is_running else 'data'} in {root}",
-        "a folder that is empty or not there",
-        "name another by --home; nothing that is there is ever replaced",
-    )
-
-
-def _holds_files(root: Path) -> bool:
-    """Empty folders count for nothing, since volumes are mounted at some; nor does what a killed one left."""
-    left = leftovers(root)
-    for place, folders, files in os.walk(root):
-        inside = [Path(place, name) for name in folders]
-        if files or any(each.is_symlink() for each in inside):
-            return True
-        folders[:] = [each.name for each in inside if each not in left]
-    return False
-
-
 def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lambda _: None) -> None:
     """Unpack beside the place, check, bring the schema up to date, and only then give it its name.
 
     A folder that is mounted, or holds empty ones at which others may be, keeps its place and is filled.
     """
+    remove_moved(root)
     has_place = root.is_dir() and (root.is_mount() or any(root.iterdir()))
     if not has_place:
         root.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +104,7 @@ def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lam
         os.sync()
         for server in servers.values():
             server.complete()
-        (_fill if has_place else _give_name)(draft, root)
+        (fill if has_place else give_name)(draft, root)
 
 
 def _check_databases(archive: Archive, draft: Path, urls: Mapping[str, str]) -> None:
@@ -167,33 +144,6 @@ def _move_contents(draft: Path, settings: Settings) -> None:
             storage.put(kind, path.stem, path.read_bytes())
         if kind != "frames":  # Label Studio serves those from the home
             shutil.rmtree(draft / kind, ignore_errors=True)
-
-
-def _give_name(draft: Path, root: Path) -> None:
-    """Raises Conflict where something came there meanwhile, such as another restoration."""
-    try:
-        draft.rename(root)  # over an empty folder too, never over a filled one
-    except OSError:
-        require_free(root)
-        raise
-
-
-def _fill(draft: Path, root: Path) -> None:
-    """Move each file to its place, on other disks too; where that fails, none is left there."""
-    moved: list[Path] = []
-    try:
-        for path in sorted(each for each in draft.rglob("*") if each.is_file()):
-            target = root / path.relative_to(draft)
-            if target.exists():
-                require_free(root)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            moved.append(target)
-            shutil.move(path, target)
-        os.sync()
-    except BaseException:
-        for target in moved:
-            target.unlink(missing_ok=True)
-        raise
 
 
 def _make_readable(frames: Path) -> None:

@@ -20,6 +20,7 @@ from adapters.settings import (
 )
 from cli.elsewhere import note_database, require_noted_database
 from cli.home import warn_of_unknown
+from cli.placing import require_restored
 from cli.shell import console
 from db import SqlDatabase, current, upgrade
 from db.filling import require_whole
@@ -34,12 +35,13 @@ def started_home(home: Path | None, ports: Ports) -> Iterator[Container]:
     """Make the home where it is missing and start everything, without waiting; let go of it at the end.
 
     Raises BadRequest for a busy port, or for services that run with other settings; NotFound for secrets that
-    are gone from a home with data in it, or for the address of its database; Conflict for databases that a
-    restoration has not filled to the end.
+    are gone from a home with data in it, or for the address of its database; Conflict for what a
+    restoration has not brought to its end.
     """
     settings = load_settings(home, **ports)
     require_public_address(settings)
     require_noted_database(settings)
+    require_restored(settings)
     if settings.services == "elsewhere":
         warn_of_unknown(settings)
         upgrade(settings.effective_database_url)

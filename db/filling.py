@@ -106,6 +106,16 @@ def require_whole(url: str) -> None:
             _is_marked_complete(connection)
 
 
+def is_marked_complete(url: str) -> bool:
+    """Whether a restoration has filled it and nobody has opened it since. Raises Conflict for one that it has
+    not filled to the end, Unavailable.
+    """
+    if sqlite_path(parse_url(url)) is not None:
+        return False
+    with _statements(url) as connection:
+        return _is_marked_complete(connection)
+
+
 def take_over(url: str) -> None:
     """The same, and from here on no restoration takes the database for its own."""
     if sqlite_path(parse_url(url)) is None:

@@ -18,6 +18,7 @@ from adapters.settings import (
 from adapters.unfinished import leftovers
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import Installation
+from cli.placing import require_restored
 from db.filling import require_whole
 from loop.errors import Unavailable
 
@@ -45,11 +46,12 @@ def settings(installation: Installation) -> Finding:
 
 
 def restoration(installation: Installation) -> Finding:
-    """One into PostgreSQL that was killed half way: the home is not there yet, and is not to be made."""
+    """One that was killed half way: the home is not there yet, or half of it, and is not to be made."""
     settings = installation.settings
     try:
         for url in (settings.effective_database_url, label_studio_database(settings.root)):
             require_whole(url)
+        require_restored(settings)
     except Unavailable as error:
         return warn(f"not looked at: {error.got}", error.need, error.todo)
     return ok("none was cut short")

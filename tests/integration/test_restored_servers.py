@@ -25,7 +25,7 @@ from loop.errors import Conflict
 from tests.contract.repositories.conftest import create_postgres_database, run_on_postgres
 from tests.integration.test_backup import FRAMES, made_home, state_of
 from tests.machine import wait_until
-from tests.services.commands import ended, start_command
+from tests.services.commands import ended, start_command, start_killed_at
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(300)]
 
@@ -267,6 +267,26 @@ def test_a_start_that_finds_label_studios_half_alone_unfinished_names_the_restor
     code, _, errors = ended(start_command("up", "--home", place.home))
     assert (code, "restore FILE again" in errors) == (1, True), errors
     assert not place.home.exists()
+
+
+@pytest.mark.parametrize("words", [["up"], ["status"], ["review"]])
+def test_one_that_was_killed_before_the_home_had_its_name_is_told_and_repeated(
+    place: Place, source: Source, words: list[str]
+) -> None:
+    """Both databases are whole then, and without the home nobody's: not its secrets are what is missing."""
+    killed = start_killed_at("cli.restore.give_name", "restore", place.file, "--home", place.home)
+    assert ended(killed)[0] == -SIGKILL
+    complete = f"SELECT count(*) FROM {MARK} WHERE kind = 'COMPLETE'"  # noqa: S608
+    assert [ask(url, complete) for url in (place.ours, place.theirs)] == ["1", "1"]
+    code, _, errors = ended(start_command(*words, "--home", place.home))
+    said = " ".join(errors.split())
+    assert (code, "filled databases and no home in" in said, "restore FILE again" in said) == (1, True, True)
+    assert "secrets" not in said
+    finding = dict(examine(read_installation(place.home)))["restoration"]
+    assert (finding.state, "no home in" in finding.got) == (State.FAIL, True)
+    assert not place.home.exists()
+    place.restore()
+    assert_restored(place, source)
 
 
 def test_what_somebody_used_since_is_not_emptied(place: Place) -> None:

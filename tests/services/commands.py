@@ -17,6 +17,18 @@ COMMAND = (sys.executable, "-P", "-m", "cli")
 LEADING = f"import fcntl, os, sys; fcntl.ioctl(0, {TIOCSCTTY}, 0); os.execv(sys.argv[1], sys.argv[1:])"
 """Python that takes its standard input for its terminal, then becomes the command behind it."""
 
+KILLED_AT = """
+import os, pathlib, signal
+import {module}
+real = {module}.{name}
+def kill_or_call(path, *others):
+    if pathlib.Path(path).name == {file!r} or not {file!r}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(path, *others)
+{module}.{name} = kill_or_call
+from cli.app import main
+main()
+"""
 SHORT_PAUSE = 0.002
 PATIENCE_SECONDS = 60.0
 
@@ -36,6 +48,22 @@ def start_command(*words: str | Path, ignoring: signal.Signals | None = None) ->
     finally:
         if ignoring:
             signal.signal(ignoring, before)
+
+
+def start_killed_at(function: str, *words: str | Path, file: str = "") -> subprocess.Popen[str]:
+    """Start it and let it be killed, as by `kill -9`, in the moment in which it calls a function of a module,
+    as in `shutil.move`; with `file`, only where that call is about a file of this name.
+    """
+    module, name = function.rsplit(".", 1)
+    code = KILLED_AT.format(module=module, name=name, file=file)
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", code, *map(str, words)],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def start_in_terminal(*words: str | Path) -> tuple[subprocess.Popen[str], int]:
