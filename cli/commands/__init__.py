@@ -1,0 +1,1 @@
+"""The words of the command: each parses, calls one function, and prints."""
