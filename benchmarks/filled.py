@@ -20,7 +20,8 @@ from db.models import (
     TrainingEntryRow,
 )
 from db.repositories.base import insert_many
-from loop.records import Arm, Decision, Purpose, RoundState, SelectionEntry, Split, TrainingSet
+from loop.records import Arm, Decision, Purpose, SelectionEntry
+from loop.training_records import RoundState, Split, TrainingSet
 
 NOW = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 FRAMES_PER_CLIP = 25

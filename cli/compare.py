@@ -19,7 +19,7 @@ from cli.compare_table import render_report
 from cli.markup import escape
 from cli.shell import console, progress, say
 from loop.errors import BadRequest
-from loop.records import Split
+from loop.training_records import Split
 from trainer.comparison.conduct import Comparison, News, carry_out, check_room
 from trainer.comparison.cost import Timing, count_cost, keep_timing, kept_timing, time_networks
 from trainer.comparison.folder import Folder, check_folder, open_folder, settle_precision

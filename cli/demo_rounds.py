@@ -17,9 +17,10 @@ from cli.simulated import SimulatedReader
 from cli.status import describe_round
 from loop.errors import Unavailable
 from loop.masks import probs_to_mask
-from loop.records import Decision, Frame, ModelVersion, Project, Round, RoundState
+from loop.records import Decision, Frame, ModelVersion, Project
 from loop.serving import is_order_only
 from loop.sweep import followed_mark, followed_name
+from loop.training_records import Round, RoundState
 from trainer.curves import CurvePoint, draw_learning_curve, draw_sheet
 from trainer.metrics import Scores
 

@@ -10,7 +10,7 @@ from adapters.settings import Settings
 from cli.home import choose_project, open_home
 from cli.markup import escape
 from cli.shell import console, say
-from loop.records import BAD_ANNOTATION
+from loop.messages import BAD_ANNOTATION
 from loop.unreadable import TODO, unreadable_labels
 
 

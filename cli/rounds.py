@@ -15,9 +15,10 @@ from cli.shell import console, say
 from cli.status import describe_round
 from loop.errors import BadRequest, Unavailable
 from loop.planning import plan
-from loop.records import ModelVersion, Project, Round
+from loop.records import ModelVersion, Project
 from loop.rounds import cancel
 from loop.serving import relay_outbox
+from loop.training_records import Round
 from loop.versions import promote, rollback
 
 LOOK_SECONDS = 0.5

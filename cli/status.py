@@ -24,7 +24,8 @@ from db import SqlDatabase
 from loop.errors import SonoloopError
 from loop.planning import tries
 from loop.ports import UnitOfWork
-from loop.records import Decision, Project, Round, RoundState
+from loop.records import Decision, Project
+from loop.training_records import Round, RoundState
 from loop.unreadable import TODO, UnreadableLabel, count_unreadable, unreadable_labels
 
 LOOK_SECONDS = 2.0

@@ -14,7 +14,7 @@ from sqlalchemy import JSON, DateTime, Dialect, Text
 from sqlalchemy.types import TypeDecorator
 
 from loop.errors import BadRequest
-from loop.records import Verdict
+from loop.training_records import Verdict
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.errors import BadRequest
-from loop.records import Verdict
+from loop.training_records import Verdict
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]

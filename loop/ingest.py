@@ -16,9 +16,11 @@ from itertools import islice
 from loop.errors import BadRequest, Denied, NotFound, SonoloopError, Unavailable
 from loop.events import ANNOTATION_WRITES, DELETIONS, Event
 from loop.listing import follow_page, has_task, refresh_annotation
+from loop.messages import BAD_ANNOTATION, InboxEvent
 from loop.mirror import Ingested, IngestPorts, Tally, append_tombstone
 from loop.ports import UnitOfWork
-from loop.records import BAD_ANNOTATION, InboxEvent, Project, RemoteTask
+from loop.records import Project
+from loop.remote import RemoteTask
 
 BATCH = 200
 BURST, MANY = 20, 10_000

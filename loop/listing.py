@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from loop.errors import NotFound
+from loop.messages import BAD_ANNOTATION
 from loop.mirror import (
     Ingested,
     IngestPorts,
@@ -14,7 +15,8 @@ from loop.mirror import (
     is_mirrored,
 )
 from loop.ports import LabelStudio
-from loop.records import BAD_ANNOTATION, Decision, Frame, Project, RemoteTask
+from loop.records import Decision, Frame, Project
+from loop.remote import RemoteTask
 
 
 def follow_page(ports: IngestPorts, project: Project, page: list[RemoteTask]) -> Tally:

@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from loop.errors import BadRequest
-from loop.records import Frame, MaskVersion, Split, TrainingEntry, TrainingSet
+from loop.records import Frame, MaskVersion
 from loop.splits import inner_split
+from loop.training_records import Split, TrainingEntry, TrainingSet
 
 
 def build_training_set(

@@ -10,20 +10,12 @@ from enum import StrEnum
 
 from loop.errors import BadInput, NotFound
 from loop.masks import Mask, check_mask, mask_digest, pack, unpack
+from loop.messages import BAD_ANNOTATION
 from loop.ports import BrushCodec, Clock, Database, LabelStudio, Storage, UnitOfWork
 from loop.reading import SKIPPED, Reading, began_at, classify, version_in_service
-from loop.records import (
-    BAD_ANNOTATION,
-    Decision,
-    Frame,
-    MaskVersion,
-    Prediction,
-    Project,
-    Purpose,
-    RemoteAnnotation,
-    RemoteTask,
-)
+from loop.records import Decision, Frame, MaskVersion, Prediction, Project, Purpose
 from loop.regions import result_to_mask
+from loop.remote import RemoteAnnotation, RemoteTask
 from loop.serving import served_history
 
 MOMENT = timedelta(microseconds=1)

@@ -10,7 +10,8 @@ from loop.errors import Unavailable
 from loop.gate import GateRule
 from loop.policy import LabelCounts, Trigger, TriggerRule, should_retrain
 from loop.ports import Clock, Database, Job, Queue, UnitOfWork
-from loop.records import Project, Round, RoundState
+from loop.records import Project
+from loop.training_records import Round, RoundState
 
 
 @dataclass(frozen=True)

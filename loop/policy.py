@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from loop.errors import IllegalMove
 from loop.gate import FrameOutcome, judge
-from loop.records import RoundState
+from loop.training_records import RoundState
 
 LEGAL_MOVES: dict[RoundState, frozenset[RoundState]] = {
     RoundState.PLANNED: frozenset({RoundState.TRAINING, RoundState.FAILED, RoundState.CANCELLED}),

@@ -16,14 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from loop.records import (
-    Frame,
-    ModelVersion,
-    NewPrediction,
-    RemoteAnnotation,
-    RemotePrediction,
-    RemoteTask,
-)
+from loop.records import Frame, ModelVersion
+from loop.remote import NewPrediction, RemoteAnnotation, RemotePrediction, RemoteTask
 from loop.repositories import (
     Figures,
     Frames,

@@ -10,8 +10,9 @@ from loop.errors import BadInput, BadRequest, NotFound
 from loop.following import Placed, Progress, Run
 from loop.ingest import IngestPorts, refresh_task
 from loop.masks import check_mask, unpack
-from loop.records import Frame, NewPrediction, Prediction
+from loop.records import Frame, Prediction
 from loop.regions import mask_to_result
+from loop.remote import NewPrediction
 
 CHUNK = 100
 SAME_PLACE = 1e-9

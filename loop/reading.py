@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from loop.masks import Mask, dice, union
-from loop.records import Decision, RemoteAnnotation
+from loop.records import Decision
+from loop.remote import RemoteAnnotation
 
 
 @dataclass(frozen=True)

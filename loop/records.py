@@ -6,7 +6,7 @@ Studio's). Times are timezone-aware UTC datetimes. Digests are lower-case SHA-25
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -43,31 +43,6 @@ class Decision(StrEnum):
     def is_trainable(self) -> bool:
         """Whether the mask of this decision may teach a model."""
         return self not in (Decision.SKIPPED, Decision.DELETED)
-
-
-class RoundState(StrEnum):
-    """Where a round is; the legal moves are one table in `loop.policy`."""
-
-    PLANNED = "planned"
-    TRAINING = "training"
-    GATING = "gating"
-    PROMOTED = "promoted"
-    REJECTED = "rejected"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def is_live(self) -> bool:
-        """Whether the round still holds the project's one place for a live round."""
-        return self in (RoundState.PLANNED, RoundState.TRAINING, RoundState.GATING)
-
-
-class Split(StrEnum):
-    """The part of a training set that a frame belongs to."""
-
-    TRAIN = "train"
-    INNER = "inner"
-    HELD_OUT = "held-out"
 
 
 @dataclass(frozen=True)
@@ -201,62 +176,6 @@ class MaskVersion:
 
 
 @dataclass(frozen=True)
-class TrainingEntry:
-    """One line of a frozen manifest."""
-
-    frame_id: int
-    frame_digest: str
-    mask_version_id: int
-    mask_digest: str
-    group: str
-    split: Split
-
-
-@dataclass(frozen=True)
-class TrainingSet:
-    """The frozen input of a round; `digest` is the SHA-256 of the sorted entries, so equal labels give one
-    set.
-    """
-
-    digest: str
-    entries: tuple[TrainingEntry, ...]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The gate's decision with its figures (see `loop.policy.judge`)."""
-
-    is_promoted: bool
-    is_unproven: bool
-    reason: str
-    figures: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Round:
-    """One training round. `attempt` rises with each claim; a write of an older attempt is refused."""
-
-    id: int
-    project_id: int
-    number: int
-    state: RoundState
-    reason: str
-    seed: int
-    attempt: int
-    lease_until: datetime | None
-    label_count: int
-    training_set_digest: str | None
-    candidate_id: int | None
-    base: str | None
-    is_cancel_requested: bool
-    progress: Mapping[str, Any]
-    verdict: Verdict | None
-    error: str | None
-    created_at: datetime
-    finished_at: datetime | None
-
-
-@dataclass(frozen=True)
 class SelectionEntry:
     """One frame's place in a Selection: rank 0 is served first."""
 
@@ -277,106 +196,6 @@ class Selection:
     seed: int
     entries: tuple[SelectionEntry, ...]
     created_at: datetime
-
-
-@dataclass(frozen=True)
-class InboxEvent:
-    """One webhook event as received; its key makes a duplicate harmless."""
-
-    id: int
-    key: str
-    action: str
-    label_studio_project: int | None
-    annotation_ids: tuple[int, ...]
-    task_ids: tuple[int, ...]
-    received_at: datetime
-
-
-@dataclass(frozen=True)
-class OutboxMessage:
-    """A change that Label Studio must follow, written in the same transaction as its cause."""
-
-    id: int
-    kind: str
-    payload: Mapping[str, Any]
-    attempts: int
-
-
-@dataclass(frozen=True)
-class RemoteAnnotation:
-    """An annotation as Label Studio's API gives it; `result` is raw and unchecked.
-
-    `draft_created_at` is when the draft that it was restored from was first saved (None: no draft).
-    """
-
-    id: int
-    task_id: int
-    user_id: int | None
-    result: Sequence[Mapping[str, Any]]
-    was_cancelled: bool
-    created_at: datetime
-    updated_at: datetime
-    lead_time: float | None
-    parent_prediction: int | None
-    draft_created_at: datetime | None = None
-
-
-@dataclass(frozen=True)
-class RemoteTask:
-    """A task as Label Studio's API gives it, with all its annotations."""
-
-    id: int
-    data: Mapping[str, Any]
-    updated_at: datetime
-    annotations: tuple[RemoteAnnotation, ...]
-
-
-@dataclass(frozen=True)
-class RemotePrediction:
-    """What Label Studio holds of one prediction."""
-
-    id: int
-    task_id: int
-    model_version: str
-    score: float | None
-
-
-@dataclass(frozen=True)
-class NewPrediction:
-    """A prediction to be pushed: `score` is the place (rank / n), lowest served first."""
-
-    task_id: int
-    model_version: str
-    score: float
-    result: Sequence[Mapping[str, Any]]
-
-
-BAD_ANNOTATION = "annotation"
-"""The kind of input set aside that is a label whose newest state cannot be read; its subject is the
-annotation's id.
-"""
-
-
-@dataclass(frozen=True)
-class SetAside:
-    """A piece of input that could not be used, kept with its reason; `subject` is an id or digest, never a
-    file name; `task_id` is Label Studio's, where it belongs to a task.
-    """
-
-    id: int
-    kind: str
-    subject: str
-    message: str
-    at: datetime
-    task_id: int | None = None
-
-
-@dataclass(frozen=True)
-class Backlog:
-    """What waits to be worked off; `oldest` is when the first of it came, None with nothing waiting."""
-
-    pending: int
-    oldest: datetime | None
 
 
 @dataclass(frozen=True)

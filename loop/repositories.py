@@ -9,28 +9,23 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from loop.messages import Backlog, InboxEvent, OutboxMessage, SetAside
 from loop.records import (
-    Backlog,
     Decision,
     Drawn,
     Frame,
     FrameCounts,
-    InboxEvent,
     MaskVersion,
     ModelVersion,
     NewFrame,
-    OutboxMessage,
     Prediction,
     Project,
     Purpose,
     Reader,
-    Round,
-    RoundState,
     Selection,
     SelectionEntry,
-    SetAside,
-    TrainingSet,
 )
+from loop.training_records import Round, RoundState, TrainingSet
 
 
 class Projects(Protocol):

@@ -15,8 +15,9 @@ from loop.manifest import build_training_set
 from loop.planning import HANDED_BACK, Planned, RoundPorts, RoundRules, plan, tries, wake
 from loop.policy import check_move
 from loop.ports import Job, UnitOfWork
-from loop.records import ModelVersion, Round, RoundState, TrainingSet
+from loop.records import ModelVersion
 from loop.serving import is_order_only, put_into_service
+from loop.training_records import Round, RoundState, TrainingSet
 
 
 def claim(ports: RoundPorts, rules: RoundRules, round_id: int) -> Round:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from loop.errors import NotFound
+from loop.messages import OutboxMessage
 from loop.ports import Clock, Database, LabelStudio, UnitOfWork
-from loop.records import ModelVersion, OutboxMessage, Project
+from loop.records import ModelVersion, Project
 
 SERVE = "serve"
 ORDER_ONLY_ORIGIN = "none"

@@ -8,7 +8,8 @@ from datetime import timedelta
 from loop.planning import Planned, RoundPorts, RoundRules, plan, tries, wake
 from loop.policy import check_move
 from loop.ports import Job, UnitOfWork
-from loop.records import Project, Round, RoundState
+from loop.records import Project
+from loop.training_records import Round, RoundState
 from loop.watching import note_swept
 
 WAKE_AGAIN = timedelta(seconds=30)

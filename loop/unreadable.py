@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from loop.messages import BAD_ANNOTATION, SetAside
 from loop.ports import UnitOfWork
-from loop.records import BAD_ANNOTATION, Frame, SetAside
+from loop.records import Frame
 
 TODO = "open each in Label Studio, draw it again and save; until then no round learns from its frame"
 TASKS_NAMED = 10

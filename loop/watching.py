@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from loop.messages import InboxEvent
 from loop.ports import Clock, Database, UnitOfWork
-from loop.records import Decision, InboxEvent, MaskVersion
+from loop.records import Decision, MaskVersion
 
 GRACE = timedelta(seconds=15)
 """How late a webhook may come: Label Studio waits 1 s for an answer, the inbox 5 s for its turn to write."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.masks import Mask, pack
-from loop.records import Split
+from loop.training_records import Split
 from trainer.job import JobSpec, Sample
 from trainer.recipes import RECIPES, Recipe
 

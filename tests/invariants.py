@@ -21,22 +21,14 @@ from loop.errors import BadInput, BadRequest, NotFound, SonoloopError
 from loop.export import gather_export
 from loop.ingest import drain_inbox, reconcile
 from loop.masks import mask_digest
+from loop.messages import BAD_ANNOTATION
 from loop.mirror import IngestPorts
 from loop.ports import BrushCodec, Clock, Database, Images, LabelStudio, Storage
-from loop.records import (
-    BAD_ANNOTATION,
-    Decision,
-    Frame,
-    MaskVersion,
-    ModelVersion,
-    Project,
-    RemoteAnnotation,
-    RemoteTask,
-    Round,
-    RoundState,
-)
+from loop.records import Decision, Frame, MaskVersion, ModelVersion, Project
 from loop.regions import result_to_mask
+from loop.remote import RemoteAnnotation, RemoteTask
 from loop.serving import ServingPorts, is_order_only, relay_outbox, served_history
+from loop.training_records import Round, RoundState
 
 LEFTOVERS = (".writing-*", "*.part", f"{PREFIX}*")
 FOREIGN = {"rounds", "label-studio", "redis", "logs", "run"}

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from loop.errors import BadInput, SonoloopError
-from loop.records import Split
+from loop.training_records import Split
 from trainer.endings import STOPPED, Stopped, own_errors, reason_of
 from trainer.job import JobSpec, read_job
 from trainer.memory import peak_bytes

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from loop.errors import BadInput, BadRequest
-from loop.records import Split
+from loop.training_records import Split
 from trainer.augmentation import Augmentation
 from trainer.checkpoint import Progress, load_best, load_checkpoint, save_best, save_checkpoint
 from trainer.choosing import is_given_up, judge, keep_if_best

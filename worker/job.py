@@ -16,9 +16,10 @@ import numpy as np
 from adapters.bootstrap import Container
 from loop.errors import BadInput
 from loop.gate import FrameOutcome
-from loop.records import ModelVersion, Project, Round, TrainingSet
+from loop.records import ModelVersion, Project
 from loop.rounds import serving_weights
 from loop.serving import is_order_only
+from loop.training_records import Round, TrainingSet
 from trainer.job import IMAGENET, JobSpec, Sample
 from trainer.recipes import Recipe, find_recipe, recipe_from_dict
 

@@ -22,9 +22,10 @@ from loop.ingest import Tally, drain_inbox, reconcile
 from loop.planning import plan, wake
 from loop.ports import Job
 from loop.preannotate import Progress, follow_champion
-from loop.records import Project, Round
+from loop.records import Project
 from loop.serving import relay_outbox
 from loop.sweep import sweep
+from loop.training_records import Round
 from loop.watching import note_reconciled
 from loop.withdrawing import withdraw_outdated
 from worker.stopping import Interrupted, Stopping

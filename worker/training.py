@@ -24,7 +24,6 @@ from loop.errors import (
     SonoloopError,
     Unavailable,
 )
-from loop.records import Round, RoundState
 from loop.rounds import (
     claim,
     fail,
@@ -35,6 +34,7 @@ from loop.rounds import (
     record_candidate,
     reopen,
 )
+from loop.training_records import Round, RoundState
 from trainer.job import JobSpec, read_job
 from trainer.recipes import Recipe
 from worker.folder import RoundFolder, drop_weights_of_others

@@ -10,8 +10,8 @@ import structlog
 
 from loop.errors import LeaseLost, Unavailable
 from loop.planning import RoundPorts, RoundRules
-from loop.records import Round
 from loop.rounds import heartbeat
+from loop.training_records import Round
 from worker.process import Event
 from worker.stopping import Interrupted
 

@@ -19,7 +19,7 @@ from adapters.label_studio.lists import (
 )
 from adapters.label_studio.pace import Pace, PacedApi
 from loop.errors import BadRequest, NotFound, Unavailable
-from loop.records import NewPrediction, RemoteAnnotation, RemotePrediction, RemoteTask
+from loop.remote import NewPrediction, RemoteAnnotation, RemotePrediction, RemoteTask
 
 IMPORT_BATCH = 500
 CHUNK_LIMIT = 100

@@ -14,7 +14,7 @@ from typing import Any
 from adapters.label_studio.api import Params, understood
 from adapters.label_studio.pace import PacedApi
 from loop.errors import NotFound
-from loop.records import RemotePrediction
+from loop.remote import RemotePrediction
 
 PAGE = 100
 ID_PAGE = 1000  # ids alone are lighter: 1,000 take half a second

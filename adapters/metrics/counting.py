@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from loop.planning import count_labels
 from loop.ports import UnitOfWork
-from loop.records import Decision, Project, RoundState
+from loop.records import Decision, Project
+from loop.training_records import RoundState
 
 SHARE = 300
 """Counting may take one part in so many of the time: on a small home it is always fresh."""

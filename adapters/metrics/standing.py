@@ -16,8 +16,10 @@ from prometheus_client.registry import Collector
 from adapters.metrics.catalogue import Kind, Spec, of_home
 from adapters.metrics.counting import Counts
 from loop.errors import SonoloopError
+from loop.messages import Backlog
 from loop.ports import Clock, Database, UnitOfWork
-from loop.records import Backlog, Project, Round, RoundState
+from loop.records import Project
+from loop.training_records import Round, RoundState
 from loop.watching import last_reconciled, last_swept, lost_webhooks
 
 KEPT_SECONDS = 2.0

@@ -29,7 +29,8 @@ from benchmarks.loading.watching import Look, Watch
 from cli.project import label_studio_id
 from cli.system_parts import POSTGRES, explain_missing
 from loop.errors import NotFound
-from loop.records import Decision, MaskVersion, Round
+from loop.records import Decision, MaskVersion
+from loop.training_records import Round
 from tests.machine import free_port
 from tests.postgres import running_postgres
 from tests.services.label_studio import ADMIN_PASSWORD, TOKEN

@@ -15,7 +15,9 @@ from cli.doctor.installation import Installation, ask
 from cli.services import is_stopped
 from loop.errors import NotFound
 from loop.events import TASKS_DELETED, parse_event
-from loop.records import BAD_ANNOTATION, Decision, Project, Round, RoundState
+from loop.messages import BAD_ANNOTATION
+from loop.records import Decision, Project
+from loop.training_records import Round, RoundState
 from loop.unreadable import TODO, count_unreadable, unreadable_labels
 
 ARRIVAL_SECONDS = 4.0

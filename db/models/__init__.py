@@ -1,4 +1,4 @@
-"""The tables as typed SQLAlchemy models; columns are named like the fields in `loop.records`."""
+"""The tables as typed SQLAlchemy models; columns are named like the fields of the records in `loop`."""
 
 from db.models.base import Base
 from db.models.catalogue import FrameRow, ProjectRow, ReaderRow

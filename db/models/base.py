@@ -10,7 +10,8 @@ from sqlalchemy import JSON, BigInteger, MetaData, Text
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
 from db.types import JsonTuple, OneOf, UtcDateTime, VerdictJson
-from loop.records import Arm, Decision, Purpose, RoundState, Split, Verdict
+from loop.records import Arm, Decision, Purpose
+from loop.training_records import RoundState, Split, Verdict
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",

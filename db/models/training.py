@@ -10,7 +10,7 @@ from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Base, LongInteger, RowId
-from loop.records import RoundState, Split, Verdict
+from loop.training_records import RoundState, Split, Verdict
 
 IS_LIVE = text("state IN ('planned', 'training', 'gating')")
 

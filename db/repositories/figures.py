@@ -17,7 +17,8 @@ from db.models import (
     TrainingEntryRow,
 )
 from db.repositories.standing import standing_decisions
-from loop.records import Backlog, Decision, FrameCounts
+from loop.messages import Backlog
+from loop.records import Decision, FrameCounts
 
 IS_SHOWN = PredictionRow.remote_id.is_not(None) & FrameRow.task_id.is_not(None)
 """Of a prediction and its frame: Label Studio holds it."""

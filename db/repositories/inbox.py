@@ -9,7 +9,7 @@ from sqlalchemy import delete, update
 
 from db.models import InboxRow
 from db.repositories.base import Repository, chunks
-from loop.records import InboxEvent
+from loop.messages import InboxEvent
 
 
 class SqlInbox(Repository[InboxEvent]):

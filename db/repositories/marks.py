@@ -9,7 +9,7 @@ from sqlalchemy import delete, or_, select, update
 
 from db.models import CursorRow, LeaseRow, SetAsideRow
 from db.repositories.base import Repository, chunks, insert_into
-from loop.records import SetAside
+from loop.messages import SetAside
 
 
 class SqlMarks(Repository[SetAside]):

@@ -10,7 +10,7 @@ from sqlalchemy import insert
 
 from db.models import OutboxRow
 from db.repositories.base import Repository
-from loop.records import OutboxMessage
+from loop.messages import OutboxMessage
 
 
 class SqlOutbox(Repository[OutboxMessage]):

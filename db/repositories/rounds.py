@@ -13,7 +13,7 @@ from db.repositories.base import Repository
 from db.repositories.locks import lock_project
 from db.repositories.training_sets import load_training_set, save_training_set
 from loop.errors import Conflict, LeaseLost
-from loop.records import Round, RoundState, Split, TrainingSet
+from loop.training_records import Round, RoundState, Split, TrainingSet
 
 LIVE = tuple(state for state in RoundState if state.is_live)
 CHANGES = frozenset({"reason", "error", "verdict", "candidate_id", "training_set_digest", "base", "progress"})

@@ -8,7 +8,8 @@ from sqlalchemy import BigInteger, ColumnElement, Subquery, case, cast, exists, 
 from sqlalchemy.orm import aliased
 
 from db.models import FrameRow, MaskVersionRow, SetAsideRow
-from loop.records import BAD_ANNOTATION, Decision
+from loop.messages import BAD_ANNOTATION
+from loop.records import Decision
 
 TRAINABLE = tuple(decision for decision in Decision if decision.is_trainable)
 REVIEW_READERS = 2

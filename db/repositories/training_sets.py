@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from db.models import TrainingEntryRow, TrainingSetRow
 from db.repositories.base import insert_into, insert_many, missing
-from loop.records import TrainingEntry, TrainingSet
+from loop.training_records import TrainingEntry, TrainingSet
 
 
 def save_training_set(connection: Connection, training_set: TrainingSet) -> None:

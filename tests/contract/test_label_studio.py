@@ -11,7 +11,7 @@ import pytest
 
 from adapters.label_studio.client import LabelStudioClient
 from loop.errors import NotFound
-from loop.records import NewPrediction, RemoteTask
+from loop.remote import NewPrediction, RemoteTask
 from tests.contract.stages import NOTHING, VEIN, FakeStage, RealStage, Stage, drawn
 from tests.fakes.label_studio import FakeLabelStudio
 from tests.services.label_studio import LabelStudioServer

@@ -19,7 +19,8 @@ from PIL import Image
 from adapters.bootstrap import Container, build
 from adapters.services.control import stop
 from adapters.settings import SECRETS_FILE, Settings, load_settings
-from loop.records import Decision, Frame, MaskVersion, ModelVersion, Prediction, Project, Round
+from loop.records import Decision, Frame, MaskVersion, ModelVersion, Prediction, Project
+from loop.training_records import Round
 from tests.machine import free_port
 from tests.services.label_studio import ADMIN_PASSWORD, TOKEN, copy_empty_database
 from trainer.phantoms import draw_clip

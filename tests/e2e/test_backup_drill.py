@@ -22,7 +22,8 @@ from cli.project import label_studio_id
 from cli.restore import put_back, read_backup
 from cli.rounds import start_round
 from cli.work import export_dataset
-from loop.records import Decision, MaskVersion, RoundState
+from loop.records import Decision, MaskVersion
+from loop.training_records import RoundState
 from tests.e2e.homes import ROOT, UP_SECONDS, Home, Mirror, draw_clips, running_home
 from tests.e2e.projects import SIDE, make_small_project
 from tests.e2e.readers import disc

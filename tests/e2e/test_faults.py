@@ -18,8 +18,9 @@ from adapters.label_studio.users import ensure_reader
 from adapters.services.programs import BACKEND, BEAT, LABEL_STUDIO, REDIS, WORKER_LIGHT, WORKER_TRAIN
 from cli.intake import take_in
 from loop.planning import plan
-from loop.records import Decision, RoundState
+from loop.records import Decision
 from loop.rounds import cancel
+from loop.training_records import RoundState
 from tests.e2e.homes import Home, Mirror, draw_clips
 from tests.e2e.outages import Services, wait_until_whole
 from tests.e2e.projects import SIDE, make_empty_project

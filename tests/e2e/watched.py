@@ -31,8 +31,9 @@ from adapters.locks import holder
 from adapters.services.paths import Paths
 from adapters.services.programs import STOP_SECONDS
 from adapters.settings import SECRETS_FILE, read_env_file
-from loop.records import Project, RoundState
+from loop.records import Project
 from loop.regions import mask_to_result
+from loop.training_records import RoundState
 from tests.e2e.homes import Home, running_home
 from tests.machine import wait_until
 

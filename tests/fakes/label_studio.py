@@ -10,7 +10,8 @@ from typing import Any
 
 from loop.errors import BadRequest, NotFound, Unavailable
 from loop.ports import Clock
-from loop.records import MaskVersion, NewPrediction, RemoteAnnotation, RemotePrediction, RemoteTask
+from loop.records import MaskVersion
+from loop.remote import NewPrediction, RemoteAnnotation, RemotePrediction, RemoteTask
 from tests.fakes.clock import ManualClock
 
 CHUNK_LIMIT = 100

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from loop.records import Split
+from loop.training_records import Split
 from trainer.job import JobSpec, read_job
 from worker.process import Event
 

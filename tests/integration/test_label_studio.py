@@ -26,7 +26,7 @@ from adapters.label_studio.provision import (
 from adapters.label_studio.session import ReaderSession
 from loop.errors import BadRequest, Denied, NotFound, Unavailable
 from loop.events import parse_event
-from loop.records import NewPrediction
+from loop.remote import NewPrediction
 from tests.machine import wait_until
 from tests.services.backend_stub import PASSWORD, USER, BackendStub, Told, running_backend_stub
 from tests.services.label_studio import LabelStudioServer, project_plan

@@ -19,8 +19,8 @@ from adapters.label_studio.pace import Pace, PacedApi
 from adapters.label_studio.provision import ensure_project
 from adapters.label_studio.session import ReaderSession
 from loop.errors import Denied, NotFound
-from loop.records import NewPrediction, RemotePrediction, RemoteTask
 from loop.regions import mask_to_result
+from loop.remote import NewPrediction, RemotePrediction, RemoteTask
 from tests.services.label_studio import LabelStudioServer, project_plan
 
 pytestmark = pytest.mark.services

@@ -14,8 +14,8 @@ from adapters.label_studio.provision import ensure_project
 from adapters.label_studio.session import ReaderSession
 from adapters.label_studio.users import ensure_reader, invitation_link, stream_link
 from loop.errors import BadRequest, Denied
-from loop.records import NewPrediction
 from loop.regions import mask_to_result, result_to_mask
+from loop.remote import NewPrediction
 from tests.services.label_studio import READER_PASSWORD, LabelStudioServer, project_plan
 
 pytestmark = pytest.mark.services

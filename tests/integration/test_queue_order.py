@@ -13,7 +13,7 @@ from adapters.label_studio.api import Api
 from adapters.label_studio.client import LabelStudioClient
 from adapters.label_studio.provision import ensure_project
 from adapters.label_studio.session import ReaderSession
-from loop.records import NewPrediction
+from loop.remote import NewPrediction
 from tests.services.label_studio import LabelStudioServer, project_plan
 
 pytestmark = pytest.mark.services

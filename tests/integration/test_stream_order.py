@@ -11,7 +11,7 @@ from adapters.label_studio.api import Api
 from adapters.label_studio.client import LabelStudioClient
 from adapters.label_studio.provision import ensure_project
 from loop.errors import NotFound
-from loop.records import NewPrediction
+from loop.remote import NewPrediction
 from tests.services.label_studio import LabelStudioServer, project_plan
 
 pytestmark = pytest.mark.services

@@ -16,7 +16,7 @@ from cli.app import app
 from cli.doctor.examine import examine
 from cli.doctor.findings import State
 from cli.doctor.installation import read_installation
-from loop.records import BAD_ANNOTATION
+from loop.messages import BAD_ANNOTATION
 from loop.unreadable import TODO
 from tests.machine import free_port
 from tests.services.homes import NOW, make_home

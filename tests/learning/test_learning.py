@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from loop.records import Split
+from loop.training_records import Split
 from tests.discs import TINY, disc_job
 from trainer.run import run
 

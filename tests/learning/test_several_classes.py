@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from loop.masks import Mask, pack
-from loop.records import Split
+from loop.training_records import Split
 from tests.discs import TINY, disc_job
 from trainer.evaluation import read_evaluation
 from trainer.job import JobSpec

@@ -10,7 +10,7 @@ import pytest
 from adapters.label_studio.api import PAUSES, Api
 from adapters.label_studio.client import LabelStudioClient
 from loop.errors import BadRequest, Denied, NotFound, SonoloopError, Unavailable
-from loop.records import NewPrediction
+from loop.remote import NewPrediction
 
 Answer = Callable[[httpx.Request], httpx.Response]
 

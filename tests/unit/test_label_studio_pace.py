@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from adapters.label_studio.api import Api
 from adapters.label_studio.client import LabelStudioClient
 from adapters.label_studio.pace import LONGEST_PAUSE, Pace
-from loop.records import NewPrediction
+from loop.remote import NewPrediction
 
 CALL_SECONDS = 2.0
 

@@ -21,7 +21,7 @@ from adapters.label_studio.users import ensure_reader, list_accounts
 from adapters.locks import holder, try_hold
 from adapters.owners import require_owner
 from loop.errors import Unavailable
-from loop.records import NewPrediction
+from loop.remote import NewPrediction
 from tests.machine import wait_until
 from tests.services.homes import make_settings
 from tests.services.stand_in import StandIn, standing_in

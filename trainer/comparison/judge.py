@@ -11,7 +11,7 @@ from typing import Any
 from loop.errors import BadInput
 from loop.masks import Mask, pack, probs_to_mask, unpack
 from loop.ports import Segmenter
-from loop.records import Split
+from loop.training_records import Split
 from trainer.comparison.folder import Folder
 from trainer.comparison.protocol import Protocol
 from trainer.comparison.runs import RESULT, read_trained

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from loop.errors import BadRequest
-from loop.records import Split
+from loop.training_records import Split
 from trainer.durable import write_whole
 from trainer.recipes import Recipe, recipe_from_dict
 

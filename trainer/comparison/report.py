@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from loop.records import Split
+from loop.training_records import Split
 from trainer.comparison.aggregate import Difference, Figure, NetworkFigures, aggregate
 from trainer.comparison.cost import Cost, Timing
 from trainer.comparison.judge import Result

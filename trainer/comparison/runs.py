@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from loop.errors import BadInput
-from loop.records import Split
+from loop.training_records import Split
 from trainer.checkpoint import BEST, CHECKPOINT
 from trainer.comparison.folder import Folder
 from trainer.comparison.protocol import Protocol

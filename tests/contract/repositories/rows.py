@@ -16,13 +16,9 @@ from loop.records import (
     Prediction,
     Project,
     Purpose,
-    Round,
-    RoundState,
     SelectionEntry,
-    Split,
-    TrainingEntry,
-    TrainingSet,
 )
+from loop.training_records import Round, RoundState, Split, TrainingEntry, TrainingSet
 
 NOON = datetime(2030, 6, 1, 12, tzinfo=UTC)
 

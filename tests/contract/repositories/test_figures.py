@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from db import SqlDatabase
-from loop.records import Backlog, Decision, FrameCounts, Split, TrainingEntry, TrainingSet
+from loop.messages import Backlog
+from loop.records import Decision, FrameCounts
+from loop.training_records import Split, TrainingEntry, TrainingSet
 from tests.contract.repositories.rows import (
     NOON,
     add_frames,

@@ -9,7 +9,7 @@ import pytest
 
 from db import SqlDatabase, SqlUnitOfWork
 from loop.errors import Conflict, LeaseLost, NotFound
-from loop.records import RoundState, Split, TrainingEntry, TrainingSet, Verdict
+from loop.training_records import RoundState, Split, TrainingEntry, TrainingSet, Verdict
 from tests.contract.repositories.rows import (
     NOON,
     add_frames,

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from db import SqlDatabase
-from loop.records import BAD_ANNOTATION, Decision, Frame, MaskVersion
+from loop.messages import BAD_ANNOTATION
+from loop.records import Decision, Frame, MaskVersion
 from loop.unreadable import unreadable_labels
 from tests.contract.repositories.rows import NOON, add_frames, add_project, after, append_mask
 

@@ -9,7 +9,7 @@ import numpy as np
 from loop.gate import FrameOutcome
 from loop.ingest import reconcile
 from loop.policy import TriggerRule
-from loop.records import ModelVersion, Round
+from loop.records import ModelVersion
 from loop.rounds import (
     RoundRules,
     claim,
@@ -18,6 +18,7 @@ from loop.rounds import (
     plan,
     record_candidate,
 )
+from loop.training_records import Round
 from tests.integration.loop.world import World
 
 RULES = RoundRules(trigger=TriggerRule(min_new=8))

@@ -10,9 +10,9 @@ import pytest
 from loop.ingest import drain_inbox, reconcile
 from loop.planning import Planned, plan
 from loop.policy import TriggerRule
-from loop.records import Round, RoundState
 from loop.rounds import RoundRules
 from loop.sweep import sweep
+from loop.training_records import Round, RoundState
 from tests.fault_table import Drill
 from tests.integration.loop.hearing import receive
 from tests.integration.loop.rounds import at_gate, judged

@@ -12,9 +12,10 @@ from loop.mirror import ingest_annotation
 from loop.planning import count_labels
 from loop.ports import Job
 from loop.preannotate import PreannotateRules, follow_champion
-from loop.records import Decision, RoundState
+from loop.records import Decision
 from loop.rounds import claim, freeze, heartbeat
 from loop.sweep import sweep
+from loop.training_records import RoundState
 from tests.fault_table import Drill
 from tests.integration.loop.rounds import RULES, at_gate, judged, label_until, planned
 from tests.integration.loop.world import World

@@ -16,8 +16,8 @@ from cli.system_parts import POSTGRES
 from db import open_database
 from loop.errors import SonoloopError
 from loop.planning import RoundPorts
-from loop.records import Round, RoundState
 from loop.rounds import RoundRules, claim, judge_and_promote
+from loop.training_records import Round, RoundState
 from tests.conftest import demand
 from tests.contract.repositories.conftest import create_postgres_database
 from tests.fakes.crash import FragileDatabase, Fuse

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from loop.ingest import reconcile
-from loop.records import RoundState
 from loop.serving import relay_outbox
+from loop.training_records import RoundState
 from tests.integration.loop.rounds import at_gate, judged
 from tests.integration.loop.world import World
 from tests.invariants import check, examine, export_digests

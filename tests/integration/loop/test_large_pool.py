@@ -8,7 +8,7 @@ from typing import Any
 
 from loop.ingest import reconcile
 from loop.ports import Database, UnitOfWork
-from loop.records import NewPrediction
+from loop.remote import NewPrediction
 from tests.integration.loop.world import World
 
 FRAMES, BATCH = 2000, 50

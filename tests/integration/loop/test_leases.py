@@ -17,7 +17,7 @@ from adapters.bootstrap import utc_now
 from loop.errors import LeaseLost, Unavailable
 from loop.leases import Lease
 from loop.ports import Database
-from loop.records import NewPrediction
+from loop.remote import NewPrediction
 from tests.integration.loop.world import World
 
 SECONDS = 1.5

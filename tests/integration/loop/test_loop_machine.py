@@ -17,10 +17,10 @@ from hypothesis.stateful import rule
 from loop.errors import BadRequest, Conflict, SonoloopError, Unavailable
 from loop.ingest import drain_inbox, reconcile
 from loop.planning import plan
-from loop.records import Round, RoundState
 from loop.rounds import cancel, claim, fail, freeze, heartbeat, record_candidate, reopen
 from loop.serving import relay_outbox
 from loop.sweep import sweep
+from loop.training_records import Round, RoundState
 from loop.versions import rollback
 from tests.fakes.crash import Crash
 from tests.fault_table import Drill

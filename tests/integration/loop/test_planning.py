@@ -6,7 +6,6 @@ import pytest
 
 from loop.policy import TriggerRule
 from loop.ports import Job
-from loop.records import RoundState
 from loop.rounds import (
     RoundRules,
     claim,
@@ -16,6 +15,7 @@ from loop.rounds import (
     plan,
 )
 from loop.sweep import sweep
+from loop.training_records import RoundState
 from tests.integration.loop.rounds import RULES, at_gate, judged, label_until, planned, teaching
 from tests.integration.loop.world import World
 

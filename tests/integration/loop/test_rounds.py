@@ -7,7 +7,6 @@ import pytest
 from loop.errors import BadRequest, Conflict, IllegalMove, LeaseLost, NotFound
 from loop.ingest import reconcile
 from loop.ports import Job
-from loop.records import RoundState, Split
 from loop.rounds import (
     cancel,
     claim,
@@ -22,6 +21,7 @@ from loop.rounds import (
     reopen,
 )
 from loop.sweep import sweep
+from loop.training_records import RoundState, Split
 from loop.versions import promote, rollback
 from tests.integration.loop.rounds import RULES, at_gate, judged, outcomes, planned
 from tests.integration.loop.world import World

@@ -8,13 +8,13 @@ import pytest
 
 from loop.errors import LeaseLost
 from loop.ports import Job
-from loop.records import RoundState
 from loop.rounds import (
     cancel,
     claim,
     heartbeat,
 )
 from loop.sweep import sweep
+from loop.training_records import RoundState
 from tests.integration.loop.rounds import RULES, planned
 from tests.integration.loop.world import World
 

@@ -9,8 +9,9 @@ import pytest
 
 from loop.export import ExportSet, gather_export
 from loop.ingest import drain_inbox, reconcile
-from loop.records import Frame, MaskVersion, Split, TrainingSet
+from loop.records import Frame, MaskVersion
 from loop.rounds import claim, freeze, mark_cancelled, plan
+from loop.training_records import Split, TrainingSet
 from loop.unreadable import UnreadableLabel, count_unreadable, unreadable_labels
 from tests.integration.loop.hearing import hear
 from tests.integration.loop.rounds import RULES, at_gate, judged, label_until, planned, teaching

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from loop.records import InboxEvent, RoundState
+from loop.messages import InboxEvent
+from loop.training_records import RoundState
 from tests.integration.ml_backend.conftest import Backend
 from tests.services.homes import LABEL_STUDIO_PROJECT
 

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from adapters.bootstrap import Container, build
 from adapters.services.configuration import expansions, settings_environment
 from adapters.settings import SECRETS_FILE, Settings, variable_name
-from loop.records import Round, RoundState
+from loop.training_records import Round, RoundState
 from tests.services.homes import make_settings
 from tests.services.redis import RunningRedis, running_redis
 

@@ -22,10 +22,10 @@ from db import SqlDatabase, open_database
 from loop.errors import Conflict
 from loop.planning import plan
 from loop.ports import Database
-from loop.records import Round, RoundState
 from loop.rounds import cancel, claim
 from loop.serving import relay_outbox
 from loop.sweep import sweep
+from loop.training_records import Round, RoundState
 from tests.fakes.clock import START, ManualClock
 from tests.fakes.crash import FatalFuse, Fragile, FragileDatabase, Fuse
 from tests.fakes.training import Training

@@ -11,7 +11,7 @@ import pytest
 
 from cli.status import describe_round
 from loop.planning import plan
-from loop.records import Round, RoundState
+from loop.training_records import Round, RoundState
 from tests.discs import TINY
 from tests.fault_table import Drill
 from tests.integration.worker.conftest import Stage, has_a_checkpoint, is_training

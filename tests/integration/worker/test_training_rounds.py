@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from loop.planning import plan
-from loop.records import Round, RoundState
 from loop.rounds import cancel
 from loop.sweep import sweep
+from loop.training_records import Round, RoundState
 from tests.discs import TINY
 from tests.fault_table import Drill
 from tests.integration.worker.conftest import Stage, has_a_checkpoint, is_training

@@ -23,8 +23,8 @@ from cli.system_parts import POSTGRES
 from db import current
 from loop.frames import frame_digest
 from loop.masks import mask_digest, pack
-from loop.records import RoundState
 from loop.rounds import claim
+from loop.training_records import RoundState
 from tests.conftest import demand
 from tests.contract.repositories.conftest import create_postgres_database
 from tests.discs import draw_disc

@@ -17,7 +17,8 @@ from pydantic import SecretStr
 
 from adapters.metrics.catalogue import CATALOGUE
 from loop.planning import plan
-from loop.records import Frame, Round, RoundState
+from loop.records import Frame
+from loop.training_records import Round, RoundState
 from tests.discs import TINY
 from tests.integration.worker.conftest import Stage, open_stage
 from tests.machine import free_port, wait_until

@@ -25,7 +25,8 @@ from cli.status import (
 )
 from db import SqlDatabase, open_database
 from loop.planning import HANDED_BACK
-from loop.records import Decision, NewFrame, Project, Round, RoundState, Verdict
+from loop.records import Decision, NewFrame, Project
+from loop.training_records import Round, RoundState, Verdict
 from tests.services.homes import make_settings
 
 UP = (ServiceStatus("redis", "running", 1, 5.0), ServiceStatus("backend", "starting"))

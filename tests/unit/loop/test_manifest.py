@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from loop.errors import BadRequest
 from loop.manifest import build_training_set, manifest_digest
-from loop.records import Decision, Frame, MaskVersion, Split
+from loop.records import Decision, Frame, MaskVersion
+from loop.training_records import Split
 from loop.versions import predecessor
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

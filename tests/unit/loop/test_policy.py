@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from loop.errors import IllegalMove
 from loop.policy import LEGAL_MOVES, LabelCounts, TriggerRule, check_move, should_retrain
-from loop.records import RoundState
+from loop.training_records import RoundState
 
 counts = st.integers(0, 5000)
 

@@ -15,7 +15,7 @@ from adapters.metrics.exposition import page
 from adapters.metrics.standing import StandingCollector
 from db import SqlDatabase
 from loop.errors import Unavailable
-from loop.records import RoundState
+from loop.training_records import RoundState
 from tests.fakes.clock import ManualClock
 from tests.services.homes import NOW, make_home, make_settings
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from loop.masks import pack
-from loop.records import Split
+from loop.training_records import Split
 from tests.discs import TINY, disc_job
 from trainer.checkpoint import BEST, load_best, load_checkpoint
 from trainer.choosing import CHOOSING_FRAMES

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.errors import BadRequest, Conflict, OutOfMemory, OutOfSpace, TrainingFailed
-from loop.records import Split
+from loop.training_records import Split
 from tests.judged import compared, judged, some_protocol, some_report, some_runs
 from trainer.comparison.aggregate import STATISTICS, aggregate
 from trainer.comparison.child import failure

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from loop.records import Split
+from loop.training_records import Split
 from tests.discs import TINY, disc_job, disc_samples, draw_disc
 from trainer.choosing import judge
 from trainer.dataset import Batch, FrameSet, answers, training_batches

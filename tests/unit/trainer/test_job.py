@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from loop.errors import BadRequest
-from loop.records import Split
+from loop.training_records import Split
 from tests.discs import disc_job
 from trainer.job import read_job
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from loop.masks import pack
-from loop.records import Split
+from loop.training_records import Split
 from tests.discs import TINY, disc_job, draw_disc
 from trainer.checkpoint import CHECKPOINT
 from trainer.evaluation import read_evaluation

@@ -16,7 +16,7 @@ import torch
 
 from loop.errors import BadInput, BadRequest, NotFound, OutOfMemory, OutOfSpace
 from loop.masks import pack
-from loop.records import Split
+from loop.training_records import Split
 from tests.discs import TINY, disc_job, draw_disc
 from trainer.checkpoint import BEST, CHECKPOINT, load_best, load_checkpoint
 from trainer.choosing import CHOOSING_FRAMES

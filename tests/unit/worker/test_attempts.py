@@ -11,9 +11,9 @@ import pytest
 from adapters.bootstrap import Container
 from loop.errors import LeaseLost
 from loop.planning import plan
-from loop.records import Round, RoundState
 from loop.rounds import cancel, claim, hand_back
 from loop.sweep import sweep
+from loop.training_records import Round, RoundState
 from tests.fakes.clock import ManualClock
 from tests.services.homes import make_home, make_settings
 from worker.stopping import Interrupted

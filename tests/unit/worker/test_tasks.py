@@ -16,7 +16,7 @@ from adapters.metrics.instruments import WorkerMetrics, new_registry
 from adapters.queue import celery_config
 from loop.errors import BadRequest, NotFound, Unavailable
 from loop.ports import Job
-from loop.records import RemoteTask
+from loop.remote import RemoteTask
 from loop.serving import note_served, put_into_service
 from tests.fakes.clock import ManualClock
 from tests.fakes.label_studio import FakeLabelStudio, StoredTask

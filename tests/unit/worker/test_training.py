@@ -12,9 +12,9 @@ import pytest
 from adapters.bootstrap import Container
 from loop.errors import OutOfMemory, TrainingFailed
 from loop.planning import plan
-from loop.records import Round, RoundState, Split
 from loop.rounds import claim
 from loop.serving import put_into_service
+from loop.training_records import Round, RoundState, Split
 from tests.discs import TINY
 from tests.fakes.clock import ManualClock
 from tests.fakes.training import Training
