@@ -1,7 +1,7 @@
-"""Settings of a Sonoloop home: the only module that reads the environment.
+"""Settings of a Sonoloop home, as a value. `adapters.environment` makes it.
 
-Every setting has a default that works on one machine; a variable `SONOLOOP_<NAME>`, or such a line in the
-home's `sonoloop.env`, overrides it. Secrets lie in the home's `secrets.env`, readable by its owner alone.
+Every setting has a default that works on one machine. Secrets lie in the home's `secrets.env`, readable by
+its owner alone.
 """
 
 from __future__ import annotations
@@ -9,38 +9,28 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib.util import find_spec
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal, get_args
-from urllib.parse import quote, urlsplit
+from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_core import ErrorDetails
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from loop.errors import BadRequest
+from adapters.home_files import PREFIX
+from adapters.hosts import callable_host, is_wildcard
 
-PREFIX = "SONOLOOP_"
 SOCKETS = Path("/tmp")  # noqa: S108, a folder in it is made private and checked  # nosec B108
 LONGEST_SOCKET, SOCKET_BYTES = "supervisor.sock", 95
 """Of 104 to 108 bytes, as systems differ, the supervisor needs some for a name that it takes at first."""
 PLAIN = re.compile(r"[\w./+@,~-]+", re.ASCII)
 """A path that means the same to a shell, in the supervisor's configuration and in an address."""
-SETTINGS_FILE, SECRETS_FILE = "sonoloop.env", "secrets.env"
-FOR_TESTS = frozenset({"SONOLOOP_DATA"})
-ALIKE = 0.75
-"""How like a setting a name must be, of 1, to be taken for a slip of the pen."""
 
 # The names that the trainer knows, which may not be imported here; a test compares them.
 Strategy = Literal["boundary-entropy", "flip-disagreement", "random"]
 RecipeName = Literal["auto", "fast", "paper", "retinal", "thorough"]
 
-KINDS: Mapping[object, str] = {int: "a whole number", float: "a number"}
 REDIS_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
-BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below", "multiple_of": "a multiple of"}
 
 
 class Settings(BaseSettings):
@@ -167,7 +157,7 @@ class Settings(BaseSettings):
     @property
     def is_open_to_all(self) -> bool:
         """Whether Label Studio listens on every address of this machine, which is no address to call."""
-        return _is_wildcard(self.host)
+        return is_wildcard(self.host)
 
     @property
     def has_own_label_studio(self) -> bool:
@@ -177,7 +167,7 @@ class Settings(BaseSettings):
     @property
     def effective_label_studio_url(self) -> str:
         """Where our processes reach Label Studio."""
-        return self.label_studio_url or f"http://{_callable(self.host)}:{self.label_studio_port}"
+        return self.label_studio_url or f"http://{callable_host(self.host)}:{self.label_studio_port}"
 
     @property
     def effective_public_url(self) -> str:
@@ -187,7 +177,7 @@ class Settings(BaseSettings):
     @property
     def effective_backend_url(self) -> str:
         """Where Label Studio reaches the ML backend."""
-        return self.backend_url or f"http://{_callable(self.backend_host)}:{self.backend_port}"
+        return self.backend_url or f"http://{callable_host(self.backend_host)}:{self.backend_port}"
 
     @property
     def frames_dir(self) -> Path:
@@ -221,88 +211,6 @@ class Settings(BaseSettings):
         return self.socket_dir / "redis.sock"
 
 
-def load_settings(home: Path | None = None, **overrides: object) -> Settings:
-    """Read the environment once. `home` and keyword overrides win over it; the home's `secrets.env` and
-    `sonoloop.env` fill what it leaves open. Raises BadRequest for a value that does not fit.
-    """
-    base = _checked(**({"home": home} if home else {}), **overrides)
-    stored: dict[str, str] = {}
-    for name in (SETTINGS_FILE, SECRETS_FILE):
-        stored.update(read_env_file(base.root / name))
-    missing = {
-        key.removeprefix(PREFIX).lower(): value
-        for key, value in stored.items()
-        if key.startswith(PREFIX) and key not in os.environ
-    }
-    known = {key: value for key, value in missing.items() if key in Settings.model_fields and key != "home"}
-    return _checked(home=base.home, **{**known, **overrides})
-
-
-def load_usable_settings(home: Path | None = None) -> tuple[Settings, BadRequest | None]:
-    """The settings, with defaults where values do not fit, and what was said of those; None: all fit."""
-    replaced: dict[str, object] = {}
-    first: BadRequest | None = None
-    while True:
-        try:
-            return load_settings(home, **replaced), first
-        except BadRequest as refused:
-            if not isinstance(refused.__cause__, ValidationError):
-                raise
-            first = first or refused
-            faulty = [str(each["loc"][0]) for each in refused.__cause__.errors()]
-            replaced |= {name: Settings.model_fields[name].default for name in faulty}
-
-
-def _is_wildcard(host: str) -> bool:
-    try:
-        return ip_address(host).is_unspecified
-    except ValueError:
-        return not host
-
-
-def _callable(host: str) -> str:
-    """The host by which this machine reaches what is bound to that one, as it stands in an address."""
-    if _is_wildcard(host):
-        host = "::1" if ":" in host else "127.0.0.1"
-    return f"[{host}]" if ":" in host else host
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what is bound there; a name but `localhost` may mean anything."""
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _checked(**values: Any) -> Settings:
-    try:
-        return Settings(**values)
-    except ValidationError as exc:
-        faults = {variable_name(str(each["loc"][0])): _need(each) for each in exc.errors()}
-        raise BadRequest(  # without the values: a password may stand in the wrong line
-            f"a value that does not fit for {' and '.join(faults)}",
-            "; ".join(f"{name}: {need}" for name, need in faults.items()),
-            f"mend the variable in the environment, or its line in {SETTINGS_FILE} of the home",
-        ) from exc
-
-
-def _need(fault: ErrorDetails) -> str:
-    """What the setting takes, in our words."""
-    if fault["type"] == "value_error":  # raised by a check of our own
-        return str(fault["ctx"]["error"])
-    field = Settings.model_fields[str(fault["loc"][0])]
-    if choices := get_args(field.annotation):
-        return f"one of {', '.join(choices)}"
-    limits = [
-        f"{words} {getattr(bound, name):g}"
-        for bound in field.metadata
-        for name, words in BOUNDS.items()
-        if hasattr(bound, name)
-    ]
-    return ", ".join([KINDS.get(field.annotation, "text"), *limits])
-
-
 def _check_store(url: str) -> None:
     """Raises ValueError with what is needed where fsspec does not know the store or lacks its package."""
     from fsspec.registry import known_implementations, registry
@@ -318,60 +226,3 @@ def _check_store(url: str) -> None:
         package = known_implementations.get(protocol, {"class": "fsspec"})["class"].split(".")[0]
         if find_spec(package) is None:  # found, not imported: only who opens the store needs it
             raise ValueError(f"the Python package {package} for a {protocol}:// address, or another store")
-
-
-def variable_name(setting: str) -> str:
-    """The environment variable of a setting."""
-    return f"{PREFIX}{setting.upper()}"
-
-
-def unknown_variables(root: Path) -> list[str]:
-    """Variables of the environment and of the home's `sonoloop.env` that look like settings and are none."""
-    names = {*os.environ, *read_env_file(root / SETTINGS_FILE)}
-    known = {variable_name(name) for name in Settings.model_fields} | FOR_TESTS
-    return sorted(name for name in names if name.startswith(PREFIX) and name not in known)
-
-
-def nearest_setting(variable: str) -> str | None:
-    """The variable that was probably meant; a secret is never named, since it is not set by hand."""
-    fields = Settings.model_fields.items()
-    names = [name for name, field in fields if field.annotation is not SecretStr]
-    near = get_close_matches(variable.removeprefix(PREFIX).lower(), names, 1, ALIKE)
-    return variable_name(near[0]) if near else None
-
-
-def remember_settings(root: Path, values: Mapping[str, object]) -> None:
-    """Keep settings in the home's `sonoloop.env`, where later commands find them; its other lines stay."""
-    path = root / SETTINGS_FILE
-    ours = {variable_name(name): value for name, value in values.items()}
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    lines = [line for line in lines if line.split("=", 1)[0].strip() not in ours]
-    lines += [f"{name}={value}" for name, value in ours.items()]
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    draft.replace(path)
-
-
-def read_env_file(path: Path) -> dict[str, str]:
-    """`NAME=value` lines of a file; comments and blank lines are passed over; a missing file is empty."""
-    if not path.exists():
-        return {}
-    lines = (line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
-    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-    return {key.strip(): value.strip() for key, value in pairs}
-
-
-def label_studio_database(root: Path) -> str:
-    """The address of Label Studio's own database, by the variables that it reads itself."""
-    if os.environ.get("DJANGO_DB") not in ("default", "postgresql"):
-        return f"sqlite:///{root / 'label-studio' / 'label_studio.sqlite3'}"
-    named = {
-        name: quote(os.environ.get(f"POSTGRE_{name}", ""), safe="") for name in ("USER", "PASSWORD", "NAME")
-    }
-    host, port = os.environ.get("POSTGRE_HOST", "localhost"), os.environ.get("POSTGRE_PORT") or "5432"
-    return f"postgresql://{named['USER']}:{named['PASSWORD']}@{host}:{port}/{named['NAME']}"
-
-
-def process_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """The present environment with `extra` laid over it, for a child process."""
-    return {**os.environ, **extra}

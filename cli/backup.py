@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from adapters.disk import sync_folder
+from adapters.environment import label_studio_database
 from adapters.formats.archive import ArchiveWriter, Manifest, private
-from adapters.settings import SECRETS_FILE, SETTINGS_FILE, Settings, label_studio_database
+from adapters.home_files import SECRETS_FILE, SETTINGS_FILE
+from adapters.settings import Settings
 from adapters.storage import open_storage
 from adapters.storage.layout import place_of
 from adapters.unfinished import work_folder

@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from adapters.settings import SETTINGS_FILE, Settings
+from adapters.home_files import SETTINGS_FILE
+from adapters.settings import Settings
 from loop.errors import NotFound
 
 NOTE = Path("db", "elsewhere")

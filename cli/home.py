@@ -7,7 +7,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapters.settings import SECRETS_FILE, Settings, load_settings, nearest_setting, unknown_variables
+from adapters.environment import load_settings, nearest_setting, unknown_variables
+from adapters.home_files import SECRETS_FILE
+from adapters.settings import Settings
 from cli.elsewhere import require_noted_database
 from cli.markup import escape
 from cli.placing import require_restored

@@ -10,9 +10,10 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from adapters.environment import label_studio_database, load_settings
 from adapters.locks import holder
 from adapters.services.paths import Paths
-from adapters.settings import Settings, label_studio_database, load_settings
+from adapters.settings import Settings
 from adapters.unfinished import leftovers
 from loop.errors import Conflict, Unavailable
 

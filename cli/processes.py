@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from adapters.environment import load_settings
 from adapters.services.control import log_path, stop
 from adapters.services.programs import service_names
-from adapters.settings import load_settings
 from cli.home import find_home
 from cli.markup import escape
 from cli.shell import console, say

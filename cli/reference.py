@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import SecretStr
 from typer.main import get_group
 
+from adapters.home_files import variable_name
 from adapters.metrics.catalogue import CATALOGUE
-from adapters.settings import Settings, variable_name
+from adapters.settings import Settings
 from cli.app import app
 
 EVERYWHERE = ("--home", "--help")

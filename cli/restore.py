@@ -9,14 +9,10 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+from adapters.environment import label_studio_database, load_settings
 from adapters.formats.archive import Archive
-from adapters.settings import (
-    SECRETS_FILE,
-    SETTINGS_FILE,
-    Settings,
-    label_studio_database,
-    load_settings,
-)
+from adapters.home_files import SECRETS_FILE, SETTINGS_FILE
+from adapters.settings import Settings
 from adapters.storage import open_storage
 from adapters.unfinished import work_folder
 from cli.backup import LABEL_STUDIO_COPY, OWN_COPY, ending_of

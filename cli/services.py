@@ -7,17 +7,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from adapters.bootstrap import Container, build
+from adapters.environment import label_studio_database, load_settings
+from adapters.home_files import SECRETS_FILE, remember_settings
 from adapters.services.control import start, status
 from adapters.services.programs import LABEL_STUDIO, REDIS
 from adapters.services.readiness import Readiness, wait_ready
 from adapters.services.secrets import ensure_secrets
-from adapters.settings import (
-    SECRETS_FILE,
-    Settings,
-    label_studio_database,
-    load_settings,
-    remember_settings,
-)
+from adapters.settings import Settings
 from cli.elsewhere import note_database, require_noted_database
 from cli.home import warn_of_unknown
 from cli.placing import require_restored

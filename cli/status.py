@@ -14,8 +14,9 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
+from adapters.home_files import SECRETS_FILE
 from adapters.services.control import ServiceStatus, status
-from adapters.settings import SECRETS_FILE, Settings
+from adapters.settings import Settings
 from cli.elsewhere import require_noted_database
 from cli.home import find_home
 from cli.markup import escape

@@ -12,9 +12,9 @@ from pathlib import Path
 from rich.table import Table
 
 from adapters.bootstrap import Container
+from adapters.home_files import SECRETS_FILE, variable_name
 from adapters.label_studio.users import add_reader, disable, list_accounts, set_password, stream_link
 from adapters.services.secrets import keep_secret
-from adapters.settings import SECRETS_FILE, variable_name
 from cli.home import choose_project, open_home
 from cli.markup import escape
 from cli.services import require_label_studio

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import URL, text
 
-from adapters.settings import process_environment
+from adapters.environment import process_environment
 from db.engine import looking
 from loop.errors import BadInput, BadRequest, Unavailable
 

@@ -8,8 +8,8 @@ from contextlib import closing
 import structlog
 
 from adapters.bootstrap import build
+from adapters.environment import load_settings
 from adapters.logging import configure_logging, log_uncaught
-from adapters.settings import load_settings
 from loop.errors import SonoloopError
 
 log = structlog.get_logger()

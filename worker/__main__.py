@@ -20,11 +20,12 @@ from celery.beat import Scheduler
 from celery.platforms import SecurityWarning
 
 from adapters.bootstrap import Container, build
+from adapters.environment import load_settings
 from adapters.logging import configure_logging, log_uncaught
 from adapters.metrics.exposition import serve
 from adapters.queue import LIGHT_QUEUE, TRAIN_QUEUE
 from adapters.services.heartbeat import mark_beat
-from adapters.settings import Settings, load_settings
+from adapters.settings import Settings
 from loop.errors import SonoloopError, Unavailable
 from worker.app import make_app
 from worker.stopping import Stopping

@@ -10,9 +10,10 @@ import socket
 import sys
 from contextlib import closing
 
+from adapters.environment import load_settings
 from adapters.queue import CeleryQueue
 from adapters.services.heartbeat import seconds_since_beat
-from adapters.settings import Settings, load_settings
+from adapters.settings import Settings
 from loop.errors import SonoloopError
 
 ANSWER_SECONDS = 5.0

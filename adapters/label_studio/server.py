@@ -7,8 +7,9 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from adapters.home_files import read_env_file
 from adapters.label_studio.inside.sonoloop_backend import LOCK, PORT
-from adapters.settings import Settings, read_env_file
+from adapters.settings import Settings
 from loop.errors import BadRequest
 
 INSIDE = Path(__file__).resolve().parent / "inside"

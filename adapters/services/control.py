@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapters.environment import process_environment
 from adapters.locks import end_holder, exclusive, holder
 from adapters.owners import is_held_by
 from adapters.services.configuration import expansions, render, settings_environment
@@ -17,7 +18,7 @@ from adapters.services.paths import Paths
 from adapters.services.ports import Port, check_ports
 from adapters.services.programs import PROJECT_ROOT, STOP_SECONDS, ports, service_names
 from adapters.services.supervisor import Supervisor
-from adapters.settings import Settings, process_environment
+from adapters.settings import Settings
 from loop.errors import NotFound, Unavailable
 
 OTHER_START_SECONDS = 90.0

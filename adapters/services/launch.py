@@ -12,11 +12,12 @@ import runpy
 import sys
 from pathlib import Path
 
+from adapters.environment import load_settings
 from adapters.locks import end_holder, try_hold
 from adapters.services.paths import Paths
 from adapters.services.ports import check_ports
 from adapters.services.programs import PROJECT_ROOT, STOP_SECONDS, Program, ports, program
-from adapters.settings import Settings, load_settings
+from adapters.settings import Settings
 from loop.errors import SonoloopError
 
 SUPERVISOR_LOCK_DESCRIPTOR = 3

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from adapters.home_files import variable_name
 from adapters.services.ports import Port
-from adapters.settings import Settings, variable_name
+from adapters.settings import Settings
 from loop.errors import BadRequest, NotFound
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from adapters.disk import write_private
-from adapters.settings import SECRETS_FILE, SETTINGS_FILE, read_env_file
+from adapters.home_files import SECRETS_FILE, SETTINGS_FILE, read_env_file
 from loop.errors import Denied
 
 DRAW: dict[str, Callable[[], str]] = {

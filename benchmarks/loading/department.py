@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adapters.bootstrap import Container
+from adapters.environment import load_settings
 from adapters.formats.frames import FrameFile
 from adapters.formats.truth import ClassMap
+from adapters.home_files import SECRETS_FILE, remember_settings
 from adapters.services.control import status, stop
-from adapters.settings import SECRETS_FILE, load_settings, remember_settings
 from benchmarks.loading.servers import Postgres, laid_over_environment
 from cli.drawing import wait_until_drawn
 from cli.intake import take_in

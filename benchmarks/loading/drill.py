@@ -17,9 +17,10 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from adapters.environment import load_settings
 from adapters.label_studio.api import Api
 from adapters.label_studio.client import LabelStudioClient
-from adapters.settings import Settings, load_settings
+from adapters.settings import Settings
 from benchmarks.loading.department import Department, Intake, running_department, take_frames_in
 from benchmarks.loading.frames import DiscTruth, draw_frames, link_frames
 from benchmarks.loading.plan import Plan

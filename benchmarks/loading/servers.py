@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import psutil
 from sqlalchemy import Connection, create_engine, make_url, text
 
+from adapters.environment import process_environment
 from adapters.label_studio import server
 from adapters.label_studio.api import Api
 from adapters.label_studio.config import label_config
-from adapters.settings import Settings, process_environment
+from adapters.settings import Settings
 from tests.services.label_studio import label_studio_process
 
 START_SECONDS = 300.0

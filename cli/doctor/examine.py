@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import SecretStr
 
 from adapters.disk import disk_error
-from adapters.settings import SECRETS_FILE, read_env_file
+from adapters.home_files import SECRETS_FILE, read_env_file
 from cli.doctor import files, label_studio, loop, machine, order, services, stored
 from cli.doctor.findings import Check, Finding, State, fail, warn
 from cli.doctor.installation import Installation

@@ -6,15 +6,9 @@ import os
 import shlex
 import stat
 
+from adapters.environment import label_studio_database, nearest_setting, unknown_variables
+from adapters.home_files import SECRETS_FILE, SETTINGS_FILE, read_env_file
 from adapters.services.secrets import DRAW
-from adapters.settings import (
-    SECRETS_FILE,
-    SETTINGS_FILE,
-    label_studio_database,
-    nearest_setting,
-    read_env_file,
-    unknown_variables,
-)
 from adapters.unfinished import leftovers
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import Installation

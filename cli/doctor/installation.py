@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from adapters.bootstrap import label_studio_guard
+from adapters.environment import load_usable_settings
 from adapters.label_studio.api import Api
 from adapters.queue import CeleryQueue
-from adapters.settings import Settings, load_usable_settings
+from adapters.settings import Settings
 from adapters.storage import LocalStorage, ObjectStorage, open_storage
 from cli.elsewhere import require_noted_database
 from db import SqlDatabase

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from adapters.hosts import is_loopback
 from adapters.owners import guarding, require_owner
 from adapters.services.configuration import render
 from adapters.services.control import UNSUPERVISED, has_port, status
@@ -24,7 +25,7 @@ from adapters.services.programs import (
     service_names,
 )
 from adapters.services.readiness import SETTLED_SECONDS
-from adapters.settings import Settings, is_loopback
+from adapters.settings import Settings
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import ANSWER_SECONDS, Installation
 from loop.errors import Unavailable

@@ -17,8 +17,10 @@ from pathlib import Path
 from PIL import Image
 
 from adapters.bootstrap import Container, build
+from adapters.environment import load_settings
+from adapters.home_files import SECRETS_FILE
 from adapters.services.control import stop
-from adapters.settings import SECRETS_FILE, Settings, load_settings
+from adapters.settings import Settings
 from loop.records import Decision, Frame, MaskVersion, ModelVersion, Prediction, Project
 from loop.training_records import Round
 from tests.machine import free_port

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from adapters.bootstrap import Container, build
+from adapters.environment import load_settings
 from adapters.label_studio.session import ReaderSession
 from adapters.label_studio.users import ensure_reader
 from adapters.services.control import stop
-from adapters.settings import load_settings
 from cli.backup import write_backup
 from cli.project import label_studio_id
 from cli.restore import put_back, read_backup

@@ -18,8 +18,8 @@ import pytest
 from pycocotools.coco import COCO
 from typer.testing import CliRunner, Result
 
+from adapters.home_files import remember_settings
 from adapters.services.secrets import ensure_secrets
-from adapters.settings import remember_settings
 from cli.app import app
 from tests.services.homes import make_home, make_settings
 

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from adapters.bootstrap import Container, build
+from adapters.environment import load_settings
 from adapters.label_studio.session import ReaderSession
 from adapters.label_studio.users import ensure_reader
 from adapters.services.programs import redis_executable
-from adapters.settings import load_settings
 from cli.project import connect_project, make_project
 from cli.secrets import write_secrets
 from cli.system_parts import COMPOSE, POSTGRES

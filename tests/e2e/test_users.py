@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from adapters.environment import load_settings
+from adapters.home_files import remember_settings
 from adapters.label_studio.api import Api
 from adapters.label_studio.session import ReaderSession
 from adapters.label_studio.users import ACCESS, invitation_link, remove_account, stream_link
 from adapters.services.secrets import ensure_secrets
-from adapters.settings import load_settings, remember_settings
 from cli.app import app
 from loop.errors import BadRequest, Denied, Unavailable
 from tests.e2e.homes import Home

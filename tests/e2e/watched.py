@@ -26,11 +26,11 @@ import numpy as np
 import psutil
 
 from adapters.brush import SdkBrushCodec
+from adapters.home_files import SECRETS_FILE, read_env_file
 from adapters.label_studio.users import ensure_reader
 from adapters.locks import holder
 from adapters.services.paths import Paths
 from adapters.services.programs import STOP_SECONDS
-from adapters.settings import SECRETS_FILE, read_env_file
 from loop.records import Project
 from loop.regions import mask_to_result
 from loop.training_records import RoundState

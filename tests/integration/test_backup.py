@@ -16,10 +16,12 @@ from typer.testing import CliRunner, Result
 
 import db.clients
 from adapters.bootstrap import build
+from adapters.environment import load_settings
 from adapters.formats.archive import Archive
+from adapters.home_files import remember_settings
 from adapters.locks import exclusive
 from adapters.services.secrets import ensure_secrets
-from adapters.settings import Settings, load_settings, remember_settings
+from adapters.settings import Settings
 from cli.app import app
 from cli.backup import write_backup
 from cli.restore import put_back, read_backup

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from adapters.environment import load_settings
 from adapters.formats.archive import Archive
-from adapters.settings import Settings, load_settings
+from adapters.settings import Settings
 from adapters.unfinished import LOCK, NOTES, PREFIX, leftovers, work_folder
 from cli.backup import write_backup
 from cli.doctor.files import unfinished

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.settings import read_env_file
+from adapters.home_files import read_env_file
 from cli.secrets import EXAMPLE, write_secrets
 from cli.system_parts import COMPOSE
 from tests.conftest import demand

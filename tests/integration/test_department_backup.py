@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from adapters.environment import load_settings
 from adapters.formats.archive import Archive
-from adapters.settings import load_settings
 from adapters.unfinished import PREFIX
 from cli.system_parts import COMPOSE, POSTGRES
 from tests.conftest import ROOT, demand

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from adapters.environment import load_settings
+from adapters.home_files import remember_settings
 from adapters.services.secrets import ensure_secrets
-from adapters.settings import Settings, load_settings, remember_settings
+from adapters.settings import Settings
 from adapters.unfinished import NOTES, PREFIX
 from cli.doctor.files import unfinished
 from cli.doctor.findings import State

@@ -7,7 +7,9 @@ from signal import SIGKILL
 
 import pytest
 
-from adapters.settings import SECRETS_FILE, Settings, load_settings
+from adapters.environment import load_settings
+from adapters.home_files import SECRETS_FILE
+from adapters.settings import Settings
 from cli.backup import write_backup
 from cli.doctor.examine import examine
 from cli.doctor.findings import State

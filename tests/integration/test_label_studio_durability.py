@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
+from adapters.environment import process_environment
 from adapters.label_studio import server
-from adapters.settings import process_environment
 from tests.services.label_studio import LabelStudioServer
 
 pytestmark = pytest.mark.services

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from adapters.environment import process_environment
 from adapters.label_studio import server
-from adapters.settings import process_environment
 from tests.services.label_studio import START_SECONDS, LabelStudioServer, copy_empty_database
 
 pytestmark = pytest.mark.services

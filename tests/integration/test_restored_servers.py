@@ -14,7 +14,8 @@ from signal import SIGKILL, SIGTERM
 import pytest
 from sqlalchemy import create_engine, make_url
 
-from adapters.settings import Settings, load_settings
+from adapters.environment import load_settings
+from adapters.settings import Settings
 from cli.backup import write_backup
 from cli.doctor.examine import examine
 from cli.doctor.findings import State

@@ -10,8 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from adapters.bootstrap import build
+from adapters.environment import load_settings
+from adapters.home_files import remember_settings
 from adapters.services.secrets import ensure_secrets
-from adapters.settings import Settings, load_settings, remember_settings
+from adapters.settings import Settings
 from cli.app import app
 from cli.doctor.examine import examine
 from cli.doctor.findings import State

@@ -18,12 +18,13 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from adapters.environment import process_environment
 from adapters.label_studio import server
 from adapters.label_studio.api import Api
 from adapters.label_studio.provision import ProjectPlan
 from adapters.label_studio.session import ReaderSession
 from adapters.label_studio.users import ensure_reader
-from adapters.settings import Settings, process_environment
+from adapters.settings import Settings
 from tests.machine import demand_label_studio, free_port, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]

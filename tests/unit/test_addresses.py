@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from adapters.environment import load_settings
 from adapters.services.programs import BACKEND, LABEL_STUDIO, ports, service_names
-from adapters.settings import load_settings
 from cli.services import started_home
 from loop.errors import BadRequest
 

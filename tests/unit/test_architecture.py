@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("loop", "trainer", "db", "adapters", "ml_backend", "worker", "cli")
 ENVIRONMENT_READERS = {
-    "adapters/settings.py": "the one reader",
+    "adapters/environment.py": "the one reader",
     "adapters/label_studio/inside/sonoloop_backend.py": "runs where no settings are known",
     "adapters/services/launch.py": "writes a service's variables before it becomes that service",
     "cli/system_parts.py": "CI is the build server's variable, not a setting",

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
+from adapters.environment import load_settings
+from adapters.home_files import read_env_file
 from adapters.label_studio.server import BANNED, environment
 from adapters.services.env_file import DRAW
-from adapters.settings import Settings, load_settings, read_env_file
+from adapters.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()

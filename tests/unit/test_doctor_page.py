@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.settings import load_settings
+from adapters.environment import load_settings
 from cli.doctor.examine import all_checks
 from cli.doctor.findings import State
 from cli.doctor.installation import Installation

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from adapters.brush import SdkBrushCodec
+from adapters.environment import load_settings
 from adapters.formats.clips import ClipIndex, identify, read_index
 from adapters.formats.pixels import decode_frame
 from adapters.formats.truth import parse_classes
+from adapters.home_files import read_env_file
 from adapters.label_studio.client import annotation_from, task_from
 from adapters.label_studio.config import label_config
-from adapters.settings import load_settings, read_env_file
 from loop.errors import SonoloopError
 from loop.events import parse_event
 from loop.masks import HEADER, MAGIC, pack, unpack

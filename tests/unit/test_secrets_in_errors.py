@@ -10,8 +10,9 @@ import pytest
 from pydantic import SecretStr
 
 from adapters.bootstrap import build
+from adapters.environment import load_settings
 from adapters.services.configuration import render
-from adapters.settings import Settings, load_settings
+from adapters.settings import Settings
 from loop.errors import SonoloopError
 from loop.ports import Job
 from ml_backend.access import Access

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from adapters.environment import load_settings
+from adapters.home_files import read_env_file
 from adapters.locks import holder
 from adapters.queue import CeleryQueue
 from adapters.services import readiness
@@ -27,7 +29,7 @@ from adapters.services.ports import is_free
 from adapters.services.programs import PROJECT_ROOT, ports
 from adapters.services.readiness import Readiness, look, wait_ready
 from adapters.services.secrets import ensure_secrets
-from adapters.settings import Settings, load_settings, read_env_file
+from adapters.settings import Settings
 from cli.doctor.findings import State
 from cli.doctor.installation import Installation
 from cli.doctor.services import port_checks

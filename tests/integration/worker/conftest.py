@@ -17,8 +17,9 @@ import pytest
 from pydantic import SecretStr
 
 from adapters.bootstrap import Container, build
+from adapters.home_files import SECRETS_FILE, variable_name
 from adapters.services.configuration import expansions, settings_environment
-from adapters.settings import SECRETS_FILE, Settings, variable_name
+from adapters.settings import Settings
 from loop.training_records import Round, RoundState
 from tests.services.homes import make_settings
 from tests.services.redis import RunningRedis, running_redis

@@ -7,7 +7,7 @@ import sys
 from kombu.transport.redis import Channel
 
 from adapters import queue
-from adapters.settings import load_settings
+from adapters.environment import load_settings
 from worker.__main__ import main
 
 VISIBILITY_SECONDS = 2

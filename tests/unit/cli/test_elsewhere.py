@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from adapters.environment import load_settings
+from adapters.home_files import remember_settings
 from adapters.services.secrets import ensure_secrets
-from adapters.settings import load_settings, remember_settings
 from cli.app import app
 from cli.doctor.installation import Installation
 from cli.elsewhere import NOTE, note_database, require_noted_database

@@ -7,15 +7,10 @@ from typing import get_args
 
 import pytest
 
+from adapters.environment import load_settings, nearest_setting, unknown_variables
+from adapters.home_files import remember_settings
 from adapters.services.secrets import ensure_secrets
-from adapters.settings import (
-    RecipeName,
-    Strategy,
-    load_settings,
-    nearest_setting,
-    remember_settings,
-    unknown_variables,
-)
+from adapters.settings import RecipeName, Strategy
 from cli.home import choose_project, find_home, open_home
 from db import SqlDatabase, open_database
 from loop.errors import BadRequest, NotFound

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from adapters.bootstrap import Container
+from adapters.environment import load_settings
 from adapters.services.secrets import ensure_secrets
-from adapters.settings import load_settings
 from cli.intake import require_folder, take_in
 from cli.review import show_review
 from loop.errors import BadRequest

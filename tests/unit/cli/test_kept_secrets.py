@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from adapters.environment import load_settings
+from adapters.home_files import SECRETS_FILE, remember_settings
 from adapters.services.secrets import ensure_secrets
-from adapters.settings import SECRETS_FILE, load_settings, remember_settings
 from cli.home import find_home
 from cli.services import require_kept_secrets, started_home
 from db import upgrade

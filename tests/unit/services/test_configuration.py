@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr
 from supervisor.options import ServerOptions
 
+from adapters.environment import load_settings
 from adapters.services.configuration import expansions, render, settings_environment
-from adapters.settings import load_settings
 
 SECRET = "not-to-be-seen"
 

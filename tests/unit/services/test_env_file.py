@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
+from adapters.home_files import read_env_file
 from adapters.services.env_file import DRAW, fill_env_file
-from adapters.settings import read_env_file
 from cli.secrets import EXAMPLE, write_secrets
 from loop.errors import Denied, NotFound
 

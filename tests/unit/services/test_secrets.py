@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from adapters.environment import load_settings
+from adapters.home_files import read_env_file
 from adapters.services.secrets import DRAW, ensure_secrets
-from adapters.settings import load_settings, read_env_file
 
 
 def test_secrets_are_drawn_once_and_readable_by_their_owner_alone(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from adapters import settings as module
+from adapters.environment import load_settings
 from adapters.services.paths import Paths
-from adapters.settings import SOCKET_BYTES, Settings, load_settings
+from adapters.settings import SOCKET_BYTES, Settings
 from loop.errors import Denied
 from tests.conftest import ROOT
 from tests.machine import give_up
@@ -25,7 +26,7 @@ from tests.services.homes import make_settings
 CONNECT = """
 import socket, sys
 from pathlib import Path
-from adapters.settings import load_settings
+from adapters.environment import load_settings
 with socket.socket(socket.AF_UNIX) as ours:
     ours.connect(str(load_settings(Path(sys.argv[1])).redis_socket))
 """
