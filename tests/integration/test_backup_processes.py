@@ -16,7 +16,7 @@ from cli.backup import write_backup
 from cli.doctor.files import unfinished
 from cli.doctor.findings import State
 from cli.doctor.installation import Installation
-from tests.integration.test_backup import made_home
+from tests.integration.backup.homes import made_home
 from tests.services.commands import ended, start_command, start_in_terminal, wait_while_it_runs
 
 LARGE = 64 << 20

@@ -23,7 +23,7 @@ from adapters.unfinished import PREFIX
 from cli.system_parts import COMPOSE, POSTGRES
 from tests.conftest import ROOT, demand
 from tests.e2e.test_deployment import env_file, make_databases
-from tests.integration.test_backup import FRAMES, state_of
+from tests.integration.backup.homes import FRAMES, state_of
 from tests.postgres import running_postgres
 from tests.services.commands import ended
 from tests.services.compose import Stand, resolved

@@ -22,7 +22,7 @@ from loop.regions import mask_to_result
 from tests.fakes.clock import ManualClock
 from tests.fakes.label_studio import FakeLabelStudio
 from tests.fault_table import Drill
-from tests.integration.test_backup import made_home
+from tests.integration.backup.homes import made_home
 from tests.invariants import export_digests
 from tests.machine import give_up
 from tests.services.disks import small_disk

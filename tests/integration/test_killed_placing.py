@@ -14,7 +14,7 @@ from cli.backup import write_backup
 from cli.doctor.examine import examine
 from cli.doctor.findings import State
 from cli.doctor.installation import read_installation
-from tests.integration.test_backup import made_home, state_of
+from tests.integration.backup.homes import made_home, state_of
 from tests.services.commands import ended, start_command, start_killed_at
 
 

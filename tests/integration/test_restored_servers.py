@@ -24,7 +24,7 @@ from db import open_database
 from db.filling import APPLICATION, MARK
 from loop.errors import Conflict
 from tests.contract.repositories.conftest import create_postgres_database, run_on_postgres
-from tests.integration.test_backup import FRAMES, made_home, state_of
+from tests.integration.backup.homes import FRAMES, made_home, state_of
 from tests.machine import wait_until
 from tests.services.commands import ended, start_command, start_killed_at
 
