@@ -74,9 +74,7 @@ class Settings(BaseSettings):
     lock_minutes: int = Field(30, ge=1, description="How long a served task stays with its reader.")
     min_new_labels: int = Field(20, ge=1, description="New trainable masks that start a round.")
     min_growth: float = Field(0.10, ge=0, description="Or this growth since the last round, if larger.")
-    recipe: RecipeName = Field(
-        "auto", description="auto, fast, thorough, paper or retinal; auto: fast on a CPU, paper on a GPU."
-    )
+    recipe: RecipeName = Field("auto", description="auto, fast, thorough, paper or retinal; auto: thorough.")
     image_size: int = Field(
         0,
         ge=0,

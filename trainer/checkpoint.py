@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from loop.errors import BadWeights, NotFound
+from trainer.averaging import Average
 from trainer.durable import write_whole
 from trainer.job import JobSpec
 from trainer.weights import from_bytes, read_weights, to_bytes
@@ -48,9 +49,13 @@ class Checkpoint:
     tensors: Mapping[str, Tensor]
     best: Mapping[str, Tensor]
 
-    def restore(self, network: nn.Module, optimizer: Optimizer) -> None:
-        """Fill a network and its optimiser, both made as they were for the training that was interrupted."""
+    def restore(self, network: nn.Module, optimizer: Optimizer, average: Average | None = None) -> None:
+        """Fill a network, its optimiser and its average, made as they were for the training that was
+        interrupted.
+        """
         network.load_state_dict(_under("network.", self.tensors))
+        if average is not None:
+            average.restore(_under("average.", self.tensors))
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _under("optimizer.", self.tensors).items():
             index, key = name.split(".", 1)
@@ -74,12 +79,18 @@ def fingerprint(job: JobSpec) -> str:
 
 
 def save_checkpoint(
-    folder: Path, job: JobSpec, progress: Progress, network: nn.Module, optimizer: Optimizer
+    folder: Path,
+    job: JobSpec,
+    progress: Progress,
+    network: nn.Module,
+    optimizer: Optimizer,
+    average: Average | None = None,
 ) -> None:
     """Replace the folder's checkpoint. Raises OutOfSpace; the older checkpoint is whole then."""
     state = optimizer.state_dict()["state"]
     moments = {f"{i}.{key}": value for i, values in state.items() for key, value in values.items()}
     tensors = _named("network.", network.state_dict()) | _named("optimizer.", moments)
+    tensors |= _named("average.", average.tensors) if average else {}
     notes = {"fingerprint": fingerprint(job), "progress": asdict(progress)}
     write_whole(folder / CHECKPOINT, to_bytes(tensors, notes))
 

@@ -42,13 +42,15 @@ class Recipe:
     decides). Of `looks` epochs, the last always among them, the one that is best on the inner split becomes
     the model, or the last where that split is small. Where training began from a weight file, `base_share`
     of those weights is mixed into the model: it keeps what a few frames would make it forget (Wortsman et
-    al., "Robust fine-tuning of zero-shot models", 2022). `preparation` is what is done to a frame first;
+    al., "Robust fine-tuning of zero-shot models", 2022). With `base_frames` that share falls as frames are
+    labelled: the base counts as so many of them. `preparation` is what is done to a frame first;
     with tiles `size` is theirs, and an epoch takes one of each frame.
 
     `momentum` is that of SGD; other optimisers have none. Gradients longer than `clip_norm` (Euclidean, over
     all weights) are shortened to it; 0: never. Training ends once `patience` looks in a row found nothing
     better, where the inner split is large enough to choose by; 0: never. Stages of the network before
-    `train_from` stay as the base weights have them, statistics included; empty: all of it is trained.
+    `train_from` stay as the base weights have them, statistics included; empty: all of it is trained. With
+    `average` above 0 the model is the running mean of the weights, which keeps that share of itself a step.
 
     Raises BadRequest for impossible values and for names that do not exist.
     """
@@ -70,10 +72,12 @@ class Recipe:
     precision: str = "auto"
     looks: int = 8
     base_share: float = 0.0
+    base_frames: int = 0
     momentum: float = 0.9
     clip_norm: float = 0.0
     patience: int = 0
     train_from: str = ""
+    average: float = 0.0
     preparation: Preparation = PLAIN
 
     def __post_init__(self) -> None:
@@ -87,8 +91,13 @@ class Recipe:
             )
         if not 0 <= self.base_share < 1:
             raise BadRequest(f"a base share of {self.base_share}", "0 up to, but not, 1")
+        if self.base_frames < 0 or (self.base_frames and self.base_share):
+            got = f"base_frames {self.base_frames} and base_share {self.base_share}"
+            raise BadRequest(got, "one of them above zero, the other zero")
         if not 0 <= self.momentum < 1:
             raise BadRequest(f"a momentum of {self.momentum}", "0 up to, but not, 1")
+        if not 0 <= self.average < 1:
+            raise BadRequest(f"an average of {self.average}", "0 up to, but not, 1")
         if min(self.weight_decay, self.clip_norm, self.patience) < 0:
             raise BadRequest("a negative weight_decay, clip_norm or patience", "0 or more")
         for key, known in NAMES.items():
@@ -113,6 +122,10 @@ class Recipe:
             return self.epochs
         wanted = round(self.steps / self.steps_per_epoch(frames))
         return max(self.min_epochs, min(self.epochs, wanted))
+
+    def share_of_base(self, frames: int) -> float:
+        """The share of the base weights in a model that so many frames taught."""
+        return self.base_frames / (self.base_frames + frames) if self.base_frames else self.base_share
 
     def looks_at(self, epoch: int, epochs: int) -> bool:
         """Whether to judge the network on the inner split after `epoch` of 1..epochs."""
@@ -161,6 +174,8 @@ FAST = Recipe(
 )
 """About a minute on two cores; meant to start from base weights."""
 
+DEFAULT_RECIPE = "thorough"
+"""The best that is known for few labels, see docs/small-sets.md."""
 RECIPES: dict[str, Recipe] = {
     "paper": Recipe(
         name="paper",
@@ -182,6 +197,9 @@ RECIPES: dict[str, Recipe] = {
         looks=10,
         learning_rate=1e-3,
         augmentation="strong",
+        average=0.98,
+        base_share=0.0,
+        base_frames=12,
     ),
     "retinal": Recipe(
         name="retinal",

@@ -59,7 +59,8 @@ def run(job: JobSpec, emit: Emit) -> None:
     """Train, write the model, judge it on the held-out frames, and tell of each."""
     import torch
 
-    from trainer.training import begin, finish, train
+    from trainer.becoming import finish
+    from trainer.training import begin, train
 
     began = time.monotonic()
     torch.set_num_threads(job.threads)

@@ -1,4 +1,4 @@
-"""Training: begin or go on where a checkpoint ends, one report an epoch; the best epoch becomes the model."""
+"""Training: begin or go on where a checkpoint ends, one report an epoch."""
 
 from __future__ import annotations
 
@@ -6,34 +6,30 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from loop.errors import BadInput, BadRequest
+from loop.errors import BadInput
 from loop.training_records import Split
-from trainer.augmentation import Augmentation
-from trainer.checkpoint import Progress, load_best, load_checkpoint, save_best, save_checkpoint
+from trainer.averaging import Average
+from trainer.becoming import first_network
+from trainer.checkpoint import Progress, load_checkpoint, save_best, save_checkpoint
 from trainer.choosing import is_given_up, judge, keep_if_best
 from trainer.dataset import FrameSet, training_batches
 from trainer.endings import NonFiniteLoss
 from trainer.freezing import freeze_before, set_training, trained_parameters
-from trainer.job import IMAGENET, JobSpec
+from trainer.job import JobSpec
 from trainer.losses import build_loss, targets
-from trainer.networks import build_network
 from trainer.networks.base import Network
 from trainer.optimisation import build_optimizer, learning_rate, set_learning_rate
 from trainer.precision import autocast, find_device, resolve_precision
-from trainer.weights import adapt, describe, load_weights, save_weights
-
-MODEL = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -81,6 +77,7 @@ class Training:
     device: torch.device
     progress: Progress
     epochs: int
+    average: Average | None = None
     frozen: tuple[nn.Module, ...] = ()
     absent: tuple[str, ...] = ()
 
@@ -88,6 +85,10 @@ class Training:
     def planned_epochs(self) -> int:
         """What the recipe asks for on these frames."""
         return self.job.recipe.planned_epochs(len(self.frames))
+
+    def as_model(self) -> AbstractContextManager[None]:
+        """Within this block the network is what would become the model: its average, where it has one."""
+        return self.average.worn_by(self.network) if self.average else nullcontext()
 
     def at(self, epoch: int, losses: Sequence[float]) -> Step:
         """Say where it is, after so many steps of `epoch`."""
@@ -110,26 +111,18 @@ def begin(job: JobSpec) -> Training:
     network = first_network(job).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     frozen = freeze_before(network.stages(), job.recipe.train_from)
     optimizer = build_optimizer(job.recipe, trained_parameters(network))
-    progress = _restored(job, network, optimizer) or Progress(resolve_precision(job.recipe.precision, device))
+    average = Average(network, job.recipe.average) if job.recipe.average else None
+    progress = _restored(job, network, optimizer, average) or Progress(
+        resolve_precision(job.recipe.precision, device)
+    )
     scaler = torch.amp.GradScaler(device.type, enabled=progress.precision == "float16")
     if progress.scaler:
         scaler.load_state_dict(dict(progress.scaler))
     is_over = is_given_up(job.recipe, progress)
     epochs = progress.epoch if is_over else job.recipe.planned_epochs(len(frames))
     absent = absent_classes(frames, job.classes)
-    return Training(job, frames, inner, network, optimizer, scaler, device, progress, epochs, frozen, absent)
-
-
-def first_network(job: JobSpec) -> Network:
-    """Make the network before its first step: from the base weights, or seeded from scratch."""
-    torch.manual_seed(job.seed)
-    name, classes = job.recipe.network, len(job.classes)
-    if job.base in (None, IMAGENET):
-        return build_network(name, classes, job.base)
-    network, config = load_weights(Path(str(job.base)), job.base_digest)
-    if config["network"] != name:
-        raise BadRequest(f"base weights of {config['network']}", f"some of {name}", "choose another recipe")
-    return adapt(network, config, job.classes, job.prior_class)
+    parts = network, optimizer, scaler, device
+    return Training(job, frames, inner, *parts, progress, epochs, average, frozen, absent)
 
 
 def absent_classes(frames: FrameSet, classes: Sequence[str]) -> tuple[str, ...]:
@@ -156,11 +149,13 @@ def train(training: Training, watch: Watch = lambda _: None) -> Iterator[EpochRe
             torch.manual_seed(_seed(job.seed, epoch))
             losses = _train_epoch(training, epoch, watch, maker)
             if recipe.looks_at(epoch, training.epochs):
-                dice = judge(training, partial(watch, training.at(epoch, losses)))
-                keep_if_best(training, epoch, dice)
+                with training.as_model():
+                    dice = judge(training, partial(watch, training.at(epoch, losses)))
+                    keep_if_best(training, epoch, dice)
                 training.epochs = epoch if is_given_up(recipe, progress) else training.epochs
             progress.epoch, progress.scaler = epoch, training.scaler.state_dict()
-            save_checkpoint(job.out, job, progress, training.network, training.optimizer)
+            parts = training.network, training.optimizer, training.average
+            save_checkpoint(job.out, job, progress, *parts)
             yield _report(training, fmean(losses), dice, time.monotonic() - began)
 
 
@@ -184,6 +179,8 @@ def _train_epoch(training: Training, epoch: int, watch: Watch, maker: Executor) 
         loss = criterion(logits.float(), truth)
         losses.append(_finite(loss.item(), epoch))
         _step(training, loss)
+        if training.average is not None:
+            training.average.update(training.network, now.step)
     return losses
 
 
@@ -199,52 +196,13 @@ def _step(training: Training, loss: Tensor) -> None:
     scaler.update()
 
 
-def finish(training: Training) -> tuple[Path, str, dict[str, Any]]:
-    """Write the best epoch's weights as the model: its path, digest and description. Raises OutOfSpace."""
-    job, progress = training.job, training.progress
-    training.network.load_state_dict(_with_base(job, load_best(job.out)))
-    config = describe(
-        job.recipe.network,
-        job.classes,
-        job.recipe.size,
-        job.recipe.preparation,
-        prior=job.prior_class,
-        recipe=job.recipe.to_dict(),
-        augmentation=Augmentation(job.recipe.augmentation).as_dict,
-        precision=progress.precision,
-        seed=job.seed,
-        threads=job.threads,
-        base=job.origin,
-        epoch=progress.best_epoch,
-    )
-    path = job.out / MODEL
-    return path, save_weights(path, training.network, config), config
-
-
-def _with_base(job: JobSpec, tuned: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The trained weights with the recipe's share of those that they began as. With several classes the head
-    is left out, because the base knows one of them only.
-    """
-    share = job.recipe.base_share
-    if not share or job.base in (None, IMAGENET):
-        return tuned
-    first = first_network(job)
-    base, head = first.state_dict(), first.head_names()
-    is_shared = {
-        name: tensor.is_floating_point() and (len(job.classes) == 1 or name not in head)
-        for name, tensor in tuned.items()
-    }
-    return {
-        name: torch.lerp(tensor, base[name].to(tensor), share) if is_shared[name] else tensor
-        for name, tensor in tuned.items()
-    }
-
-
-def _restored(job: JobSpec, network: nn.Module, optimizer: Optimizer) -> Progress | None:
+def _restored(
+    job: JobSpec, network: nn.Module, optimizer: Optimizer, average: Average | None
+) -> Progress | None:
     found = load_checkpoint(job.resume_from, job) if job.resume_from else None
     if found is None:
         return None
-    found.restore(network, optimizer)
+    found.restore(network, optimizer, average)
     if found.best:
         save_best(job.out, found.best)  # this attempt's folder must do without the earlier one
     return found.progress

@@ -21,9 +21,7 @@ from loop.rounds import serving_weights
 from loop.serving import is_order_only
 from loop.training_records import Round, TrainingSet
 from trainer.job import IMAGENET, JobSpec, Sample
-from trainer.recipes import Recipe, find_recipe, recipe_from_dict
-
-GPU_DEVICE = Path("/dev/nvidiactl")
+from trainer.recipes import DEFAULT_RECIPE, Recipe, find_recipe, recipe_from_dict
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ def gather_facts(container: Container, round_: Round) -> Facts:
 
 
 def choose_recipe(container: Container, project: Project) -> Recipe:
-    """The project's recipe and size, else the settings'; "auto" is fast on a CPU and the paper's on a GPU.
+    """The project's recipe and size, else the settings'; "auto" is the one that is best with few labels.
 
     A project may also hold a whole recipe of its own. Raises BadRequest for an unknown or impossible one.
     """
@@ -60,7 +58,7 @@ def choose_recipe(container: Container, project: Project) -> Recipe:
     if isinstance(wanted, Mapping):
         return recipe_from_dict(wanted)
     if wanted == "auto":
-        wanted = "paper" if GPU_DEVICE.exists() else "fast"
+        wanted = DEFAULT_RECIPE
     recipe = find_recipe(str(wanted))
     size = int(project.settings.get("size") or container.settings.image_size)
     return replace(recipe, size=size) if size else recipe

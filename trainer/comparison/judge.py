@@ -12,6 +12,7 @@ from loop.errors import BadInput
 from loop.masks import Mask, pack, probs_to_mask, unpack
 from loop.ports import Segmenter
 from loop.training_records import Split
+from trainer.becoming import MODEL
 from trainer.comparison.folder import Folder
 from trainer.comparison.protocol import Protocol
 from trainer.comparison.runs import RESULT, read_trained
@@ -29,7 +30,6 @@ from trainer.metrics import (
     measure_surface,
     surface_from_dict,
 )
-from trainer.training import MODEL
 
 MASKS = "masks"
 

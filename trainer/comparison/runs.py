@@ -11,12 +11,12 @@ from typing import Any
 
 from loop.errors import BadInput
 from loop.training_records import Split
+from trainer.becoming import MODEL
 from trainer.checkpoint import BEST, CHECKPOINT
 from trainer.comparison.folder import Folder
 from trainer.comparison.protocol import Protocol
 from trainer.durable import write_whole
 from trainer.job import JobSpec, Sample
-from trainer.training import MODEL
 
 RESULT, TRAINED, JOB, EPOCHS = "result.json", "trained.json", "job.json", "epochs.jsonl"
 

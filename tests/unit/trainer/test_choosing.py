@@ -12,12 +12,13 @@ import torch
 from loop.masks import pack
 from loop.training_records import Split
 from tests.discs import TINY, disc_job
+from trainer.becoming import finish
 from trainer.checkpoint import BEST, load_best, load_checkpoint
 from trainer.choosing import CHOOSING_FRAMES
 from trainer.endings import NonFiniteLoss, Stopped
 from trainer.job import JobSpec
 from trainer.recipes import Recipe
-from trainer.training import Step, begin, finish, train
+from trainer.training import Step, begin, train
 
 PATIENT = replace(TINY, steps=0, epochs=12, looks=12, patience=2)
 PATIENT_BRIEFLY = replace(PATIENT, epochs=5)

@@ -14,13 +14,14 @@ from torch import Tensor
 
 from loop.training_records import Split
 from tests.discs import TINY, disc_job, disc_samples, draw_disc
+from trainer.becoming import finish
 from trainer.choosing import judge
 from trainer.dataset import Batch, FrameSet, answers, training_batches
 from trainer.engine import load_segmenter
 from trainer.preparation import RETINAL, Preparation
 from trainer.preprocess import even_contrast
 from trainer.recipes import find_recipe
-from trainer.training import begin, finish, train
+from trainer.training import begin, train
 from trainer.weights import preparation_of
 
 TILES = Preparation(tiles=True, vessel_tiles=1.0)

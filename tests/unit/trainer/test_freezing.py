@@ -11,10 +11,11 @@ from torch import Tensor
 
 from loop.errors import BadRequest
 from tests.discs import TINY, disc_job
+from trainer.becoming import finish
 from trainer.endings import Stopped
 from trainer.freezing import trained_parameters
 from trainer.job import IMAGENET, JobSpec
-from trainer.training import Step, Training, begin, finish, train
+from trainer.training import Step, Training, begin, train
 from trainer.weights import describe, load_weights, save_weights
 
 

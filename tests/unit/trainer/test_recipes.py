@@ -28,7 +28,7 @@ ANY_RECIPE = st.builds(
     epoch_steps=COUNTS,
     weight_decay=AMOUNTS,
     looks=COUNTS,
-    base_share=SHARES,
+    average=SHARES,
     momentum=SHARES,
     clip_norm=AMOUNTS,
     patience=st.integers(0, 100),
@@ -64,6 +64,12 @@ def test_the_paper_recipe_is_the_published_one() -> None:
     assert (PAPER.size, PAPER.batch, PAPER.epochs) == (512, 4, 10)
     assert (PAPER.optimizer, PAPER.loss, PAPER.augmentation) == ("adam", "bce", "paper")
     assert PAPER.planned_epochs(1000) == PAPER.planned_epochs(4) == 10
+
+
+def test_the_base_counts_as_so_many_frames() -> None:
+    recipe = replace(FAST, base_share=0.0, base_frames=10)
+    assert [recipe.share_of_base(frames) for frames in (0, 10, 90)] == [1.0, 0.5, 0.1]
+    assert FAST.share_of_base(7) == FAST.share_of_base(700) == 0.25
 
 
 def test_few_frames_get_more_passes_so_that_the_number_of_steps_stays_the_same() -> None:
@@ -141,6 +147,9 @@ def test_a_value_of_another_type_is_refused_with_the_name_of_its_field(key: str)
         {"learning_rate": math.inf},
         {"momentum": 1.0},
         {"base_share": -0.1},
+        {"average": 1.0},
+        {"base_frames": -1},
+        {"base_frames": 8, "base_share": 0.25},
         {"weight_decay": -1.0},
         {"clip_norm": -1.0},
         {"patience": -1},

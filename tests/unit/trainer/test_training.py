@@ -18,13 +18,14 @@ from loop.errors import BadInput, BadRequest, NotFound, OutOfMemory, OutOfSpace
 from loop.masks import pack
 from loop.training_records import Split
 from tests.discs import TINY, disc_job, draw_disc
+from trainer.becoming import finish
 from trainer.checkpoint import BEST, CHECKPOINT, load_best, load_checkpoint
 from trainer.choosing import CHOOSING_FRAMES
 from trainer.dataset import FrameSet
 from trainer.endings import NonFiniteLoss, Stopped, names_want_of_memory, own_errors, reason_of
 from trainer.job import JobSpec
 from trainer.recipes import OPTIMIZERS, RECIPES
-from trainer.training import EpochReport, Step, Training, begin, finish, train
+from trainer.training import EpochReport, Step, Training, begin, train
 from trainer.weights import describe, load_weights, save_weights
 
 
@@ -85,6 +86,37 @@ def test_with_every_optimizer_an_interrupted_training_ends_as_if_it_had_not_been
     training = begin(disc_job(tmp_path, recipe, out="second", resume_from=first.out))
     assert training.progress.epoch == 2
     assert run(training).digest == run(begin(disc_job(tmp_path, recipe, out="whole"))).digest
+
+
+def test_the_average_goes_on_where_an_interrupted_training_ended(tmp_path: Path) -> None:
+    recipe = replace(TINY, average=0.9)
+    first = disc_job(tmp_path, recipe, out="first")
+    stopped_after(first, 5)
+    training = begin(disc_job(tmp_path, recipe, out="second", resume_from=first.out))
+    assert training.progress.epoch == 2
+    assert run(training).digest == run(begin(disc_job(tmp_path, recipe, out="whole"))).digest
+
+
+def test_the_model_is_the_mean_of_the_weights_of_all_steps(tmp_path: Path) -> None:
+    """With a decay of all but one, each step weighs as the warm-up says."""
+    job = disc_job(tmp_path, replace(TINY, average=1 - 1e-9, looks=1))
+    training = begin(job)
+    steps: list[dict[str, torch.Tensor]] = [
+        {name: tensor.double().clone() for name, tensor in training.network.state_dict().items()}
+    ]
+    training.optimizer.register_step_post_hook(
+        lambda *_: steps.append({n: t.double().clone() for n, t in training.network.state_dict().items()})
+    )
+    list(train(training))
+    names = [name for name, tensor in training.network.state_dict().items() if tensor.is_floating_point()]
+    mean = {name: steps[0][name] for name in names}
+    for number, weights in enumerate(steps[1:]):
+        keep = (1 + number) / (10 + number)
+        mean = {name: keep * mean[name] + (1 - keep) * weights[name] for name in names}
+    model = load_weights(finish(training)[0])[0].state_dict()
+    for name in names:
+        torch.testing.assert_close(model[name].double(), mean[name], rtol=1e-4, atol=1e-5, msg=name)
+    assert any((mean[name] - steps[-1][name]).abs().max() > 1e-4 for name in names)
 
 
 @pytest.mark.parametrize(
