@@ -15,6 +15,7 @@ from label_studio.core.settings.label_studio import (
 )
 from sonoloop_addresses import settings_for
 from sonoloop_backend import guard_connections
+from sonoloop_threads import take_short_turns
 
 ROOT_URLCONF = "sonoloop_urls"
 MIDDLEWARE = [
@@ -32,6 +33,7 @@ LOGGING["loggers"]["django.server"] = {"level": "WARNING", "filters": ["without_
 
 globals().update(settings_for(HOSTNAME))
 guard_connections()
+take_short_turns()
 
 if DJANGO_DB == DJANGO_DB_SQLITE:
     MIDDLEWARE.append("sonoloop_turns.one_at_a_time")  # PostgreSQL locks the row itself, in any process
