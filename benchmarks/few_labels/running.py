@@ -1,4 +1,4 @@
-"""`python -m benchmarks.small_sets --data DIR --out FILE`: trials side by side, kept line by line."""
+"""Trials side by side, kept line by line."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.small_sets.folds import FOLDS, divide, read_frames
-from benchmarks.small_sets.table import print_table
-from benchmarks.small_sets.variants import VARIANTS
+from benchmarks.few_labels.folds import FOLDS, divide, read_frames
+from benchmarks.few_labels.table import print_table
+from benchmarks.few_labels.variants import CONFIRMED, VARIANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,7 +31,7 @@ class Trial:
     seed: int
 
 
-def main() -> None:
+def run() -> None:
     """Run what the file does not hold yet, then print the table."""
     given = _arguments()
     trials = [trial for trial in _wanted(given) if trial not in _kept(given.out)]
@@ -40,8 +40,7 @@ def main() -> None:
     with ProcessPoolExecutor(given.processes, mp_context=context) as pool, given.out.open("a") as out:
         waiting = {pool.submit(_run, given, trial, ends): trial for trial in trials}
         for done, future in enumerate(as_completed(waiting), 1):
-            line = future.result()
-            if line is not None:
+            if (line := future.result()) is not None:
                 out.write(line + "\n")
                 out.flush()
             sys.stderr.write(f"{done}/{len(trials)} {waiting[future]}\n")
@@ -49,13 +48,13 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.small_sets")
+    parser = argparse.ArgumentParser(prog="sonoloop bench small_sets")
     parser.add_argument("--data", type=Path, required=True, help="a folder with images/ and masks/")
     parser.add_argument("--out", type=Path, required=True, help="file of results; it is gone on with")
     parser.add_argument("--value", type=int, default=2, help="of the class in the masks")
     parser.add_argument("--base", type=Path, default=ROOT / "weights" / "base-v0.safetensors")
     parser.add_argument("--stage", choices=("choose", "confirm"), default="choose")
-    parser.add_argument("--variants", default=",".join(VARIANTS), help="names, the first for reference")
+    parser.add_argument("--variants", default="", help="names, the first for reference; all by default")
     parser.add_argument("--labels", default="10,40,160")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--processes", type=int, default=1)
@@ -70,9 +69,15 @@ def _wanted(given: argparse.Namespace) -> Iterator[Trial]:
     counts = [int(each) for each in given.labels.split(",")]
     for seed in range(given.seeds):
         for fold in folds:
-            for name in given.variants.split(","):
+            for name in _names(given):
                 for labels in counts:
                     yield Trial(given.stage, name, labels, fold, seed)
+
+
+def _names(given: argparse.Namespace) -> list[str]:
+    if given.variants:
+        return list(given.variants.split(","))
+    return list(CONFIRMED if given.stage == "confirm" else VARIANTS)
 
 
 def _kept(out: Path) -> set[Trial]:
@@ -87,7 +92,7 @@ def _run(given: argparse.Namespace, trial: Trial, ends: float) -> str | None:
         return None
     import torch
 
-    from benchmarks.small_sets.trial import Setting, run_trial
+    from benchmarks.few_labels.trial import Setting, run_trial
 
     torch.set_num_threads(given.threads)
     division = divide(read_frames(given.data), trial.fold, trial.stage == "choose")

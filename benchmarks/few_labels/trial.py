@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.small_sets.folds import Division, Frame
-from benchmarks.small_sets.variants import Variant
+from benchmarks.few_labels.folds import Division, Frame
+from benchmarks.few_labels.variants import Variant
 from loop.masks import Mask, pack, probs_to_mask
 from loop.training_records import Split
 from trainer.engine import TorchSegmenter, load_segmenter
