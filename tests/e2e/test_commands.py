@@ -109,10 +109,10 @@ def test_down_may_be_repeated_and_needs_no_home(tmp_path: Path, home: Path) -> N
     assert "nothing was running" in run("down", "--home", home).output
 
 
-def test_a_half_made_home_has_a_status_and_no_project(empty_home: Path) -> None:
+def test_a_half_made_home_has_a_status_and_no_database(empty_home: Path) -> None:
     output = run("status", "--home", empty_home).output
     assert "redis stopped" in output
-    assert "no project yet" in output
+    assert "no database in this home yet" in output
     assert "up --frames" in run("round", "--home", empty_home, code=1).output
 
 

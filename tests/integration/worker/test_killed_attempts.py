@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 
 from adapters.bootstrap import Container
 from adapters.settings import Settings
-from db import SqlDatabase, open_database
+from db import open_database
 from loop.errors import Conflict
 from loop.planning import plan
 from loop.ports import Database
@@ -209,11 +210,8 @@ def test_a_round_that_is_cancelled_at_any_moment_stops_at_once_and_leaves_no_hal
     template: Path, tmp_path: Path, drill: Drill
 ) -> None:
     seen: dict[RoundState, set[RoundState]] = {}
-    with copy_of(template, tmp_path / "whole") as settings:
-        whole = Interposed(SqlDatabase(settings.effective_database_url), 0, lambda: None)
-        attempt(InterposedHome(settings, ManualClock(), whole))
     slowest = 0.0
-    for at in range(1, whole.opened + 1):
+    for at in count(1):
         with copy_of(template, tmp_path / str(at)) as settings, closing(Container(settings)) as person:
             asked: list[tuple[RoundState, float]] = []
 
@@ -226,6 +224,8 @@ def test_a_round_that_is_cancelled_at_any_moment_stops_at_once_and_leaves_no_hal
             home = InterposedHome(settings, person.clock, database)
             with suppress(Conflict):  # cancelled before anybody had it
                 attempt(home)
+            if not asked:
+                break  # the round was over before; how many transactions it opens hangs on how long it takes
             ended, (state, moment) = row_of(person), asked[0]
             slowest = max(slowest, time.monotonic() - moment)
             seen.setdefault(state, set()).add(ended.state)

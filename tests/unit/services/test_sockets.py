@@ -31,7 +31,8 @@ with socket.socket(socket.AF_UNIX) as ours:
     ours.connect(str(load_settings(Path(sys.argv[1])).redis_socket))
 """
 WITH_A_TMP_OF_ITS_OWN = """
-mount --bind "$1" /mnt && mount -t tmpfs tmpfs /tmp && mkdir -p "$1" && mount --bind /mnt "$1" || exit 99
+mount --bind "$1" /mnt && mount --bind "$4" /media && mount -t tmpfs tmpfs /tmp || exit 99
+mkdir -p "$1" "$4" && mount --bind /mnt "$1" && mount --bind /media "$4" || exit 99
 exec "$2" -c "$3" "$1"
 """
 UNSHARE = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
@@ -106,9 +107,16 @@ def test_a_caller_with_a_tmp_of_its_own_reaches_them(folder: Path) -> None:
     home = folder / "home"
     settings = load_settings(home)
     Paths(settings).make_folders()
-    words = [*UNSHARE, "sh", "-c", WITH_A_TMP_OF_ITS_OWN, "sh", str(home), sys.executable, CONNECT]
+    words = [*UNSHARE, "sh", "-c", WITH_A_TMP_OF_ITS_OWN, "sh", str(home), sys.executable, CONNECT, str(ROOT)]
     with bound(settings.redis_socket):
-        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            words,
+            cwd="/",
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr
 
 
