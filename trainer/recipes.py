@@ -6,7 +6,6 @@ Every field and every name is explained, with its paper, in docs/recipes.md.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -24,6 +23,11 @@ LOSSES = ("bce", "bce+dice", "boundary", "cldice", "dice", "focal-tversky", "ssi
 """Names only: whoever writes a job need not load torch. `trainer.optimisation` and `trainer.losses` make
 what they name.
 """
+
+
+LARGEST = 1e9
+"""No field means anything beyond it."""
+LARGEST_SIZE = 8192
 
 
 def _check_name(what: str, name: str, known: Iterable[str]) -> None:
@@ -82,18 +86,21 @@ class Recipe:
 
     def __post_init__(self) -> None:
         self._check_types()
-        if self.size < 32 or self.size % 32:
-            raise BadRequest(f"a size of {self.size} px", "a multiple of 32")
+        if not 32 <= self.size <= LARGEST_SIZE or self.size % 32:
+            raise BadRequest(f"a size of {self.size} px", f"a multiple of 32 up to {LARGEST_SIZE}")
         least = min(self.batch, self.epochs, self.min_epochs, self.epoch_steps, self.looks)
         if least < 1 or self.learning_rate <= 0 or self.steps < 0:
-            raise BadRequest(
-                "a recipe with nothing to do", "batch, epochs, looks and learning rate above zero"
-            )
+            counts = "batch, epochs, min_epochs, epoch_steps, looks and learning rate above zero"
+            raise BadRequest("a recipe with nothing to do", f"{counts}, steps of 0 or more")
         if not 0 <= self.base_share < 1:
             raise BadRequest(f"a base share of {self.base_share}", "0 up to, but not, 1")
-        if self.base_frames < 0 or (self.base_frames and self.base_share):
-            got = f"base_frames {self.base_frames} and base_share {self.base_share}"
-            raise BadRequest(got, "one of them above zero, the other zero")
+        if self.base_frames < 0:
+            raise BadRequest(f"base_frames {self.base_frames}", "0 or more")
+        if self.base_frames and self.base_share:
+            got = f"base_frames {self.base_frames} beside base_share {self.base_share}"
+            raise BadRequest(
+                got, "one of them", 'set the other to 0, as in {"base_share": 0, "base_frames": 12}'
+            )
         if not 0 <= self.momentum < 1:
             raise BadRequest(f"a momentum of {self.momentum}", "0 up to, but not, 1")
         if not 0 <= self.average < 1:
@@ -109,7 +116,7 @@ class Recipe:
         for field in fields(self):
             value, kind = getattr(self, field.name), str(field.type)
             is_right = type(value).__name__ == kind or (kind == "float" and type(value) is int)
-            if not is_right or (kind == "float" and not math.isfinite(value)):
+            if not is_right or (kind in ("float", "int") and not abs(value) <= LARGEST):
                 raise BadRequest(f"the recipe's {field.name} = {value!r}", f"a finite {kind}")
 
     def steps_per_epoch(self, frames: int) -> int:
@@ -231,7 +238,7 @@ def read_recipe(path: Path) -> Recipe:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         raise BadRequest("a recipe file that cannot be read", "JSON", type(exc).__name__) from exc
     if not isinstance(values, dict):
         raise BadRequest("a recipe file that holds no fields", 'such as {"like": "fast", "loss": "dice"}')

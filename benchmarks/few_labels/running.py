@@ -18,6 +18,7 @@ from benchmarks.few_labels.table import print_table
 from benchmarks.few_labels.variants import CONFIRMED, VARIANTS
 
 ROOT = Path(__file__).resolve().parents[2]
+BASE = ROOT / "weights" / "base-v0.safetensors"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Trial:
 def run() -> None:
     """Run what the file does not hold yet, then print the table."""
     given = _arguments()
+    given.out.parent.mkdir(parents=True, exist_ok=True)
     trials = [trial for trial in _wanted(given) if trial not in _kept(given.out)]
     context = multiprocessing.get_context("spawn")
     ends = time.monotonic() + given.minutes * 60
@@ -52,25 +54,40 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="a folder with images/ and masks/")
     parser.add_argument("--out", type=Path, required=True, help="file of results; it is gone on with")
     parser.add_argument("--value", type=int, default=2, help="of the class in the masks")
-    parser.add_argument("--base", type=Path, default=ROOT / "weights" / "base-v0.safetensors")
+    parser.add_argument(
+        "--base", type=Path, default=ROOT / "weights" / "base-v0.safetensors", help="base weights"
+    )
     parser.add_argument("--stage", choices=("choose", "confirm"), default="choose")
     parser.add_argument("--variants", default="", help="names, the first for reference; all by default")
-    parser.add_argument("--labels", default="10,40,160")
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--processes", type=int, default=1)
+    help_labels = (
+        "how many frames teach, 0: the base weights as they are; at most those of the pool (10,40,160)"
+    )
+    parser.add_argument("--labels", type=_numbers, default=[10, 40, 160], help=help_labels)
+    parser.add_argument("--seeds", type=int, default=1, help="trainings of each (1)")
+    parser.add_argument("--processes", type=int, default=1, help="trainings side by side (1)")
     parser.add_argument("--threads", type=int, default=2, help="of each process")
     parser.add_argument("--minutes", type=float, default=1e6, help="no training begins later than this")
-    return parser.parse_args()
+    given = parser.parse_args()
+    if unknown := sorted(set(_names(given)) - set(VARIANTS)):
+        parser.error(f"no variant {', '.join(unknown)}; there are {', '.join(VARIANTS)}")
+    if not given.labels or min(given.labels) < 0:
+        parser.error("--labels needs numbers, 0 for the base weights alone")
+    if not read_frames(given.data):
+        parser.error(f"no images/*.png in {given.data}")
+    return given
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(each) for each in text.split(",")]
 
 
 def _wanted(given: argparse.Namespace) -> Iterator[Trial]:
     """Seed by seed, so that a run that is cut short has judged every variant once."""
     folds = [0] if given.stage == "choose" else range(FOLDS)
-    counts = [int(each) for each in given.labels.split(",")]
     for seed in range(given.seeds):
         for fold in folds:
             for name in _names(given):
-                for labels in counts:
+                for labels in given.labels:
                     yield Trial(given.stage, name, labels, fold, seed)
 
 

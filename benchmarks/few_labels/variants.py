@@ -67,5 +67,5 @@ VARIANTS: Mapping[str, Variant] = {
     "384 px": _tuned(size=384),
     "pseudo-labels": Variant(TUNED, pseudo=True, shares=SHARES),
 }
-CONFIRMED = ("reference", "average", "fast", "paper")
+CONFIRMED = ("reference", "thorough", "average", "fast", "paper")
 """Those that are judged on all folds."""

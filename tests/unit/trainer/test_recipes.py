@@ -149,6 +149,8 @@ def test_a_value_of_another_type_is_refused_with_the_name_of_its_field(key: str)
         {"base_share": -0.1},
         {"average": 1.0},
         {"base_frames": -1},
+        {"learning_rate": 10**400},
+        {"size": 9_999_999_968},
         {"base_frames": 8, "base_share": 0.25},
         {"weight_decay": -1.0},
         {"clip_norm": -1.0},
