@@ -32,7 +32,7 @@ from trainer.comparison.writing import write_report
 from trainer.durable import write_whole
 from trainer.job import IMAGENET
 from trainer.networks import NETWORKS
-from trainer.recipes import find_recipe
+from trainer.recipes import find_recipe, read_recipe
 
 TABLE_WIDTH = 80
 SHOWN_LEFT_OUT = 5
@@ -74,7 +74,8 @@ class CompareRequest:
         """The protocol without its frames. Raises BadRequest for an unknown recipe or an impossible size."""
         if self.weights not in STARTS:
             raise BadRequest(f"weights {self.weights!r}", f"one of {', '.join(STARTS)}", "mend --weights")
-        recipe = find_recipe(self.recipe)
+        is_file = self.recipe.endswith(".json")
+        recipe = read_recipe(Path(self.recipe)) if is_file else find_recipe(self.recipe)
         recipe = replace(recipe, size=self.size) if self.size else recipe
         return Protocol(classes, recipe, self.weights, self.split_seed, ())
 

@@ -148,3 +148,11 @@ def test_the_command_ends_with_one_and_says_what_to_do(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "holds something else" in result.output
     assert [path.name for path in (tmp_path / "taken").iterdir()] == ["letter.txt"]
+
+
+def test_a_recipe_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "mine.json").write_text('{"like": "fast", "name": "mine", "loss": "dice"}')
+    asked = request(tmp_path, tmp_path / "out", recipe=str(tmp_path / "mine.json"), size=0)
+    found = asked.protocol(("vein",)).recipe
+    assert (found.name, found.loss, found.size) == ("mine", "dice", 256)
+    assert replace(asked, size=64).protocol(("vein",)).recipe.size == 64
