@@ -6,6 +6,7 @@ Every field and every name is explained, with its paper, in docs/recipes.md.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -25,8 +26,8 @@ what they name.
 """
 
 
-LARGEST = 1e9
-"""No field means anything beyond it."""
+LARGEST = sys.float_info.max
+"""NaN, the infinities and integers that no float holds are none below it."""
 LARGEST_SIZE = 8192
 
 
