@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,9 +15,9 @@ from adapters.label_studio.client import LabelStudioClient
 from adapters.label_studio.pace import Pace
 from adapters.metrics.instruments import BackendMetrics, ModelMetrics, WorkerMetrics, new_registry
 from adapters.metrics.standing import StandingCollector
-from adapters.metrics.timing import TimedSegmenter
 from adapters.owners import Guard, require_owner
 from adapters.queue import BackgroundQueue, CeleryQueue
+from adapters.segmenters import StoredSegmenters
 from adapters.settings import Settings
 from adapters.storage.images import StoredImages
 from adapters.storage.local import LocalStorage
@@ -30,14 +27,10 @@ from db import SqlDatabase, open_database
 from loop.mirror import IngestPorts
 from loop.planning import RoundPorts, RoundRules
 from loop.policy import TriggerRule
-from loop.ports import Clock, Database, Segmenter
+from loop.ports import Clock
 from loop.preannotate import PreannotatePorts, PreannotateRules
 from loop.ranking import QueueRule
-from loop.records import ModelVersion
 from loop.serving import ServingPorts
-
-SEGMENTERS_KEPT = 2
-"""The champion and its predecessor; a loaded network takes about 100 MB."""
 
 
 def build(settings: Settings) -> Container:
@@ -204,46 +197,3 @@ class Container:
         for name, close in closers.items():
             if name in self.__dict__:
                 close()
-
-
-class StoredSegmenters:
-    """Implements `loop.ports.Segmenters`: models by digest from storage, the last two kept loaded."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        database: Database,
-        storage: LocalStorage | ObjectStorage,
-        metrics: ModelMetrics,
-    ) -> None:
-        self._settings = settings
-        self._database = database
-        self._storage = storage
-        self._metrics = metrics
-        self._loaded: OrderedDict[int, Segmenter] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def load(self, model: ModelVersion) -> Segmenter:
-        """The model serving its project's classes. Raises BadWeights, NotFound, Unavailable."""
-        with self._lock:
-            if model.id not in self._loaded:
-                self._loaded[model.id] = self._read(model)
-            self._loaded.move_to_end(model.id)
-            while len(self._loaded) > SEGMENTERS_KEPT:
-                self._loaded.popitem(last=False)
-            return self._loaded[model.id]
-
-    def _read(self, model: ModelVersion) -> Segmenter:
-        from trainer.engine import CHEAP, load_segmenter
-
-        with self._database.read() as uow:
-            project = uow.projects.get(model.project_id)
-        segmenter = load_segmenter(
-            self._storage.local_path("models", model.digest),
-            self._settings.threads or os.cpu_count() or 1,
-            digest=model.digest,
-            classes=project.classes,
-            prior_class=project.settings.get("prior") or None,
-            measures=sorted({*CHEAP, self._settings.strategy}),
-        )
-        return TimedSegmenter(segmenter, self._metrics)

@@ -18,6 +18,9 @@ from ml_backend.model import DrawingPorts
 
 LIMITS = Limits(threads=16, body_bytes=MAX_BODY_BYTES, connections=200)
 
+SETTLED_SECONDS = 20.0
+"""After so long nobody waits for the start any more, and few readers are at work yet."""
+
 log = structlog.get_logger()
 
 
@@ -34,11 +37,15 @@ def serve(container: Container) -> None:
     signal.signal(signal.SIGTERM, _leave)
     stop = threading.Event()
     champions.follow(stop)
+    warm_up = threading.Timer(SETTLED_SECONDS, container.segmenters.warm_up)
+    warm_up.daemon = True
+    warm_up.start()
     log.info("backend_ready", host=settings.backend_host, port=settings.backend_port)
     try:
         server.run()
     finally:
         stop.set()
+        warm_up.cancel()
         server.close()
         log.info("backend_stopped")
 

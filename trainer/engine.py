@@ -17,11 +17,13 @@ from loop.errors import BadWeights
 from loop.ports import Examination
 from trainer.crf import CrfSettings, crf_from_dict, dense_crf
 from trainer.dataset import to_images
+from trainer.networks import build_empty
 from trainer.networks.base import Network
 from trainer.postprocess import without_specks
 from trainer.precision import autocast, find_device, resolve_precision
 from trainer.preparation import PLAIN, Preparation
 from trainer.preprocess import View, look, prepare, view_to_frame
+from trainer.recipes import DEFAULT_RECIPE, RECIPES
 from trainer.tiles import Grid, cut_all, in_chunks, stitch
 from trainer.uncertainty import MEASURES, NEEDS_MIRROR, Evidence, measure
 from trainer.weights import channel_sources, load_weights, preparation_of
@@ -32,6 +34,13 @@ TILE_PIXELS = {"cpu": 1 << 18, "cuda": 1 << 20}
 """So many pixels of tiles go through the network at once, by device: 4 or 16 tiles of 256 px, 35 MB each in a
 ResNet34-UNet. On a CPU more at once takes memory and saves no time.
 """
+
+
+def warm_up() -> None:
+    """Import what the first network of a process needs, and with it seconds in which no other Python thread
+    gets a turn for up to a third of one.
+    """
+    build_empty(RECIPES[DEFAULT_RECIPE].network, 1)
 
 
 def load_segmenter(

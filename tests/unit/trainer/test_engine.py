@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from trainer.preprocess import image_to_tensor, letterbox, probs_to_frame
 from trainer.uncertainty import MEASURES
 from trainer.weights import describe, save_weights
 
+ROOT = Path(__file__).resolve().parents[3]
 NAME = "mobilenetv2-unet"
 IMAGE = draw_disc(2)[0]
 
@@ -90,6 +93,24 @@ def test_a_model_of_other_classes_is_refused(tmp_path: Path) -> None:
     save_weights(tmp_path / "x", build_network(NAME, 2), describe(NAME, ["a", "b"], 64))
     with pytest.raises(BadWeights, match="knows any of"):
         load_segmenter(tmp_path / "x", 1, classes=["c"])
+
+
+def test_once_warm_the_first_model_of_a_process_imports_nothing_more(model: Model) -> None:
+    """Imports keep all other threads waiting: of a backend that has just got its first model, readers'."""
+    script = f"""
+import sys
+from pathlib import Path
+import numpy as np
+from trainer.engine import load_segmenter, warm_up
+warm_up()
+before = set(sys.modules)
+load_segmenter(Path({str(model.path)!r}), 1, precision="float32").predict(np.zeros((64, 64), np.uint8))
+print(*sorted(set(sys.modules) - before))
+"""
+    ran = subprocess.run(  # in a process of its own: in this one all is imported
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split() == []
 
 
 def test_a_file_with_another_digest_is_refused(model: Model) -> None:
