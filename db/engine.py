@@ -22,6 +22,11 @@ from loop.errors import BadRequest
 BUSY_SECONDS = 5
 """How long a statement waits for somebody else's lock before it gives up as Unavailable."""
 
+KEPT_CONNECTIONS = 20
+"""As many as a server of ours has threads, and a few more: a connection beyond them is opened and closed
+again for every unit, and 16 that log in at once, in Python, keep a webhook waiting for half a second.
+"""
+
 MIGRATE_SECONDS = 60
 """How long a migration waits for one in another process."""
 
@@ -72,6 +77,7 @@ def make_engine(url: str) -> Engine:
         hide_parameters=True,  # an error text must not carry what a clip or a patient is called
         json_serializer=dump_json,
         poolclass=QueuePool,
+        pool_size=KEPT_CONNECTIONS,
         max_overflow=-1,  # without a limit nobody waits for a turn
         pool_pre_ping=True,  # finds connections that a restart of the server has cut
         connect_args=_sqlite_arguments() if sqlite_path(address) else _postgresql_arguments(),

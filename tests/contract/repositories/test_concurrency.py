@@ -10,9 +10,11 @@ from threading import Barrier
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from db import SqlDatabase
 from loop.errors import Conflict, LeaseLost
+from ml_backend.server import LIMITS
 from tests.contract.repositories.rows import NOON, add_model, add_project, add_round, after
 
 THREADS = 6
@@ -38,6 +40,22 @@ def committed_project(database: SqlDatabase) -> int:
         project = add_project(unit)
         unit.commit()
     return project.id
+
+
+def test_as_many_as_a_server_has_threads_find_their_connections_open(database: SqlDatabase) -> None:
+    opened: list[object] = []
+    event.listen(database.engine, "connect", lambda connection, _: opened.append(connection))
+    together = Barrier(LIMITS.threads)
+
+    def hold(_number: int) -> None:
+        with database.read():
+            together.wait(20)
+
+    with ThreadPoolExecutor(LIMITS.threads) as pool:
+        list(pool.map(hold, range(LIMITS.threads)))
+        first = len(opened)
+        list(pool.map(hold, range(LIMITS.threads)))
+    assert first == len(opened) == LIMITS.threads
 
 
 def test_two_triggers_at_once_start_one_round(database: SqlDatabase) -> None:
