@@ -101,6 +101,12 @@ class Settings(BaseSettings):
         0, ge=0, le=65534, description="Port of a worker's own figures (train: the next one); 0: none."
     )
     threads: int = Field(0, ge=0, description="Threads of the numeric libraries; 0: as many as cores.")
+    training_niceness: int = Field(
+        19,
+        ge=0,
+        le=19,
+        description="How far training gives way to all else on its machine: 19 wholly, 0 not at all.",
+    )
     seed: int = Field(0, ge=0, description="Seed of splits, samplers and training.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="debug, info, warning or error."

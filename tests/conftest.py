@@ -20,6 +20,9 @@ pytest_plugins = ["tests.fault_table", "tests.services.label_studio"]
 # Before anything imports albumentations: it would ask the internet for a newer version of itself.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
+# Tests run side by side, and one that waits for a training must not wait for all the others.
+os.environ.setdefault("SONOLOOP_TRAINING_NICENESS", "0")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the long drills too")

@@ -1,5 +1,5 @@
-"""The training process as a worker starts it: `python -m worker.child JOB.json` is `python -m trainer.run
-JOB.json` that gives way to the services of this machine and does not outlive its worker.
+"""The training process as a worker starts it: `python -m worker.child JOB.json NICENESS` is `python -m
+trainer.run JOB.json` that gives way to the services of this machine and does not outlive its worker.
 
 The worker keeps the other end of stdin open and writes nothing; when it dies, however it dies, the pipe ends.
 """
@@ -17,26 +17,27 @@ from pathlib import Path
 
 STOP_SECONDS = 5.0
 """Between the request to end and the end by force: enough for most steps, and a cancel takes 10 s at most."""
-NICENESS = 19
-"""Whatever a service wants of the processor comes first; training has all that is left."""
 OOM_SCORE = 500
 PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: list[str]) -> None:
-    """Train the job whose file is named; exits as `trainer.run` does."""
-    give_way()
+    """Train the job whose file is named, that much less urgent than this process was started; exits as
+    `trainer.run` does.
+    """
+    job, niceness = arguments
+    give_way(int(niceness))
     die_with_parent()
     threading.Thread(target=end_with_parent, args=(sys.stdin.fileno(),), daemon=True).start()
-    sys.argv = ["trainer.run", *arguments]
+    sys.argv = ["trainer.run", job]
     runpy.run_module("trainer.run", run_name="__main__", alter_sys=True)
 
 
-def give_way() -> None:
-    """Let the services have the processor first, and memory too: training can be tried again, a reader's page
-    not.
+def give_way(niceness: int) -> None:
+    """Let the services have the processor first, the more the higher `niceness` (0 to 19), and memory too:
+    training can be tried again, a reader's page not.
     """
-    os.nice(NICENESS)
+    os.nice(niceness)
     score = Path("/proc/self/oom_score_adj")  # Linux only
     if score.exists():
         score.write_text(str(OOM_SCORE))

@@ -33,11 +33,11 @@ log = structlog.get_logger()
 
 
 class TrainingProcess:
-    """`python -m worker.child JOB.json`, started by the constructor."""
+    """`python -m worker.child JOB.json NICENESS`, started by the constructor."""
 
-    def __init__(self, job: Path) -> None:
+    def __init__(self, job: Path, niceness: int = 0) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "worker.child", str(job)],
+            [sys.executable, "-m", "worker.child", str(job), str(niceness)],
             cwd=PROJECT_ROOT,
             stdin=subprocess.PIPE,  # never written: its end tells the child that this process is gone
             stdout=subprocess.PIPE,

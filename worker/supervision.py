@@ -28,14 +28,14 @@ class Crashed(TrainingFailed):
     """A training process that ended without saying why: another attempt goes on from its checkpoint."""
 
 
-def see_through(job: Path, look: Callable[[Iterable[Event]], None]) -> Event:
-    """Run the job in a process of its own and return its "done" event.
+def see_through(job: Path, look: Callable[[Iterable[Event]], None], niceness: int = 0) -> Event:
+    """Run the job in a process of its own, `niceness` less urgent than this one; return its "done" event.
 
     `look` hears of every event, and at least four times a second; what it raises ends the process and is
     passed on. Raises OutOfMemory, TrainingFailed (the same job would fail again), Crashed.
     """
     kills_before = count_oom_kills()
-    process = TrainingProcess(job)
+    process = TrainingProcess(job, niceness)
     log.info("training_started", pid=process.pid)
     last: Event = {}
     try:

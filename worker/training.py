@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +79,10 @@ class Attempt:
     """
 
     def __init__(
-        self, container: Container, claimed: Round, stopping: Stopping, train: Train = see_through
+        self, container: Container, claimed: Round, stopping: Stopping, train: Train | None = None
     ) -> None:
         self._container = container
-        self._train_job = train
+        self._train_job = train or partial(see_through, niceness=container.settings.training_niceness)
         self._ports, self._rules = container.round_ports, container.round_rules
         self._round = claimed
         self._folder = RoundFolder(container.settings.root, claimed.id)

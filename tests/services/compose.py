@@ -62,7 +62,8 @@ class Stand:
         image = dockerfile(service)
         given = {**image.environment, **(service.get("environment") or {})}
         found = {key: self.moved(name, str(value)) for key, value in given.items() if key != "PATH"}
-        machine = {"PATH": self.path, "LANG": "C.UTF-8", "TMPDIR": str(self.folder), "SONOLOOP_THREADS": "1"}
+        machine = {"PATH": self.path, "LANG": "C.UTF-8", "TMPDIR": str(self.folder)}
+        machine |= {"SONOLOOP_THREADS": "1", "SONOLOOP_TRAINING_NICENESS": "0"}
         return machine | found
 
     def command(self, name: str, *words: str) -> list[str]:

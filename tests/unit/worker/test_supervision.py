@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 import worker.process
 from loop.errors import OutOfMemory, TrainingFailed
 from worker.folder import RoundFolder, drop_weights_of_others
-from worker.process import Event
+from worker.process import Event, TrainingProcess
 from worker.supervision import Crashed, failure, see_through
 
 CHILD = """
@@ -94,6 +94,19 @@ def test_what_a_process_says_before_its_worker_is_ready_to_listen_is_passed_on_t
     with capture_logs() as lines, pytest.raises(TrainingFailed, match="job file"):
         see_through(job, lambda _: None)
     assert any("trainer.job" in line.get("text", "") for line in lines)
+
+
+def test_a_training_gives_way_as_far_as_it_is_told(tmp_path: Path) -> None:
+    """Asked of the real process, which stops to be looked at where it would begin to train."""
+    job = tmp_path / "job.json"
+    os.mkfifo(job)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    process = TrainingProcess(job, niceness=3)
+    try:
+        with job.open("wb"):  # opened for reading now: it has given way before
+            assert os.getpriority(os.PRIO_PROCESS, process.pid) == own + 3
+    finally:
+        process.stop()
 
 
 def test_a_job_that_cannot_be_read_fails_for_good_with_its_reason(tmp_path: Path) -> None:
