@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 
 from sqlalchemy import Connection
 
@@ -104,6 +104,14 @@ class SqlDatabase:
         """A unit that sees one snapshot and waits for no writer; a change in it raises BadRequest."""
         with self._unit(Access.READ) as unit:
             yield unit
+
+    def open_connections(self, number: int) -> None:
+        """Have so many open, at most as many as are kept, for those who will be in a hurry. Raises
+        Unavailable.
+        """
+        with ExitStack() as opened:
+            for _ in range(number):
+                opened.enter_context(self.engine.connect())
 
     def renew_statistics(self) -> None:
         """Let SQLite count its tables again where they have grown, so that it goes on choosing good plans; a

@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import NoReturn
 
 import structlog
 
 from adapters.bootstrap import Container
 from adapters.http_server import Limits, listen
+from loop.errors import Unavailable
 from ml_backend.access import MAX_BODY_BYTES, access_of
 from ml_backend.app import create_app
 from ml_backend.champions import Champions
@@ -37,17 +39,26 @@ def serve(container: Container) -> None:
     signal.signal(signal.SIGTERM, _leave)
     stop = threading.Event()
     champions.follow(stop)
-    warm_up = threading.Timer(SETTLED_SECONDS, container.segmenters.warm_up)
-    warm_up.daemon = True
-    warm_up.start()
+    warming_up = threading.Timer(SETTLED_SECONDS, warm_up, [container])
+    warming_up.daemon = True
+    warming_up.start()
     log.info("backend_ready", host=settings.backend_host, port=settings.backend_port)
     try:
         server.run()
     finally:
         stop.set()
-        warm_up.cancel()
+        warming_up.cancel()
         server.close()
         log.info("backend_stopped")
+
+
+def warm_up(container: Container) -> None:
+    """Do beforehand what would keep webhooks waiting later: log in to the database for every thread, and
+    import what the first model needs.
+    """
+    with suppress(Unavailable):  # what cannot be opened now is opened when it is needed
+        container.database.open_connections(LIMITS.threads)
+    container.segmenters.warm_up()
 
 
 def _leave(*_: object) -> NoReturn:
