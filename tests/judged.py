@@ -18,6 +18,7 @@ from trainer.metrics import bin_pixels, count, measure_surface
 from trainer.recipes import RECIPES
 
 RECIPE = replace(RECIPES["paper"], precision="float32")
+PLAN = Plan(("resnet34-unet", "mobilenetv2-unet"), 2)
 
 
 def compared(number: int, group: str, is_full: bool = True) -> ComparedFrame:

@@ -1,0 +1,102 @@
+"""From judged frames to figures and files; which frames are shown."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from loop.errors import BadRequest
+from tests.judged import judged, some_report, some_runs
+from trainer.comparison.aggregate import STATISTICS, aggregate
+from trainer.comparison.choice import choose_frames
+from trainer.comparison.report import bracket, caption, share, signed
+from trainer.comparison.writing import frames_csv, markdown, table_csv, to_dict
+from trainer.metrics import score
+
+
+def test_figures_are_means_over_seeds_and_lie_within_their_intervals() -> None:
+    runs = some_runs(["good", "bad"], seeds=3)
+    figures, (difference,) = aggregate(runs, 300)
+    scores = [score([frame.counts for frame in frames]) for frames in runs["good"]]
+    assert figures[0].figures["dice"].value == pytest.approx(np.mean([each.dice_mean for each in scores]))
+    assert figures[0].figures["acc"].value == pytest.approx(np.mean([each.acc for each in scores]))
+    assert figures[0].figures["miou"].value == pytest.approx(np.mean([each.miou for each in scores]))
+    for network in figures:
+        assert network.figures.keys() == STATISTICS.keys()
+        for name, figure in network.figures.items():
+            assert figure.value is not None, name
+            assert figure.low is not None, name
+            assert figure.high is not None, name
+            assert figure.low <= figure.value <= figure.high, name
+    assert (difference.network, difference.reference) == ("bad", "good")
+    gap = difference.figures["dice"]
+    assert gap.value == pytest.approx(
+        (figures[1].figures["dice"].value or 0) - (figures[0].figures["dice"].value or 0)
+    )
+    assert gap.high is not None
+    assert gap.high < 0, "the second network is worse on every frame"
+
+
+def test_the_difference_of_a_network_to_its_twin_is_nothing_at_all() -> None:
+    runs = some_runs(["one"])
+    _, (difference,) = aggregate({"one": runs["one"], "twin": runs["one"]}, 50)
+    assert {(f.value, f.low, f.high) for f in difference.figures.values()} == {(0.0, 0.0, 0.0)}
+
+
+def test_seeds_that_differ_widen_an_interval() -> None:
+    frames = [judged(n, f"clip{n}", 2) for n in range(6)]
+    worse = [judged(n, f"clip{n}", 12) for n in range(6)]
+    (steady, shaky), _ = aggregate({"steady": [frames, frames], "shaky": [frames, worse]}, 300)
+    widths = [(each.figures["dice"].high or 0) - (each.figures["dice"].low or 0) for each in (steady, shaky)]
+    assert widths[1] > 2 * widths[0]
+
+
+def test_runs_on_different_frames_are_not_compared() -> None:
+    frames = [judged(n, f"clip{n}", 1) for n in range(3)]
+    with pytest.raises(BadRequest, match="different frames"):
+        aggregate({"a": [frames], "b": [frames[:2]]}, 10)
+
+
+def test_frames_are_shown_from_the_worst_to_the_best_by_rank_then_an_empty_one() -> None:
+    dice = np.asarray([0.9, 0.1, np.nan, 0.5, 0.7, 0.3, 0.0])
+    is_empty = [False, False, True, False, False, False, True]
+    assert choose_frames(dice, is_empty) == [1, 5, 3, 4, 0, 2]
+    assert choose_frames(np.asarray([0.4]), [False]) == [0]
+    assert choose_frames(np.asarray([]), []) == []
+
+
+def test_figures_are_written_as_people_read_them() -> None:
+    assert [share(value) for value in (0.9634, 1.0, None)] == [".963", "1.000", "–"]
+    assert [signed(value) for value in (0.012, -0.14, None)] == ["+.012", "−.140", "–"]
+    report = some_report(("resnet34-unet", "fcn8s"))
+    assert bracket(report.networks[0].figures["acc"]).startswith("[.")
+
+
+def test_a_caption_says_what_differs_from_the_published_protocol() -> None:
+    report = some_report(("resnet34-unet", "fcn8s"))
+    assert not any("not its protocol" in line for line in caption(report))
+    small = replace(report.protocol, recipe=replace(report.protocol.recipe, size=256))
+    assert "Frames of 256 px: the published study used 512 px" in "\n".join(
+        caption(replace(report, protocol=small))
+    )
+    assert "0 of 8 pairs of empty masks left out" in "\n".join(caption(report))
+
+
+def test_the_report_is_there_for_spreadsheet_document_and_program() -> None:
+    report = some_report(("resnet34-unet", "fcn8s"))
+    rows = [line.split(",") for line in table_csv(report).splitlines()]
+    assert len({len(row) for row in rows}) == 1
+    assert [row[0] for row in rows] == ["network", "resnet34-unet", "fcn8s"]
+    assert rows[1][rows[0].index("published_acc")] == "0.963"
+    assert float(rows[1][rows[0].index("dice")]) == pytest.approx(report.networks[0].figures["dice"].value)
+    assert len(frames_csv(report).splitlines()) == 1 + 2 * 2 * 8
+    text = markdown(report)
+    assert "| `fcn8s` |" in text
+    assert ".904 | .716 |" in text
+    content = json.loads(json.dumps(to_dict(report), allow_nan=False))
+    assert [run["network"] for run in content["runs"]] == ["resnet34-unet", "fcn8s"] * 2
+    assert content["runs"][0]["measures"]["dice"]["per_frame"]["median"] > 0.5
+    assert content["runs"][0]["surface"]["hd95"]["mean"] > 0
