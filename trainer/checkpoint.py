@@ -71,10 +71,12 @@ class Checkpoint:
 
 
 def fingerprint(job: JobSpec) -> str:
-    """SHA-256 of all that decides a training's outcome: a checkpoint of another job is not gone on with."""
+    """SHA-256 of all that decides a training's outcome: a checkpoint of another job is not gone on with, one
+    from before an upgrade is.
+    """
     samples = [(s.frame_id, s.split, s.image.name, s.mask.name) for s in job.samples]
     base = job.base_digest or job.base
-    deciding = [job.recipe.to_dict(), job.classes, job.prior_class, job.seed, base, sorted(samples)]
+    deciding = [job.recipe.deciding(), job.classes, job.prior_class, job.seed, base, sorted(samples)]
     return hashlib.sha256(json.dumps(deciding).encode()).hexdigest()
 
 

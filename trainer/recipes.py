@@ -14,6 +14,7 @@ from typing import Any
 
 from loop.errors import BadRequest
 from trainer.augmentation import check_augmentation
+from trainer.defaults import changed_from_defaults
 from trainer.networks import members
 from trainer.preparation import PLAIN, RETINAL, Preparation, preparation_from_dict
 
@@ -116,7 +117,8 @@ class Recipe:
     def _check_types(self) -> None:
         for field in fields(self):
             value, kind = getattr(self, field.name), str(field.type)
-            is_right = type(value).__name__ == kind or (kind == "float" and type(value) is int)
+            is_right = kind in (each.__name__ for each in type(value).__mro__[:2]) and type(value) is not bool
+            is_right = is_right or (kind == "float" and type(value) is int)
             if not is_right or (kind in ("float", "int") and not abs(value) <= LARGEST):
                 raise BadRequest(f"the recipe's {field.name} = {value!r}", f"a finite {kind}")
 
@@ -151,6 +153,10 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Give it in JSON's types; `recipe_from_dict` reads it."""
         return asdict(self) | {"preparation": self.preparation.to_dict()}
+
+    def deciding(self) -> dict[str, Any]:
+        """Give, in JSON's types, what tells trainings apart: as `changed_from_defaults` does."""
+        return changed_from_defaults(self)
 
 
 NAMES: Mapping[str, Iterable[str]] = {

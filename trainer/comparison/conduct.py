@@ -65,8 +65,8 @@ class Comparison:
 
     def actions(self) -> dict[tuple[str, int], Action]:
         """What is left of every run, in the order in which they are done."""
-        digest = self.protocol.digest
-        return {pair: decide(find_traces(self.folder.run(*pair)), digest) for pair in self.plan.pairs()}
+        digests = (self.protocol.digest, *self.folder.earlier)
+        return {pair: decide(find_traces(self.folder.run(*pair)), digests) for pair in self.plan.pairs()}
 
     def results(self) -> list[Result]:
         """All results in the order of the plan. Raises BadInput where one is missing."""

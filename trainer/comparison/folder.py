@@ -22,7 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loop.errors import BadRequest, Conflict
-from trainer.comparison.protocol import Plan, Protocol, differences, read_protocol, write_protocol
+from trainer.comparison.protocol import (
+    Plan,
+    Protocol,
+    differences,
+    earlier_digests,
+    read_protocol,
+    write_protocol,
+)
 
 PROTOCOL, LOCK = "protocol.json", ".lock"
 PATIENCE_SECONDS = 20.0
@@ -32,10 +39,14 @@ POLL_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Folder:
-    """A comparison's folder; `lock` is the descriptor by which this process, and its trainings, hold it."""
+    """A comparison's folder; `lock` is the descriptor by which this process, and its trainings, hold it.
+
+    Results whose protocol bears one of the digests `earlier` are of this comparison too.
+    """
 
     root: Path
     lock: int
+    earlier: tuple[str, ...] = ()
 
     def frame(self, digest: str) -> Path:
         """Where a picture lies."""
@@ -100,8 +111,9 @@ def open_folder(root: Path, protocol: Protocol, plan: Plan) -> Iterator[Folder]:
     handle = _hold(root / LOCK)
     try:
         check_folder(root, protocol, plan)  # another may have begun meanwhile
-        write_protocol(root / PROTOCOL, protocol, plan)
-        yield Folder(root, handle)
+        earlier = earlier_digests(root / PROTOCOL, protocol)
+        write_protocol(root / PROTOCOL, protocol, plan, earlier)
+        yield Folder(root, handle, earlier)
     finally:
         os.close(handle)
 

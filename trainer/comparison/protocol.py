@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ HELD_OUT = 0.4
 """Share of the groups that test; the others teach: 60/40, as in the published study."""
 VERSION = 1
 LONGEST = 70
+BESIDE = ("plan", "split", "digest", "earlier")
+"""What the file holds beside the protocol: it decides nothing."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,13 @@ class Protocol:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all of it: results of another digest are not comparable."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        """SHA-256 of all that decides: results of another digest are not comparable.
+
+        The recipe's network is each run's own, and a field that holds its default decides nothing that was
+        not decided before there was such a field: a folder outlives the versions that add some.
+        """
+        recipe = {name: value for name, value in self.recipe.deciding().items() if name != "network"}
+        return _sha256(asdict(self) | {"recipe": recipe})
 
     def to_dict(self) -> dict[str, Any]:
         """Give it in JSON's types, with the split that follows written out for people."""
@@ -126,14 +133,8 @@ def differences(there: Protocol, asked: Protocol) -> list[str]:
     """What keeps results of one protocol from standing beside those of another, in words."""
     found = [
         f"{name} {_said(mine)} there, {_said(yours)} asked"
-        for name, mine, yours in (
-            *((each.name, getattr(there, each.name), getattr(asked, each.name)) for each in fields(Protocol)),
-            *(
-                (each.name, getattr(there.recipe, each.name), getattr(asked.recipe, each.name))
-                for each in fields(Recipe)
-            ),
-        )
-        if name not in ("recipe", "frames", "network") and mine != yours
+        for name, mine, yours in _pairs(there, asked)
+        if name not in ("frames", "network") and mine != yours
     ]
     if there.frames != asked.frames:
         same = len(set(there.frames) & set(asked.frames))
@@ -141,23 +142,40 @@ def differences(there: Protocol, asked: Protocol) -> list[str]:
     return found
 
 
-def write_protocol(path: Path, protocol: Protocol, plan: Plan) -> None:
-    """Write both as JSON. Raises OutOfSpace."""
-    content = {"plan": asdict(plan), **protocol.to_dict()}
+def write_protocol(path: Path, protocol: Protocol, plan: Plan, earlier: Sequence[str] = ()) -> None:
+    """Write both as JSON, with other digests that results of the same protocol bear. Raises OutOfSpace."""
+    content = {"plan": asdict(plan), **protocol.to_dict()} | ({"earlier": list(earlier)} if earlier else {})
     write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def read_protocol(path: Path) -> tuple[Protocol, Plan]:
-    """Read what `write_protocol` wrote. Raises BadRequest for anything else."""
+    """Read what `write_protocol` wrote, now or in an older version. Raises BadRequest for anything else."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         protocol, plan = _protocol(values), Plan(tuple(values["plan"]["networks"]), values["plan"]["seeds"])
-        is_whole = values["digest"] == protocol.digest
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as exc:
+        is_whole = values["digest"] in (protocol.digest, _digest_as_written(values))
+        is_whole &= all(isinstance(each, str) for each in values.get("earlier", []))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, BadRequest) as exc:
         raise _unreadable() from exc
     if not is_whole:
         raise _unreadable()
     return protocol, plan
+
+
+def earlier_digests(path: Path, protocol: Protocol) -> tuple[str, ...]:
+    """The digests by which older versions named the results of this protocol, as its file knows them; none
+    without a file.
+    """
+    if not path.exists():
+        return ()
+    values = json.loads(path.read_text(encoding="utf-8"))
+    known = [values["digest"], *values.get("earlier", [])]
+    return tuple(sorted(set(known) - {protocol.digest}))
+
+
+def _digest_as_written(values: Mapping[str, Any]) -> str:
+    """What 0.1.0 called a protocol's digest at first: that of every field there was, defaults included."""
+    return _sha256({name: value for name, value in values.items() if name not in BESIDE})
 
 
 def _protocol(values: Mapping[str, Any]) -> Protocol:
@@ -177,10 +195,24 @@ def _protocol(values: Mapping[str, Any]) -> Protocol:
 
 def _unreadable() -> BadRequest:
     return BadRequest(
-        "a protocol that cannot be read or was changed by hand",
-        "what this program wrote",
-        "choose another --out",
+        "a protocol.json that cannot be read: changed by hand, or written by another version",
+        "one that this version knows",
+        "go on with the version that wrote it, or choose another --out; nothing was changed",
     )
+
+
+def _pairs(there: Any, asked: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Every field of two values of one dataclass, by name; of those within it theirs instead."""
+    for field in fields(there):
+        mine, yours = getattr(there, field.name), getattr(asked, field.name)
+        if is_dataclass(mine):
+            yield from _pairs(mine, yours)
+        else:
+            yield field.name, mine, yours
+
+
+def _sha256(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _position(group: str, seed: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -52,14 +52,14 @@ def find_traces(folder: Path) -> Traces:
     )
 
 
-def decide(traces: Traces, protocol: str) -> Action:
-    """What to do with a run, from its traces and the digest of the protocol.
+def decide(traces: Traces, digests: Collection[str]) -> Action:
+    """What to do with a run, from its traces and the digests that the protocol has and had.
 
     What was made under another protocol counts for nothing. A checkpoint says by itself which job it is of.
     """
-    if traces.result == protocol:
+    if traces.result in digests:
         return Action.NOTHING
-    if traces.trained == protocol and traces.has_model:
+    if traces.trained in digests and traces.has_model:
         return Action.JUDGE
     return Action.RESUME if traces.has_checkpoint else Action.TRAIN
 

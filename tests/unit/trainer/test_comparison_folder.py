@@ -28,12 +28,14 @@ from trainer.comparison.runs import Action, Traces, decide, make_job, note_epoch
         (Traces(None, "mine", True, True), Action.JUDGE),
         (Traces(None, "mine", False, False), Action.TRAIN),
         (Traces("mine", "mine", True, False), Action.NOTHING),
+        (Traces("once mine", "once mine", True, False), Action.NOTHING),
+        (Traces(None, "once mine", True, False), Action.JUDGE),
         (Traces("mine", "mine", False, False), Action.NOTHING),
         (Traces("another", "another", True, False), Action.TRAIN),
     ],
 )
 def test_what_is_left_of_a_run_follows_from_its_traces(traces: Traces, action: Action) -> None:
-    assert decide(traces, "mine") is action
+    assert decide(traces, ("mine", "once mine")) is action
 
 
 def test_a_job_holds_the_frames_that_teach_and_no_others(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from hypothesis import strategies as st
 from loop.errors import BadRequest
 from loop.training_records import Split
 from tests.judged import PLAN, compared, some_protocol
+from trainer.comparison.conduct import Comparison
+from trainer.comparison.cost import Cost
+from trainer.comparison.folder import open_folder
 from trainer.comparison.protocol import (
     Plan,
     Protocol,
@@ -22,6 +26,37 @@ from trainer.comparison.protocol import (
     read_protocol,
     write_protocol,
 )
+from trainer.comparison.runs import Action
+from trainer.preparation import Preparation
+from trainer.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class NewerPreparation(Preparation):
+    bent: bool = False
+
+
+@dataclass(frozen=True)
+class NewerRecipe(Recipe):
+    """A recipe as a newer version may have it: fields that did not exist, with what stands for before."""
+
+    twist: float = 0.0
+
+
+def newer(recipe: Recipe, twist: float = 0.0, bent: bool = False) -> NewerRecipe:
+    values = {each.name: getattr(recipe, each.name) for each in fields(recipe)}
+    preparation = NewerPreparation(bent=bent, **asdict(recipe.preparation))
+    return NewerRecipe(**(values | {"preparation": preparation}), twist=twist)
+
+
+def write_as_before(path: Path, protocol: Protocol, missing: str) -> str:
+    """Write a protocol as 0.1.0 once did, its recipe without a field; give its digest: of all fields."""
+    values = json.loads(json.dumps(asdict(protocol)))
+    values["recipe"].pop(missing, None)
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps({"plan": asdict(PLAN), **values, "split": {}, "digest": digest}))
+    return digest
+
 
 names = st.lists(st.text("abc0123456789", min_size=1, max_size=6), min_size=2, max_size=40, unique=True)
 
@@ -73,6 +108,77 @@ def test_a_protocol_survives_its_file_and_a_changed_one_is_refused(tmp_path: Pat
         read_protocol(path)
 
 
+@pytest.mark.parametrize("path", [("recipe", "momentum"), ("recipe", "preparation", "crop"), ("base",)])
+def test_a_changed_default_is_refused_too(tmp_path: Path, path: tuple[str, ...]) -> None:
+    write_protocol(tmp_path / "protocol.json", some_protocol(), PLAN)
+    content = json.loads((tmp_path / "protocol.json").read_text())
+    *to, last = path
+    part = content
+    for name in to:
+        part = part[name]
+    part[last] = {"momentum": 0.5, "crop": "borders", "base": "imagenet"}[last]
+    (tmp_path / "protocol.json").write_text(json.dumps(content))
+    with pytest.raises(BadRequest, match="changed by hand, or written by another version"):
+        read_protocol(tmp_path / "protocol.json")
+
+
+def test_what_a_newer_version_wrote_is_refused_with_that_reason(tmp_path: Path) -> None:
+    write_protocol(tmp_path / "protocol.json", some_protocol(), PLAN)
+    content = json.loads((tmp_path / "protocol.json").read_text())
+    content["recipe"]["twist"] = 0.0
+    (tmp_path / "protocol.json").write_text(json.dumps(content))
+    with pytest.raises(BadRequest, match=r"another version.*go on with the version that wrote it"):
+        read_protocol(tmp_path / "protocol.json")
+
+
+def test_a_field_that_a_newer_version_has_leaves_the_digest_as_it_was() -> None:
+    protocol = some_protocol()
+    assert replace(protocol, recipe=newer(protocol.recipe)).digest == protocol.digest
+    assert replace(protocol, recipe=newer(protocol.recipe, twist=1.0)).digest != protocol.digest
+    assert replace(protocol, recipe=newer(protocol.recipe, bent=True)).digest != protocol.digest
+
+
+def test_protocols_between_which_nothing_differs_have_one_digest() -> None:
+    """Else what was trained under the one would be trained again under the other."""
+    one = some_protocol()
+    settings = Preparation(clahe_clip=2.0, box=(0.0, 0.0, 1.0, 0.5))
+    whole = Preparation(clahe_clip=2, box=(0, 0, 1, 0.5))
+    for mine, yours in (
+        ({"learning_rate": 1.0}, {"learning_rate": 1}),
+        ({"preparation": settings}, {"preparation": whole}),
+        ({"network": "fcn8s"}, {"network": "unet"}),
+    ):
+        there, asked = (replace(one, recipe=replace(one.recipe, **each)) for each in (mine, yours))
+        assert differences(there, asked) == []
+        assert there.digest == asked.digest
+
+
+@pytest.mark.parametrize("missing", ["", "average"])
+def test_a_folder_that_an_older_version_made_goes_on_with_its_results(tmp_path: Path, missing: str) -> None:
+    protocol = some_protocol()
+    older = write_as_before(tmp_path / "protocol.json", protocol, missing)
+    costs = dict.fromkeys(PLAN.networks, Cost(1, 1.0))
+    for _ in range(2):  # the first start writes the file anew
+        with open_folder(tmp_path, protocol, PLAN) as folder:
+            run = folder.run(PLAN.networks[0], 0)
+            run.mkdir(parents=True, exist_ok=True)
+            (run / "result.json").write_text(json.dumps({"protocol": older}))
+            actions = list(Comparison(folder, protocol, PLAN, costs, 1).actions().values())
+            assert actions == [Action.NOTHING, *[Action.TRAIN] * 3]
+    content = json.loads((tmp_path / "protocol.json").read_text())
+    assert (content["digest"], content["earlier"]) == (protocol.digest, [older])
+
+
+def test_a_folder_that_an_older_version_made_is_refused_once_changed_by_hand(tmp_path: Path) -> None:
+    path = tmp_path / "protocol.json"
+    write_as_before(path, some_protocol(), "average")
+    content = json.loads(path.read_text())
+    content["recipe"]["epochs"] = 3
+    path.write_text(json.dumps(content))
+    with pytest.raises(BadRequest, match="changed by hand"):
+        read_protocol(path)
+
+
 def test_differences_name_what_changed() -> None:
     there = some_protocol()
     asked = replace(there, recipe=replace(there.recipe, size=256), base="imagenet", frames=there.frames[:-2])
@@ -81,6 +187,8 @@ def test_differences_name_what_changed() -> None:
     assert "base scratch there, imagenet asked" in found
     assert "20 frames there, 18 asked, 18 of them the same" in found
     assert differences(there, there) == []
+    cropped = replace(there, recipe=replace(there.recipe, preparation=Preparation(crop="borders")))
+    assert differences(there, cropped) == ["crop none there, borders asked"]
 
 
 def test_protocols_of_other_classes_have_other_digests() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +10,15 @@ import pytest
 from tests.discs import TINY, disc_job
 from tests.trainings import Run, run, stopped_after
 from trainer.checkpoint import BEST, CHECKPOINT, load_checkpoint
-from trainer.recipes import OPTIMIZERS
+from trainer.recipes import OPTIMIZERS, Recipe
 from trainer.training import begin
+
+
+@dataclass(frozen=True)
+class NewerRecipe(Recipe):
+    """A recipe as a newer version may have it."""
+
+    twist: float = 0.0
 
 
 @pytest.mark.parametrize(("steps", "epochs"), [(3, 1), (4, 1), (5, 2)], ids=["within", "judging", "late"])
@@ -60,3 +67,11 @@ def test_a_checkpoint_of_another_job_or_a_broken_one_is_not_gone_on_with(tmp_pat
     (job.out / BEST).unlink()
     assert load_checkpoint(job.out, job) is None
     assert begin(replace(job, resume_from=job.out)).progress.epoch == 0
+
+
+def test_a_training_goes_on_over_an_upgrade_that_brings_fields_with_defaults(tmp_path: Path) -> None:
+    job = disc_job(tmp_path)
+    stopped_after(job, 3)
+    values = {field.name: getattr(TINY, field.name) for field in fields(TINY)}
+    assert load_checkpoint(job.out, replace(job, recipe=NewerRecipe(**values))) is not None
+    assert load_checkpoint(job.out, replace(job, recipe=NewerRecipe(**values, twist=1.0))) is None
