@@ -30,9 +30,10 @@ from trainer.comparison.report import Report, make_report
 from trainer.comparison.runs import Action
 from trainer.comparison.writing import write_report
 from trainer.durable import write_whole
-from trainer.job import IMAGENET
-from trainer.networks import NETWORKS
-from trainer.recipes import find_recipe, read_recipe
+from trainer.job import IMAGENET, check_start
+from trainer.networks import members
+from trainer.recipe_files import read_recipe
+from trainer.recipes import find_recipe
 
 TABLE_WIDTH = 80
 SHOWN_LEFT_OUT = 5
@@ -60,23 +61,24 @@ class CompareRequest:
         such weights to begin from.
         """
         names = [name.strip() for name in self.networks.split(",") if name.strip()]
-        for part in (part for name in names for part in name.split("+")):  # "+" joins an ensemble
-            if part not in NETWORKS:
-                known = ", ".join(sorted(NETWORKS))
-                raise BadRequest(f"the network {part!r}", f"some of {known}", "mend --networks")
-            if self.weights == IMAGENET and not getattr(NETWORKS[part], "is_pretrained", True):
-                raise BadRequest(
-                    f"{IMAGENET} weights for {part}", "a network with an encoder", "mend --weights"
-                )
+        for name in names:
+            if not all(entry.is_pretrained for entry in members(name)) and self.weights == IMAGENET:
+                need = "networks with an encoder that was published with weights"
+                raise BadRequest(f"{IMAGENET} weights for {name}", need, "take it out, or --weights scratch")
         return Plan(tuple(names), self.seeds)
 
     def protocol(self, classes: tuple[str, ...]) -> Protocol:
-        """The protocol without its frames. Raises BadRequest for an unknown recipe or an impossible size."""
+        """The protocol without its frames. Raises BadRequest for an unknown recipe, an impossible size, or a
+        recipe that one of the networks cannot be trained by.
+        """
         if self.weights not in STARTS:
-            raise BadRequest(f"weights {self.weights!r}", f"one of {', '.join(STARTS)}", "mend --weights")
+            todo = "weights of your own are not compared: the networks would begin unequal"
+            raise BadRequest(f"weights {self.weights!r}", f"one of {', '.join(STARTS)}", todo)
         is_file = self.recipe.endswith(".json")
         recipe = read_recipe(Path(self.recipe)) if is_file else find_recipe(self.recipe)
         recipe = replace(recipe, size=self.size) if self.size else recipe
+        for network in self.plan().networks:
+            check_start(replace(recipe, network=network), None if self.weights == "scratch" else self.weights)
         return Protocol(classes, recipe, self.weights, self.split_seed, ())
 
 
@@ -161,10 +163,8 @@ def _say_protocol(comparison: Comparison) -> None:
         f"{train} frames of {len(protocol.groups) - out} clips teach, {held_out} of {out} others test",
     )
     recipe = protocol.recipe
-    say(
-        console,
-        f"recipe {recipe.name}: {recipe.size} px, {recipe.planned_epochs(train)} epochs, {recipe.precision}",
-    )
+    about = f"{recipe.size} px, {recipe.planned_epochs(train)} epochs, {recipe.precision}"
+    say(console, f"recipe {escape(recipe.name)}: {about}")
     actions = list(comparison.actions().values())
     there = actions.count(Action.NOTHING)
     done = f", {there} of them finished" if there else ""

@@ -23,7 +23,9 @@ from adapters.settings import Settings
 from loop.errors import BadRequest, NotFound
 from loop.records import Project
 from loop.serving import put_into_service
-from trainer.recipes import find_recipe, recipe_from_dict
+from trainer.job import check_start
+from trainer.recipe_files import recipe_from_dict
+from trainer.recipes import find_recipe
 
 BASE_WEIGHTS = Path(__file__).resolve().parents[1] / "weights" / "base-v0.safetensors"
 WITHOUT_FILE = ("scratch", "imagenet")
@@ -56,6 +58,7 @@ class ProjectRequest:
             )
         wanted = self.settings.get("recipe") or "fast"
         recipe = recipe_from_dict(wanted) if isinstance(wanted, Mapping) else find_recipe(wanted)
+        check_start(recipe, None if self.weights == "scratch" else self.weights)
         if self.settings.get("size"):
             replace(recipe, size=self.settings["size"])
 

@@ -22,7 +22,7 @@ from loop.export import gather_export
 from loop.ingest import reconcile
 from loop.records import Project
 from loop.unreadable import TODO, count_unreadable
-from trainer.recipes import read_recipe
+from trainer.recipe_files import read_recipe
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ def first_network(job: JobSpec) -> Network:
         return build_network(name, classes, job.base)
     network, config = load_weights(Path(str(job.base)), job.base_digest)
     if config["network"] != name:
-        raise BadRequest(f"base weights of {config['network']}", f"some of {name}", "choose another recipe")
+        todo = f'take a recipe with "network": "{config["network"]}", or other base weights'
+        raise BadRequest(f"base weights of {config['network']}", f"some of {name}, as the recipe says", todo)
     return adapt(network, config, job.classes, job.prior_class)
 
 

@@ -81,7 +81,9 @@ def _box(image: NDArray[np.uint8], preparation: Preparation) -> Crop:
     sides = math.floor(top), math.floor(left), min(height, math.ceil(bottom)), min(width, math.ceil(right))
     if sides[0] >= sides[2] or sides[1] >= sides[3]:
         raise BadFrame(
-            f"a frame of {width} x {height} px", f"one that reaches into the box {preparation.box} px"
+            f"a frame of {width} x {height} px",
+            f"one that reaches into the box {preparation.box} px",
+            "give the box in shares, or keep frames of other sizes in a project of their own",
         )
     return Crop(height, width, *sides)
 

@@ -33,6 +33,7 @@ from loop.errors import BadInput, BadRequest
 SPACING = 0.25
 TRUNCATE = 4.0
 REFERENCE_SIDE = 512
+USUAL = "leave out what is not known to be better: the defaults are those of the papers"
 MOST_ITERATIONS = 50
 LEAST = 1e-6
 """No probability counts as surer than this."""
@@ -58,10 +59,10 @@ class CrfSettings:
     def __post_init__(self) -> None:
         values = asdict(self).values()
         if not all(isinstance(value, int | float) and isfinite(value) and value >= 0 for value in values):
-            raise BadRequest(f"CRF settings {asdict(self)}"[:200], "numbers from 0 on")
+            raise BadRequest(f"CRF settings {asdict(self)}"[:200], "numbers from 0 on", USUAL)
         if self.place < 16 or min(self.grey, self.near) < 1 or not 1 <= self.iterations <= MOST_ITERATIONS:
             need = f"a place from 16 px on, other widths from 1 on, 1 to {MOST_ITERATIONS} iterations"
-            raise BadRequest(f"CRF settings {asdict(self)}"[:200], need)
+            raise BadRequest(f"CRF settings {asdict(self)}"[:200], need, USUAL)
 
     def to_dict(self) -> dict[str, Any]:
         """Give it in JSON's types; `crf_from_dict` reads it."""
@@ -72,7 +73,7 @@ def crf_from_dict(values: Any) -> CrfSettings:
     """Read what `CrfSettings.to_dict` wrote. Raises BadRequest for anything else."""
     known = {field.name for field in fields(CrfSettings)}
     if not isinstance(values, dict) or set(values) - known:
-        raise BadRequest("unknown CRF settings", f"some of {', '.join(sorted(known))}")
+        raise BadRequest("unknown CRF settings", f"some of {', '.join(sorted(known))}", USUAL)
     return CrfSettings(**values)
 
 
@@ -84,7 +85,8 @@ def dense_crf(
     About a second for a class at 512 x 512 px. Raises BadInput when the two do not fit.
     """
     if image.ndim != 2 or image.dtype != np.uint8 or probs.ndim != 3 or probs.shape[1:] != image.shape:
-        raise BadInput(f"a frame {image.shape} and probabilities {probs.shape}", "uint8 (H, W) and (C, H, W)")
+        got, need = f"a frame {image.shape} and probabilities {probs.shape}", "uint8 (H, W) and (C, H, W)"
+        raise BadInput(got, need, "bring the probabilities to the frame's own size")
     settings = settings or CrfSettings()
     scale = max(image.shape) / REFERENCE_SIDE
     place, near = max(1.0, settings.place * scale), max(0.5, settings.near * scale)

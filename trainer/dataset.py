@@ -46,9 +46,11 @@ def read_image(path: Path, frame_id: int) -> NDArray[np.uint8]:
     except (OSError, cv2.error) as exc:
         if wants_memory(exc):
             raise
-        raise BadFrame("a frame that cannot be read", "an 8-bit grey PNG", frame=frame_id) from exc
+        todo = "fetch the file from a backup"
+        raise BadFrame("a frame that cannot be read", "an 8-bit grey PNG", todo, frame=frame_id) from exc
     if image is None or image.ndim != 2 or image.dtype != np.uint8:
-        raise BadFrame("a frame that is not 8-bit grey", "one stored by import", frame=frame_id)
+        todo = "fetch the file from a backup: it was changed since it was taken in"
+        raise BadFrame("a frame that is not 8-bit grey", "the one stored by import", todo, frame=frame_id)
     return np.asarray(image, np.uint8)
 
 
@@ -60,7 +62,8 @@ def read_sample(sample: Sample, classes: int) -> tuple[NDArray[np.uint8], Mask]:
     try:
         data = sample.mask.read_bytes()
     except OSError as exc:
-        raise BadInput("a mask that cannot be read", "one stored by ingest", frame=sample.frame_id) from exc
+        got, need, todo = "a mask that cannot be read", "the one stored by ingest", "fetch it from a backup"
+        raise BadInput(got, need, todo, frame=sample.frame_id) from exc
     return image, check_mask(unpack(data), classes, *image.shape)
 
 

@@ -64,7 +64,8 @@ def load_segmenter(
     served = tuple(classes if classes is not None else config["classes"])
     sources = channel_sources(config["classes"], served, prior_class)
     if not any(source is not None for source in sources):
-        raise BadWeights(f"a model of {config['classes']}", f"one that knows any of {list(served)}")
+        todo = "name the classes as the model does, or train one for these"
+        raise BadWeights(f"a model of {config['classes']}", f"one that knows any of {list(served)}", todo)
     device = find_device()
     return TorchSegmenter(
         network.to(device, memory_format=torch.channels_last),  # type: ignore[call-overload]

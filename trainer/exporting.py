@@ -38,19 +38,22 @@ def export(weights: Path, kind: str, out: Path, digest: str | None = None) -> No
     """
     check_kind(kind)
     if out.exists():
-        raise BadRequest(f"the file {out.name}, which is there already", "a new one")
+        raise BadRequest(f"the file {out.name}, which is there already", "a new one", "choose another name")
     network, config = load_weights(weights, digest)
     try:
         data = KINDS[kind](to_program(network, config["size"]), config)
     except RuntimeError as exc:  # of both of torch's exporters
-        raise BadRequest(f"a {config['network']} as {kind}", "another kind", "torch cannot write it") from exc
+        others = " or ".join(each for each in KINDS if each != kind)
+        got = f"a {config['network']} as {kind}, which torch cannot write"
+        raise BadRequest(got, "another kind", f"try {others}") from exc
     write_whole(out, data)
 
 
 def check_kind(kind: str) -> None:
     """Raise BadRequest for a kind of file that is not written here."""
     if kind not in KINDS:
-        raise BadRequest(f"a file of kind {kind!r}", f"one of {', '.join(KINDS)}")
+        todo = "choose onnx for other programs, pt2 for torch"
+        raise BadRequest(f"a file of kind {kind!r}", f"one of {', '.join(KINDS)}", todo)
 
 
 def to_program(network: Network, size: int) -> ExportedProgram:

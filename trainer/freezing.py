@@ -18,7 +18,8 @@ def freeze_before(stages: Mapping[str, nn.Module], first: str) -> tuple[nn.Modul
         return ()
     names = list(stages)
     if first not in names:
-        raise BadRequest(f"train_from {first!r}", f"one of the network's stages {', '.join(names)}, or none")
+        todo = "name the first stage that is to be trained, or none to train all of them"
+        raise BadRequest(f"train_from {first!r}", f"one of the network's stages {', '.join(names)}", todo)
     frozen = tuple(stages[name] for name in names[: names.index(first)])
     for stage in frozen:
         stage.requires_grad_(False)

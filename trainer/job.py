@@ -11,7 +11,8 @@ from typing import Any
 from loop.errors import BadRequest
 from loop.training_records import Split
 from trainer.durable import write_whole
-from trainer.recipes import Recipe, recipe_from_dict
+from trainer.recipe_files import recipe_from_dict
+from trainer.recipes import Recipe
 
 IMAGENET = "imagenet"
 """As `JobSpec.base`: the downloaded encoder of that name instead of a file."""
@@ -53,16 +54,16 @@ class JobSpec:
 
     def __post_init__(self) -> None:
         if not self.classes or len(set(self.classes)) != len(self.classes):
-            raise BadRequest(f"classes {list(self.classes)}", "at least one, each once")
-        if self.seed < 0 or self.threads < 1:
             raise BadRequest(
-                f"seed {self.seed}, {self.threads} threads", "a seed of at least 0, threads of 1"
+                f"classes {list(self.classes)}", "at least one, each once", "leave out what is double"
             )
+        if self.seed < 0 or self.threads < 1:
+            got, need = f"seed {self.seed}, {self.threads} threads", "a seed of 0 or more, 1 thread or more"
+            raise BadRequest(got, need, "take seed 0 and a thread for each core")
         if self.prior_class is not None and self.prior_class not in self.classes:
-            raise BadRequest(f"prior class {self.prior_class!r}", f"one of {', '.join(self.classes)}")
-        if self.recipe.train_from and self.base is None:
-            got = f"train_from {self.recipe.train_from!r} for a network from scratch"
-            raise BadRequest(got, "base weights", "what stays as it is must have been trained")
+            todo = "name the class that the base weights draw"
+            raise BadRequest(f"prior class {self.prior_class!r}", f"one of {', '.join(self.classes)}", todo)
+        check_start(self.recipe, self.base)
 
     @property
     def origin(self) -> str:
@@ -82,13 +83,22 @@ class JobSpec:
         write_whole(path, json.dumps(asdict(self), default=str, indent=1).encode())
 
 
+def check_start(recipe: Recipe, base: str | None) -> None:
+    """Raises BadRequest for a recipe that keeps stages as they are, and a base (None) that has none."""
+    if recipe.train_from and base is None:
+        got = f"train_from {recipe.train_from!r} for a network from scratch"
+        todo = "begin from weights, or leave train_from out: what stays as it is must have been trained"
+        raise BadRequest(got, "base weights", todo)
+
+
 def read_job(path: Path) -> JobSpec:
     """Read what `JobSpec.write` wrote. Raises BadRequest for anything else."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         return _job_from_dict(values)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as exc:
-        raise BadRequest("an unreadable job file", "what JobSpec.write gives", type(exc).__name__) from exc
+        got = f"an unreadable job file ({type(exc).__name__})"
+        raise BadRequest(got, "what JobSpec.write gives", "begin the training anew") from exc
 
 
 def _job_from_dict(values: Mapping[str, Any]) -> JobSpec:
@@ -112,5 +122,8 @@ def _samples(items: Iterable[Mapping[str, Any]]) -> Iterable[Sample]:
 def _known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     unknown = sorted(set(values) - {field.name for field in fields(kind)})
     if unknown:
-        raise BadRequest(f"unknown job keys {', '.join(unknown)}")
+        need = f"some of {', '.join(field.name for field in fields(kind))}"
+        raise BadRequest(
+            f"unknown job keys {', '.join(unknown)}", need, "use the version that wrote the file"
+        )
     return dict(values)

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from loop.errors import BadRequest
 from trainer.contours import signed_distances
+from trainer.nearest import meant
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -37,7 +38,8 @@ def build_loss(name: str, share: float = 0.0) -> Loss:
     Raises BadRequest for an unknown name.
     """
     if name not in LOSSES:
-        raise BadRequest(f"loss {name!r}", f"one of {', '.join(sorted(LOSSES))}")
+        todo = meant(name, LOSSES, "docs/recipes.md says what each is for")
+        raise BadRequest(f"loss {name!r}", f"one of {', '.join(sorted(LOSSES))}", todo)
     return LOSSES[name](share)
 
 

@@ -4,15 +4,26 @@ model.
 
 from __future__ import annotations
 
-import math
+import json
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from loop.errors import BadRequest
+from trainer.nearest import meant
 
 CROPS = ("none", "box", "borders")
 UNITS = ("share", "px")
+KINDS: dict[type, str] = {
+    str: "a word in quotes",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a finite number",
+    tuple: "four finite numbers",
+}
+LARGEST = sys.float_info.max
+"""NaN, the infinities and integers that no float holds are none below it."""
 MAX_GRID = 64
 MAX_SIDE = 8192
 OVERLAPS = (0.125, 0.75)
@@ -50,21 +61,23 @@ class Preparation:
         _check_choice("box unit", self.box_unit, UNITS)
         left, top, right, bottom = self.box
         if not (0 <= left < right and 0 <= top < bottom):
-            raise BadRequest(f"a box of {self.box}", "left, top, right, bottom, the first two smaller")
+            need = "left, top, right, bottom, none negative, left before right and top before bottom"
+            raise BadRequest(f"a box of {self.box}", need, 'write it such as "box": [0.1, 0, 0.9, 1]')
         if self.box_unit == "share" and max(right, bottom) > 1:
-            raise BadRequest(f"a box of {self.box} shares", "0 to 1", 'or box_unit "px"')
-        _check_range("a CLAHE clip", self.clahe_clip, 0, 255)
-        _check_range("a CLAHE grid", self.clahe_grid, 1, MAX_GRID)
-        _check_range("a frame for tiles, in px,", self.tile_frame, 0, MAX_SIDE)
-        _check_range("an overlap", self.tile_overlap, *OVERLAPS)
-        _check_range("a share of tiles with a vessel", self.vessel_tiles, 0, 1)
+            todo = 'divide them by the sides of a frame, or add "box_unit": "px"'
+            raise BadRequest(f"a box of {self.box} shares", "0 to 1", todo)
+        _check_range("clahe_clip", self.clahe_clip, 0, 255, "take 2, or 0 to leave the contrast as it is")
+        _check_range("clahe_grid", self.clahe_grid, 1, MAX_GRID, "take 8")
+        _check_range("tile_frame", self.tile_frame, 0, MAX_SIDE, "take 512, or 0 for a frame's own pixels")
+        _check_range("tile_overlap", self.tile_overlap, *OVERLAPS, "take 0.5")
+        _check_range("vessel_tiles", self.vessel_tiles, 0, 1, "take 0.5: every second tile around a vessel")
 
     def to_dict(self) -> dict[str, Any]:
         """Give it in JSON's types; `preparation_from_dict` reads it."""
         return asdict(self) | {"box": list(self.box)}
 
 
-def preparation_from_dict(values: str | Mapping[str, Any]) -> Preparation:
+def preparation_from_dict(values: object) -> Preparation:
     """Read what `Preparation.to_dict` wrote, or a name of `PREPARATIONS`; what is missing is as by default.
 
     Raises BadRequest for unknown names and keys and for impossible values.
@@ -73,12 +86,14 @@ def preparation_from_dict(values: str | Mapping[str, Any]) -> Preparation:
         _check_choice("preparation", values, tuple(sorted(PREPARATIONS)))
         return PREPARATIONS[values]
     if not isinstance(values, Mapping):
-        raise BadRequest(f"a preparation of type {type(values).__name__}", "a name or an object")
+        todo = 'write it such as "clahe", or {"crop": "borders", "clahe_clip": 2}'
+        raise BadRequest(f"a preparation of {str(values)[:40]!r}", "a name or an object", todo)
     known = {field.name for field in fields(Preparation)}
     unknown = sorted({str(key)[:40] for key in values} - known)
     if unknown:
         got = f"unknown preparation keys {', '.join(unknown[:5])}"
-        raise BadRequest(got, f"some of {', '.join(sorted(known))}")
+        todo = meant(unknown[0], known, "leave it out; docs/preparation.md says what each is for")
+        raise BadRequest(got, f"some of {', '.join(sorted(known))}", todo)
     box = values.get("box")
     return Preparation(**{**values, **({"box": tuple(box)} if isinstance(box, list) else {})})
 
@@ -92,22 +107,23 @@ def _check_types(preparation: Preparation) -> None:
         else:
             is_good = _is_number(value) if kind is float else type(value) is kind
         if not is_good:
-            got = f"{field.name} = {str(value)[:40]} ({type(value).__name__}) in a preparation"
-            raise BadRequest(got, "four numbers" if kind is tuple else f"a {kind.__name__}")
+            got = f"{field.name} = {str(value)[:40]!r} in a preparation"
+            raise BadRequest(got, KINDS[kind], f"write it such as {json.dumps({field.name: field.default})}")
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise BadRequest(f"{what} {value[:40]!r}", f"one of {', '.join(choices)}")
+        todo = meant(value, choices, "docs/preparation.md says what each does")
+        raise BadRequest(f"{what} {value[:40]!r}", f"one of {', '.join(choices)}", todo)
 
 
-def _check_range(what: str, value: float, least: float, most: float) -> None:
+def _check_range(what: str, value: float, least: float, most: float, todo: str) -> None:
     if not least <= value <= most:
-        raise BadRequest(f"{what} of {value}", f"{least} to {most}")
+        raise BadRequest(f"{what} = {str(value)[:40]} in a preparation", f"{least} to {most}", todo)
 
 
 PLAIN = Preparation()

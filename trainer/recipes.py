@@ -5,18 +5,17 @@ Every field and every name is explained, with its paper, in docs/recipes.md.
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from loop.errors import BadRequest
 from trainer.augmentation import check_augmentation
 from trainer.defaults import changed_from_defaults
-from trainer.networks import members
-from trainer.preparation import PLAIN, RETINAL, Preparation, preparation_from_dict
+from trainer.nearest import LONGEST_WORD
+from trainer.networks import members, stages
+from trainer.preparation import PLAIN, RETINAL, Preparation
+from trainer.recipe_values import check_name, check_numbers, check_types, refused
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 OPTIMIZERS = ("adam", "adamw", "radam", "ranger", "sgd", "sgd-nesterov")
@@ -25,16 +24,6 @@ LOSSES = ("bce", "bce+dice", "boundary", "cldice", "dice", "focal-tversky", "ssi
 """Names only: whoever writes a job need not load torch. `trainer.optimisation` and `trainer.losses` make
 what they name.
 """
-
-
-LARGEST = sys.float_info.max
-"""NaN, the infinities and integers that no float holds are none below it."""
-LARGEST_SIZE = 8192
-
-
-def _check_name(what: str, name: str, known: Iterable[str]) -> None:
-    if name not in known:
-        raise BadRequest(f"{what} {name!r}", f"one of {', '.join(sorted(known))}")
 
 
 @dataclass(frozen=True)
@@ -87,40 +76,24 @@ class Recipe:
     preparation: Preparation = PLAIN
 
     def __post_init__(self) -> None:
-        self._check_types()
-        if not 32 <= self.size <= LARGEST_SIZE or self.size % 32:
-            raise BadRequest(f"a size of {self.size} px", f"a multiple of 32 up to {LARGEST_SIZE}")
-        least = min(self.batch, self.epochs, self.min_epochs, self.epoch_steps, self.looks)
-        if least < 1 or self.learning_rate <= 0 or self.steps < 0:
-            counts = "batch, epochs, min_epochs, epoch_steps, looks and learning rate above zero"
-            raise BadRequest("a recipe with nothing to do", f"{counts}, steps of 0 or more")
-        if not 0 <= self.base_share < 1:
-            raise BadRequest(f"a base share of {self.base_share}", "0 up to, but not, 1")
-        if self.base_frames < 0:
-            raise BadRequest(f"base_frames {self.base_frames}", "0 or more")
+        check_types(self)
+        check_numbers(self)
+        if not self.name.strip() or not self.name.isprintable():
+            raise refused("name", self.name, "a name that can be seen, by which reports call the recipe")
         if self.base_frames and self.base_share:
             got = f"base_frames {self.base_frames} beside base_share {self.base_share}"
             raise BadRequest(
                 got, "one of them", 'set the other to 0, as in {"base_share": 0, "base_frames": 12}'
             )
-        if not 0 <= self.momentum < 1:
-            raise BadRequest(f"a momentum of {self.momentum}", "0 up to, but not, 1")
-        if not 0 <= self.average < 1:
-            raise BadRequest(f"an average of {self.average}", "0 up to, but not, 1")
-        if min(self.weight_decay, self.clip_norm, self.patience) < 0:
-            raise BadRequest("a negative weight_decay, clip_norm or patience", "0 or more")
         for key, known in NAMES.items():
-            _check_name(key, getattr(self, key), known)
+            check_name(key, getattr(self, key), known)
         members(self.network)
         check_augmentation(self.augmentation)
-
-    def _check_types(self) -> None:
-        for field in fields(self):
-            value, kind = getattr(self, field.name), str(field.type)
-            is_right = kind in (each.__name__ for each in type(value).__mro__[:2]) and type(value) is not bool
-            is_right = is_right or (kind == "float" and type(value) is int)
-            if not is_right or (kind in ("float", "int") and not abs(value) <= LARGEST):
-                raise BadRequest(f"the recipe's {field.name} = {value!r}", f"a finite {kind}")
+        known_stages = stages(self.network)
+        if self.train_from and self.train_from not in known_stages:
+            got = f"train_from {self.train_from[:LONGEST_WORD]!r} for the network {self.network}"
+            todo = "name the first stage that is to be trained, or leave train_from out to train all of them"
+            raise BadRequest(got, f"one of its stages {', '.join(known_stages)}", todo)
 
     def steps_per_epoch(self, frames: int) -> int:
         """How many batches make an epoch; of one pass a last short batch is left out."""
@@ -147,7 +120,8 @@ class Recipe:
         of 1.
         """
         if self.batch == 1:
-            raise BadRequest("a batch of one frame", "more memory", "or a smaller size")
+            todo = "end other programs, or take a recipe with a smaller size"
+            raise BadRequest("a batch of one frame, and too little memory for it", "more memory", todo)
         return replace(self, batch=self.batch // 2)
 
     def to_dict(self) -> dict[str, Any]:
@@ -234,35 +208,5 @@ RECIPES: dict[str, Recipe] = {
 
 def find_recipe(name: str) -> Recipe:
     """Look a recipe up. Raises BadRequest for an unknown name."""
-    _check_name("recipe", name, RECIPES)
+    check_name("recipe", name, RECIPES)
     return RECIPES[name]
-
-
-def read_recipe(path: Path) -> Recipe:
-    """Read a recipe from a JSON file: all its fields, or "like" with the name of another and what differs.
-
-    Raises BadRequest for a file that is none, and as `recipe_from_dict` does.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as exc:
-        raise BadRequest("a recipe file that cannot be read", "JSON", type(exc).__name__) from exc
-    if not isinstance(values, dict):
-        raise BadRequest("a recipe file that holds no fields", 'such as {"like": "fast", "loss": "dice"}')
-    like = values.pop("like", None)
-    return recipe_from_dict((find_recipe(str(like)).to_dict() if like else {}) | values)
-
-
-def recipe_from_dict(values: Mapping[str, Any]) -> Recipe:
-    """Read what `Recipe.to_dict` wrote, now or in an older version: fields that did not exist then take their
-    defaults. Raises BadRequest for unknown or missing keys and impossible values.
-    """
-    known = {field.name for field in fields(Recipe)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise BadRequest(f"unknown recipe keys {', '.join(unknown)}", f"some of {', '.join(sorted(known))}")
-    preparation = preparation_from_dict(values.get("preparation", {}))
-    try:
-        return Recipe(**{**values, "preparation": preparation})
-    except TypeError as exc:
-        raise BadRequest("an incomplete or mistyped recipe", str(exc)) from exc

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from loop.errors import BadInput, BadRequest
 from loop.ports import Sampler
+from trainer.nearest import meant
 
 Scores = NDArray[np.float64]
 Vectors = NDArray[np.float32]
@@ -63,7 +64,7 @@ def noisy_top(beta: float) -> Sampler:
     not above zero.
     """
     if not beta > 0:
-        raise BadRequest(f"a beta of {beta}", "one above zero")
+        raise BadRequest(f"a beta of {beta}", "one above zero", "take 1 to explore, 100 to follow the scores")
 
     def sample(
         uncertainties: Scores, embeddings: Vectors, clips: Sequence[str], generator: np.random.Generator
@@ -94,18 +95,21 @@ def find_sampler(name: str, number: int = 1) -> Sampler:
         "noisy-top": noisy_top(beta_of_round(number)),
     }
     if name not in samplers:
-        raise BadRequest(f"sampler {name!r}", f"one of {', '.join(sorted(samplers))}")
+        todo = meant(name, samplers, "take spread, the default")
+        raise BadRequest(f"sampler {name!r}", f"one of {', '.join(sorted(samplers))}", todo)
     return samplers[name]
 
 
 def _check(uncertainties: Scores, embeddings: Vectors, clips: Sequence[str]) -> None:
     sizes = {len(uncertainties), len(embeddings), len(clips)}
     if len(sizes) > 1:
-        raise BadInput(f"{sorted(sizes)} scores, embeddings and clips", "as many of each")
+        got = f"{sorted(sizes)} scores, embeddings and clips"
+        raise BadInput(got, "as many of each", "score the frames again, all by one model")
     if not (np.isfinite(uncertainties).all() and np.isfinite(embeddings).all()):
-        raise BadInput("uncertainties or embeddings that are not finite", "finite ones")
+        got = "uncertainties or embeddings that are not finite"
+        raise BadInput(got, "finite ones", "the model is broken: roll back")
     if len(uncertainties) and uncertainties.min() < 0:
-        raise BadInput("a negative uncertainty", "one of zero or above")
+        raise BadInput("a negative uncertainty", "one of zero or above", "score the frames again")
 
 
 def _descending(values: Scores, generator: np.random.Generator) -> Order:

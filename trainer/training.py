@@ -107,7 +107,9 @@ def begin(job: JobSpec) -> Training:
     frames = FrameSet(job.of_split(Split.TRAIN), *seen)
     inner = FrameSet(job.of_split(Split.INNER), *seen)
     if not len(frames):
-        raise BadInput(f"{len(frames.rejected)} training frames, none usable", "at least one")
+        got = f"{len(frames.rejected)} training frames, none usable"
+        todo = "label one, or see in the log why each was set aside"
+        raise BadInput(got, "at least one", todo)
     network = first_network(job).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     frozen = freeze_before(network.stages(), job.recipe.train_from)
     optimizer = build_optimizer(job.recipe, trained_parameters(network))

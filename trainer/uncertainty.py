@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from loop.errors import BadInput, BadRequest
 from loop.masks import dice, probs_to_mask
+from trainer.nearest import meant
 
 BAND = 0.012
 """Half width of the band along the contour, as a share of the longest side (3 px of 256)."""
@@ -44,7 +45,8 @@ def measure(evidence: Evidence, names: Sequence[str]) -> dict[str, float]:
     """
     unknown = sorted(set(names) - set(MEASURES))
     if unknown:
-        raise BadRequest(f"uncertainty {', '.join(unknown)}", f"one of {', '.join(sorted(MEASURES))}")
+        todo = meant(unknown[0], MEASURES, "take entropy")
+        raise BadRequest(f"uncertainty {', '.join(unknown)}", f"one of {', '.join(sorted(MEASURES))}", todo)
     scores = {name: float(MEASURES[name](evidence)) for name in names}
     if not all(np.isfinite(value) for value in scores.values()):
         raise BadInput(f"uncertainties {scores}", "finite ones", "the model is broken: roll back")
@@ -73,7 +75,9 @@ def flip_disagreement(evidence: Evidence) -> float:
     """1 - Dice between the masks of the frame and of its mirror image, 0..1; two empty masks agree."""
     if evidence.mirrored is None:
         raise BadRequest(
-            "no probabilities of the mirrored frame", "a segmenter that was asked for this measure"
+            "no probabilities of the mirrored frame",
+            "a segmenter that was asked for this measure",
+            "name flip-disagreement among its `measures`",
         )
     agreement = dice(probs_to_mask(evidence.probs), probs_to_mask(evidence.mirrored))
     return 0.0 if agreement is None else 1.0 - agreement

@@ -26,6 +26,7 @@ DESCRIPTION = "sonoloop"
 MAX_FILE_BYTES = 4 << 30
 MAX_HEADER_BYTES = 16 << 20
 MAX_SIDE = 8192
+FOREIGN = "name a file that Sonoloop wrote, such as a model of an export: those of other programs are none"
 LONGEST_WORD = 80
 """A file from elsewhere may claim anything: what it says is held against these before it is believed."""
 ABSENT = -4.0
@@ -78,10 +79,12 @@ def read_weights(path: Path, digest: str | None = None) -> bytes:
     try:
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
-            raise BadWeights(f"a weight file of {size >> 30} GiB", f"at most {MAX_FILE_BYTES >> 30} GiB")
+            got, need = f"a weight file of {size >> 30} GiB", f"at most {MAX_FILE_BYTES >> 30} GiB"
+            raise BadWeights(got, need, FOREIGN)
         data = path.read_bytes()
     except OSError as exc:
-        raise NotFound("no weight file that can be read", "one that this process may read") from exc
+        got, need = "no weight file that can be read", "one that this process may read"
+        raise NotFound(got, need, "check its path and its permissions") from exc
     found = hashlib.sha256(data).hexdigest()
     if digest is not None and found != digest:
         raise BadWeights(f"weights {found[:12]}", f"weights {digest[:12]}", "fetch the file again")
@@ -114,8 +117,8 @@ def from_bytes(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
         if not isinstance(notes, dict):
             raise ValueError("notes that are no object")
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError, OverflowError) as exc:
-        need = "a whole safetensors file written by Sonoloop"
-        raise BadWeights(f"{len(data)} bytes that are no weights of ours", need) from exc
+        got, need = f"{len(data)} bytes that are no weights of ours", "a whole safetensors file of Sonoloop's"
+        raise BadWeights(got, need, f"fetch it again if it was cut short, or {FOREIGN}") from exc
     return tensors, notes
 
 
@@ -163,15 +166,18 @@ def adapt(
 def _checked(config: Any) -> dict[str, Any]:
     needed = {"network": str, "classes": list, "size": int, "mean": float, "std": float}
     if not isinstance(config, dict):
-        raise BadWeights("weights without a description", f"one with {', '.join(needed)}")
+        raise BadWeights("weights without a description", f"one with {', '.join(needed)}", FOREIGN)
     for key, kind in needed.items():
         if not isinstance(config.get(key), kind) or not config[key]:
             said = repr(config.get(key))[:LONGEST_WORD]
-            raise BadWeights(f"weights described with {key} = {said}", f"a {kind.__name__}")
+            got, need = f"weights described with {key} = {said}", f"a {kind.__name__} that is not empty or 0"
+            raise BadWeights(got, need, FOREIGN)
     _check_claims(config)
     if (config["mean"], config["std"]) != (MEAN, STD):
         got = f"weights for grey normalised by {config['mean']}, {config['std']}"
-        raise BadWeights(got, f"{MEAN}, {STD}", "train them again")
+        raise BadWeights(
+            got, f"{MEAN}, {STD}", "train again with this version: the others would see other grey"
+        )
     return config
 
 
@@ -179,15 +185,18 @@ def _check_claims(config: Mapping[str, Any]) -> None:
     """What decides how much memory a network takes, before it is built."""
     classes, size = config["classes"], config["size"]
     if len(classes) > MAX_CLASSES or not all(isinstance(name, str) for name in classes):
-        raise BadWeights(f"weights for {len(classes)} classes", f"1 to {MAX_CLASSES} names")
+        raise BadWeights(f"weights for {len(classes)} classes", f"1 to {MAX_CLASSES} names", FOREIGN)
     if not 32 <= size <= MAX_SIDE:
-        raise BadWeights(f"weights for a side of {str(size)[:LONGEST_WORD]} px", f"32 to {MAX_SIDE} px")
+        got = f"weights for a side of {str(size)[:LONGEST_WORD]} px"
+        raise BadWeights(got, f"32 to {MAX_SIDE} px", FOREIGN)
     try:
         members(config["network"])
         if config.get("crf") is not None:
             crf_from_dict(config["crf"])
     except BadRequest as exc:
-        raise BadWeights(f"weights for {exc.got}", exc.need, "or a newer Sonoloop") from exc
+        raise BadWeights(
+            f"weights for {exc.got}", exc.need, "use the version that trained them, or a newer one"
+        ) from exc
     try:
         preparation_of(config)
     except BadRequest as exc:
@@ -203,6 +212,9 @@ def _fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
         own = {name: tensor.to(formats[name], copy=True) for name, tensor in tensors.items()}
         network.load_state_dict(own, assign=True)
     except (RuntimeError, KeyError) as exc:
-        raise BadWeights("weights that do not fit the network they name", "its own tensors") from exc
+        todo = "use the version that trained them, or fetch the file again"
+        raise BadWeights("weights that do not fit the network they name", "its own tensors", todo) from exc
     if not all(t.isfinite().all() for t in tensors.values()):
-        raise BadWeights("weights with NaN or infinite values", "finite ones", "train them again")
+        raise BadWeights(
+            "weights with NaN or infinite values", "finite ones", "train again with a lower learning rate"
+        )

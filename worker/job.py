@@ -21,7 +21,8 @@ from loop.rounds import serving_weights
 from loop.serving import is_order_only
 from loop.training_records import Round, TrainingSet
 from trainer.job import IMAGENET, JobSpec, Sample
-from trainer.recipes import DEFAULT_RECIPE, Recipe, find_recipe, recipe_from_dict
+from trainer.recipe_files import recipe_from_dict
+from trainer.recipes import DEFAULT_RECIPE, Recipe, find_recipe
 
 
 @dataclass(frozen=True)

@@ -49,13 +49,16 @@ def parse_classes(text: str) -> ClassMap:
 
 
 def _parse_values(texts: list[str]) -> tuple[int, ...]:
-    if not all(text.isascii() and text.isdigit() and 1 <= int(text) <= 255 for text in texts):
-        raise BadRequest(
-            "a class whose value is no number in 1..255", "name=value for every class or none", "mend it"
-        )
+    wrong = [text for text in texts if not (text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= 255)]
+    if wrong:
+        todo = "write --classes such as vessel=2,nerve=1, with the value that each has in the masks' pixels"
+        need = "name=value for every class or none, values in 1..255"
+        raise BadRequest(f"a class whose value is {wrong[0][:20]!r}", need, todo)
     values = tuple(int(text) for text in texts)
     if len(set(values)) < len(values):
-        raise BadRequest("two classes of one value", "different values", "mend the class list")
+        raise BadRequest(
+            "two classes of one value", "different values", "give each the value of its own pixels"
+        )
     return values
 
 

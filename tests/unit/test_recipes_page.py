@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from trainer.augmentation import AUGMENTATIONS
+from trainer.recipe_files import read_recipe
 from trainer.recipes import (
     LOSSES,
     OPTIMIZERS,
@@ -18,7 +19,6 @@ from trainer.recipes import (
     RECIPES,
     SCHEDULES,
     Recipe,
-    read_recipe,
 )
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")

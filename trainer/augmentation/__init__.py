@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.errors import BadRequest
+from trainer.nearest import LONGEST_WORD, meant
 
 Picture = NDArray[np.uint8]
 ELASTIC_ALPHA, ELASTIC_SIGMA = 300, 16
@@ -46,7 +47,8 @@ class Augmentation:
             augmentation._use(albumentations.from_dict(dict(values)))
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             got = f"a pipeline that cannot be read ({type(exc).__name__})"
-            raise BadRequest(got, "what a model's description holds as `augmentation`") from exc
+            need, todo = "what a model's description holds as `augmentation`", "copy it from there unchanged"
+            raise BadRequest(got, need, todo) from exc
         return augmentation
 
     def _use(self, pipeline: Any) -> None:
@@ -151,7 +153,10 @@ def _steps(name: str) -> list[Callable[[Any], list[Any]]]:
     names = name.split("+")
     if not set(names) <= set(STEPS):
         known = f"one of {', '.join(sorted(AUGMENTATIONS))}, or some of {', '.join(STEPS)} joined by +"
-        raise BadRequest(f"augmentation {name!r}", known)
+        first = next(each for each in names if each not in STEPS)
+        todo = meant(first, [*AUGMENTATIONS, *STEPS], "docs/preparation.md says what each does")
+        todo = todo if first else "take the + without a step beside it away"
+        raise BadRequest(f"augmentation {name[:LONGEST_WORD]!r}", known, todo)
     return [STEPS[each] for each in names]
 
 

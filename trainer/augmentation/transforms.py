@@ -121,5 +121,6 @@ def _range(values: Range, least: float, most: float) -> Range:
     """From JSON a range comes as a list."""
     low, high = values
     if not least <= low <= high <= most:
-        raise BadRequest(f"a range of {low} to {high}", f"one within {least} to {most}, the smaller first")
+        need = f"one within {least} to {most}, the smaller first"
+        raise BadRequest(f"a range of {low} to {high}", need, "swap them, or take less of the change")
     return low, high

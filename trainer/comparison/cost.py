@@ -113,7 +113,8 @@ def _seconds(network: torch.nn.Module, frame: torch.Tensor, device: torch.device
         torch.cuda.synchronize()
     passed = time.perf_counter() - began
     if logits.shape[-2:] != frame.shape[-2:]:
-        raise BadInput(f"logits of {tuple(logits.shape)}", f"one for each of {tuple(frame.shape)} pixels")
+        got, need = f"logits of {tuple(logits.shape)}", f"one for each of {tuple(frame.shape)} pixels"
+        raise BadInput(got, need, "leave that network out: it does not answer at the frame's size")
     return passed
 
 

@@ -134,7 +134,9 @@ def read_result(path: Path) -> Result:
         frames = tuple(_frame(each) for each in values["frames"])
         return Result(values["network"], values["seed"], frames, values["trained"])
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as exc:
-        raise BadInput("a result that cannot be read", "a whole one", "remove it, then start again") from exc
+        raise BadInput(
+            "a result that cannot be read", "a whole one", "remove result.json, then start again"
+        ) from exc
 
 
 def read_drawn(folder: Folder, network: str, seed: int, number: int) -> Mask:
@@ -143,7 +145,9 @@ def read_drawn(folder: Folder, network: str, seed: int, number: int) -> Mask:
     try:
         return unpack(path.read_bytes())
     except OSError as exc:
-        raise BadInput("a drawn mask that cannot be read", "the one of its run", "remove its result") from exc
+        raise BadInput(
+            "a drawn mask that cannot be read", "the one of its run", "remove the result.json beside masks/"
+        ) from exc
 
 
 def _frame(values: Mapping[str, Any]) -> JudgedFrame:

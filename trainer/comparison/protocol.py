@@ -16,7 +16,8 @@ from typing import Any
 from loop.errors import BadRequest
 from loop.training_records import Split
 from trainer.durable import write_whole
-from trainer.recipes import Recipe, recipe_from_dict
+from trainer.recipe_files import recipe_from_dict
+from trainer.recipes import Recipe
 
 HELD_OUT = 0.4
 """Share of the groups that test; the others teach: 60/40, as in the published study."""
@@ -94,9 +95,10 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not self.networks or len(set(self.networks)) < len(self.networks):
-            raise BadRequest(f"networks {', '.join(self.networks) or 'none'}", "at least one, each once")
+            got = f"networks {', '.join(self.networks) or 'none'}"
+            raise BadRequest(got, "at least one, each once", "see `./sonoloop networks` for those there are")
         if self.seeds < 1:
-            raise BadRequest(f"{self.seeds} seeds", "at least one")
+            raise BadRequest(f"{self.seeds} seeds", "at least one", "three tell chance from a difference")
 
     def pairs(self) -> list[tuple[str, int]]:
         """Every (network, seed), seed by seed: whoever ends early has something to compare."""

@@ -104,7 +104,8 @@ def read_trained(folder: Path) -> dict[str, Any]:
     """Read what `keep_trained` noted. Raises BadInput when it is lost."""
     found = _read_json(folder / TRAINED)
     if found is None:
-        raise BadInput("a training whose end was not noted", "its trained.json", "remove its folder")
+        todo = "remove its folder below runs/, and start the same command again"
+        raise BadInput("a training whose end was not noted", "its trained.json", todo)
     return found
 
 

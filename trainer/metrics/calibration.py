@@ -55,9 +55,11 @@ def bin_pixels(probs: NDArray[np.float32], truth: Mask) -> Bins:
     Raises BadMask when the shapes differ or a value lies outside 0..1 (NaN included).
     """
     if probs.shape != truth.shape or probs.ndim != 3 or truth.dtype != np.bool_:
-        raise BadMask(f"probabilities {probs.shape} and a mask {truth.shape}", "one shape (C, H, W)")
+        got = f"probabilities {probs.shape} and a mask {truth.shape}"
+        raise BadMask(got, "one shape (C, H, W)", "bring the probabilities back to the frame's own size")
     if probs.size and not (probs.min() >= 0 and probs.max() <= 1):
-        raise BadMask("probabilities outside 0..1 or not finite", "values in 0..1")
+        todo = "take the sigmoid of logits first; of NaN the model is broken"
+        raise BadMask("probabilities outside 0..1 or not finite", "values in 0..1", todo)
     found = [_bin_plane(plane.ravel(), true.ravel()) for plane, true in zip(probs, truth, strict=True)]
     pixels, probability, positives = (np.stack(part) for part in zip(*found, strict=True))
     return Bins(pixels.astype(np.int64), probability, positives.astype(np.int64))

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from loop.errors import BadMask, BadRequest
 from loop.masks import Mask
+from trainer.nearest import meant
 
 PerClass = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -66,15 +67,18 @@ def count(prediction: Mask, truth: Mask) -> Counts:
 def check_pair(prediction: Mask, truth: Mask) -> None:
     """Raises BadMask unless both are bool and of one shape (C, H, W)."""
     if prediction.shape != truth.shape or prediction.ndim != 3:
-        raise BadMask(f"masks of shapes {prediction.shape} and {truth.shape}", "one shape (C, H, W)")
+        got = f"masks of shapes {prediction.shape} and {truth.shape}"
+        raise BadMask(got, "one shape (C, H, W)", "bring the drawn one back to the frame's own size")
     if prediction.dtype != np.bool_ or truth.dtype != np.bool_:
-        raise BadMask(f"masks of {prediction.dtype} and {truth.dtype}", "bool")
+        raise BadMask(
+            f"masks of {prediction.dtype} and {truth.dtype}", "bool", "compare with a threshold first"
+        )
 
 
 def stack(frames: Sequence[Counts]) -> NDArray[np.int64]:
     """Counts of several frames, int64 (N, 4, C) in the order tp, fp, fn, tn. Raises BadRequest for none."""
     if not frames:
-        raise BadRequest("no frames", "at least one")
+        raise BadRequest("no frames", "at least one", "give frames that have a truth")
     return np.stack([np.stack([getattr(each, name) for name in OUTCOMES]) for each in frames])
 
 
@@ -90,7 +94,8 @@ def frame_dice(counts: Counts) -> float | None:
 def find_measure(name: str) -> Measure:
     """Look a measure up. Raises BadRequest for an unknown name."""
     if name not in MEASURES:
-        raise BadRequest(f"measure {name!r}", f"one of {', '.join(MEASURES)}")
+        todo = meant(name, MEASURES, "docs/metrics.md says what each is")
+        raise BadRequest(f"measure {name!r}", f"one of {', '.join(MEASURES)}", todo)
     return MEASURES[name]
 
 

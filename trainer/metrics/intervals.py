@@ -87,6 +87,6 @@ def interval(values: Floats, level: float = LEVEL) -> Interval:
 
 def _members(clips: Sequence[str]) -> tuple[NDArray[np.intp], int]:
     if not clips:
-        raise BadRequest("no frames", "at least one")
+        raise BadRequest("no frames", "at least one", "give frames that have a truth")
     names, member = np.unique(np.asarray(clips, np.str_), return_inverse=True)
     return member, len(names)

@@ -6,22 +6,30 @@ probabilities.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from loop.errors import BadRequest
-from trainer.networks.registry import NETWORKS, Entry
+from trainer.nearest import LONGEST_WORD, meant
+from trainer.networks.registry import DECODER, HEAD, NETWORKS, Entry
 
 if TYPE_CHECKING:
     from trainer.networks.base import Network
 
-__all__ = ["DEFAULT_NETWORK", "MAX_CLASSES", "NETWORKS", "Entry", "build_empty", "build_network", "members"]
+__all__ = [
+    "DEFAULT_NETWORK",
+    "MAX_CLASSES",
+    "NETWORKS",
+    "Entry",
+    "build_empty",
+    "build_network",
+    "members",
+    "stages",
+]
 
 DEFAULT_NETWORK = "resnet34-unet"
 JOINT = "+"
 MAX_MEMBERS = 8
 MAX_CLASSES = 254
-LONGEST_WORD = 80
 
 
 def build_network(name: str, classes: int, encoder_weights: str | None = None) -> Network:
@@ -33,7 +41,9 @@ def build_network(name: str, classes: int, encoder_weights: str | None = None) -
     """
     entries = members(name)
     if not 1 <= classes <= MAX_CLASSES:
-        raise BadRequest(f"{classes} classes", f"1 to {MAX_CLASSES}")
+        raise BadRequest(
+            f"{classes} classes", f"1 to {MAX_CLASSES}", "name at least one, and leave out what is not drawn"
+        )
     built = [entry.build(classes, encoder_weights) for entry in entries]
     if len(built) == 1:
         return built[0]
@@ -57,15 +67,25 @@ def members(name: str) -> list[Entry]:
     """Look up a network, or the members of an ensemble. Raises BadRequest for an unknown name."""
     names = name.split(JOINT)
     if len(names) > MAX_MEMBERS:
-        raise BadRequest(f"an ensemble of {len(names)} networks", f"at most {MAX_MEMBERS}")
+        got, need = f"an ensemble of {len(names)} networks", f"at most {MAX_MEMBERS}"
+        raise BadRequest(got, need, "leave some out: each takes its own time and memory")
+    if len(names) > 1 and not all(names):
+        got = f"the ensemble {name[:LONGEST_WORD]!r}, which has a {JOINT} without a network beside it"
+        raise BadRequest(got, "networks joined by +", f"write it such as {DEFAULT_NETWORK}{JOINT}fcn8s")
     for each in names:
         if each not in NETWORKS:
-            raise BadRequest(
-                f"network {each[:LONGEST_WORD]!r}", "one that `./sonoloop networks` lists", _nearest(each)
-            )
+            todo = meant(each, NETWORKS, f"take {DEFAULT_NETWORK}, which fits most frames")
+            got = f"network {each[:LONGEST_WORD]!r}"
+            raise BadRequest(got, "one that `./sonoloop networks` lists", todo)
     return [NETWORKS[each] for each in names]
 
 
-def _nearest(name: str) -> str:
-    near = get_close_matches(name[:LONGEST_WORD].lower(), NETWORKS, n=3, cutoff=0.5) or [DEFAULT_NETWORK]
-    return f"the nearest: {', '.join(near)}"
+def stages(name: str) -> list[str]:
+    """The names of a network's stages in order from the input, without building it; an ensemble has all of
+    its members'. Raises BadRequest for an unknown network.
+    """
+    found = {stage for entry in members(name) for stage in entry.stages}
+    return [
+        *sorted(found - {DECODER, HEAD}, key=lambda stage: (len(stage), stage)),
+        *(stage for stage in (DECODER, HEAD) if stage in found),
+    ]

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from loop.errors import BadRequest
+from trainer.networks.registry import DECODER, HEAD
 from trainer.preprocess import MEAN, STD
 
 LEAST_SIDE = 32
 BLACK = -MEAN / STD
 """What `trainer.preprocess` pads with, as the network sees it."""
-HEAD = "head"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Network(nn.Module):
         """
         parts = self.parts()
         named = [(f"encoder{number}", modules) for number, modules in enumerate(parts.encoder, 1)]
-        named += [("decoder", parts.decoder), (HEAD, parts.head)]
+        named += [(DECODER, parts.decoder), (HEAD, parts.head)]
         stages = {name: nn.ModuleList(modules) for name, modules in named}
         return {name: stage for name, stage in stages.items() if any(True for _ in stage.parameters())}
 
@@ -87,7 +87,8 @@ class Network(nn.Module):
         cells = x.shape[0] * (x.shape[-2] // self.multiple) * (x.shape[-1] // self.multiple)
         if self.training and cells < 2:
             got = f"one frame of {x.shape[-1]} × {x.shape[-2]} px to train on"
-            raise BadRequest(got, f"two a batch, or sides of at least {2 * self.multiple} px")
+            need = f"two a batch, or sides of at least {2 * self.multiple} px"
+            raise BadRequest(got, need, "take a larger batch or size in the recipe, or label more frames")
 
     def _missing(self, side: int) -> int:
         return max(-(-side // self.multiple) * self.multiple, self.least) - side
@@ -95,6 +96,8 @@ class Network(nn.Module):
 
 def _check_shape(x: Tensor) -> None:
     if x.ndim != 4 or x.shape[1] != 1:
-        raise BadRequest(f"an input of shape {tuple(x.shape)}", "(N, 1, H, W): one grey channel")
+        todo = "give frames as `trainer.preprocess` makes them"
+        raise BadRequest(f"an input of shape {tuple(x.shape)}", "(N, 1, H, W): one grey channel", todo)
     if min(x.shape[-2:]) < LEAST_SIDE:
-        raise BadRequest(f"a frame of {x.shape[-1]} × {x.shape[-2]} px", f"sides of at least {LEAST_SIDE} px")
+        got = f"a frame of {x.shape[-1]} × {x.shape[-2]} px"
+        raise BadRequest(got, f"sides of at least {LEAST_SIDE} px", "enlarge it, or add black at its edges")

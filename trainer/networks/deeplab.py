@@ -87,5 +87,7 @@ def build_v2(classes: int, weights: str | None) -> SpatialPyramid:
     try:
         encoder = get_encoder("resnet101", in_channels=1, weights=weights, output_stride=STRIDE)
     except OSError as exc:
-        raise Unavailable(f"no {weights} weights", "a connection", "or start from a file") from exc
+        raise Unavailable(
+            f"no {weights} weights", "a connection to the internet", "try again later, or start from a file"
+        ) from exc
     return SpatialPyramid(classes, encoder, encoder.out_channels[-1])

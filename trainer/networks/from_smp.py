@@ -55,7 +55,9 @@ def build(
     try:
         model = smp.create_model(architecture, encoder, weights, in_channels=1, classes=classes, **options)
     except OSError as exc:  # every failure of the model hub on the network or the disk is one
-        raise Unavailable(f"no {weights} weights", "a connection", "or start from a file") from exc
+        raise Unavailable(
+            f"no {weights} weights", "a connection to the internet", "try again later, or start from a file"
+        ) from exc
     _prepare(model)
     return EncoderDecoder(model, stride)
 

@@ -16,6 +16,8 @@ from loop.errors import BadRequest
 if TYPE_CHECKING:
     from trainer.networks.base import Network
 
+DECODER, HEAD = "decoder", "head"
+STAGES = (*(f"encoder{number}" for number in range(1, 6)), DECODER, HEAD)
 SMP, MONAI, OWN = "segmentation-models-pytorch", "MONAI", "own"
 PLAIN, RELU, LEAKY = (32, 64, 128, 256, 512), ("relu", {"inplace": True}), ("leakyrelu", {"inplace": True})
 
@@ -25,7 +27,8 @@ class Entry:
     """One network: who described it and when, which library it is from, and its builder.
 
     `builder` is MODULE.FUNCTION of `trainer.networks`; it takes the number of classes, the encoder's weights
-    where `is_pretrained`, and `options`. `has_crf`: its paper ends with the dense CRF.
+    where `is_pretrained`, and `options`. `has_crf`: its paper ends with the dense CRF. `stages` are those of
+    `Network.stages` in order: whoever reads a recipe must know them before torch is loaded.
     """
 
     authors: str
@@ -35,6 +38,7 @@ class Entry:
     options: dict[str, Any]
     is_pretrained: bool = False
     has_crf: bool = False
+    stages: tuple[str, ...] = STAGES
 
     @property
     def paper(self) -> str:
@@ -51,8 +55,8 @@ class Entry:
         if encoder_weights is not None:
             raise BadRequest(
                 f"{encoder_weights} weights for a network without any",
-                "a network with an encoder",
-                "or begin from scratch or from a weight file",
+                "a network with an encoder that was published with weights",
+                "begin from scratch or from a weight file, or take resnet34-unet",
             )
         return make(classes, **self.options)
 
@@ -70,6 +74,8 @@ def _of(library: str, builder: str, authors: str, year: int, **options: Any) -> 
     return Entry(authors, year, library, builder, options)
 
 
+WITHOUT_DECODER = (*STAGES[:5], HEAD)
+SEVEN_DEEP = (*STAGES[:5], "encoder6", "encoder7", DECODER, HEAD)
 _unet = partial(_of, MONAI, "from_monai.unet")
 _blocks = partial(_of, OWN, "skips.build")
 
@@ -84,7 +90,9 @@ NETWORKS: dict[str, Entry] = {
     "fcn8s": _vgg("Long et al.", 2015, "fcn.build", skips=2),
     "segnet": _vgg("Badrinarayanan et al.", 2017, "segnet.build"),
     "deeplabv1": _vgg("Chen et al.", 2015, "deeplab.build_v1", has_crf=True),
-    "deeplabv2": Entry("Chen et al.", 2018, OWN, "deeplab.build_v2", {}, is_pretrained=True),
+    "deeplabv2": Entry(
+        "Chen et al.", 2018, OWN, "deeplab.build_v2", {}, is_pretrained=True, stages=WITHOUT_DECODER
+    ),
     "deeplabv3": _smp("Chen et al.", 2017, "deeplabv3", "resnet34", stride=8),
     "deeplabv3plus": _smp("Chen et al.", 2018, "deeplabv3plus", "resnet34", stride=16),
     "pspnet": _smp("Zhao et al.", 2017, "pspnet", "resnet34", stride=8, encoder_depth=5, output_stride=8),
@@ -97,7 +105,7 @@ NETWORKS: dict[str, Entry] = {
     "inception-unet": _blocks("Punn & Agarwal", 2020, block="inception"),
     "scse-unet": _smp("Roy et al.", 2018, "unet", "resnet34", decoder_attention_type="scse"),
     "manet": _smp("Fan et al.", 2020, "manet", "resnet34"),
-    "nnunet": _of(MONAI, "from_monai.nnunet", "Isensee et al.", 2021),
+    "nnunet": Entry("Isensee et al.", 2021, MONAI, "from_monai.nnunet", {}, stages=SEVEN_DEEP),
     "vgg16-unet": _smp("Simonyan & Zisserman", 2015, "unet", "vgg16_bn"),
     "mobilenetv2-unet": _smp("Sandler et al.", 2018, "unet", "mobilenet_v2"),
     "mobilenetv3-unet": _smp("Howard et al.", 2019, "unet", "tu-mobilenetv3_large_100"),

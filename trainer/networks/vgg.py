@@ -54,7 +54,9 @@ def _fetched() -> dict[str, Tensor]:
     try:
         features: nn.Module = vgg16_bn(weights=VGG16_BN_Weights.IMAGENET1K_V1).features
     except OSError as exc:
-        raise Unavailable("no imagenet weights", "a connection", "or start from a file") from exc
+        raise Unavailable(
+            "no imagenet weights", "a connection to the internet", "try again later, or start from a file"
+        ) from exc
     return features.state_dict()
 
 

@@ -35,7 +35,11 @@ def draw_clip(
     Raises BadRequest for n_frames below 1 or a size below 64.
     """
     if n_frames < 1 or size < 64:
-        raise BadRequest(f"a clip of {n_frames} frames of {size} px", "at least 1 frame of 64 px")
+        raise BadRequest(
+            f"a clip of {n_frames} frames of {size} px",
+            "at least 1 frame of 64 px",
+            "draw more, or larger ones",
+        )
     rng = np.random.default_rng([seed, size])
     scene = draw_scene(rng, scanner, size)
     motion = _Motion.draw(rng)

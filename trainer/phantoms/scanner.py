@@ -51,9 +51,8 @@ class Scanner:
         """Refuse values that no machine has. Raises BadRequest."""
         bad = [f.name for f in fields(self) if f.name not in _SIGNED and not 0 < getattr(self, f.name) < 200]
         if bad:
-            raise BadRequest(
-                f"scanner {self.name!r} with {', '.join(bad)} outside 0 to 200", "positive values"
-            )
+            got = f"scanner {self.name!r} with {', '.join(bad)} outside 0 to 200"
+            raise BadRequest(got, "positive values", "leave them out: the defaults are a usual machine's")
 
 
 PRETRAINING_SCANNERS: tuple[Scanner, ...] = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,7 +109,9 @@ def request(data: Path, out: Path, **changes: object) -> CompareRequest:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"networks": "resnet34-unet,alexnet"}, "'alexnet'; need some of .*mobilenetv2-unet"),
+        ({"networks": "resnet34-unet,alexnet"}, "'alexnet'; need one that `./sonoloop networks` lists"),
+        ({"networks": "unet+"}, r"'unet\+', which has a \+ without a network beside it"),
+        ({"networks": "unet,fcn8s", "weights": "imagenet"}, "imagenet weights for unet"),
         ({"networks": " , "}, "networks none"),
         ({"networks": "resnet34-unet,resnet34-unet"}, "each once"),
         ({"recipe": "secret"}, "'secret'"),
@@ -123,6 +126,31 @@ def test_an_impossible_request_is_refused_before_anything_is_written(
     data = data_of(tmp_path / "data")
     with pytest.raises(BadRequest, match=words):
         compare(request(data, tmp_path / "out", **changes))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes", "words"),
+    [
+        ({"train_from": "encoder6"}, {"weights": "imagenet"}, "'encoder6' for the network resnet34-unet"),
+        ({"train_from": "head"}, {}, "'head' for a network from scratch"),
+        (
+            {"train_from": "decoder"},
+            {"networks": "resnet34-unet,deeplabv2", "weights": "imagenet"},
+            "'decoder' for the network deeplabv2; need one of its stages encoder1, .*encoder5, head",
+        ),
+    ],
+)
+def test_a_stage_that_cannot_be_trained_from_is_refused_before_anything_is_written(
+    tmp_path: Path, recipe: dict[str, str], changes: dict[str, str], words: str
+) -> None:
+    (tmp_path / "mine.json").write_text(json.dumps({"like": "paper"} | recipe))
+    with pytest.raises(BadRequest, match=words):
+        compare(
+            request(
+                data_of(tmp_path / "data"), tmp_path / "out", recipe=str(tmp_path / "mine.json"), **changes
+            )
+        )
     assert not (tmp_path / "out").exists()
 
 

@@ -54,9 +54,17 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str) -> None:
         {"recipe": "quick"},
         {"size": 100},
         {"title": "x"},
+        {"recipe": "stages.json"},
+        {"recipe": "frozen.json", "weights": "scratch"},
     ],
 )
-def test_an_impossible_wish_is_refused(wish: dict[str, Any]) -> None:
+def test_an_impossible_wish_is_refused(
+    wish: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("stages.json").write_text('{"like": "fast", "train_from": "encoder9"}')
+    Path("frozen.json").write_text('{"like": "fast", "train_from": "head"}')
+    WorkPlan(recipe="frozen.json").to_request()
     with pytest.raises(BadRequest):
         WorkPlan(**wish).to_request()
 

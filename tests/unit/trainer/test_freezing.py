@@ -13,8 +13,9 @@ from loop.errors import BadRequest
 from tests.discs import TINY, disc_job
 from trainer.becoming import finish
 from trainer.endings import Stopped
-from trainer.freezing import trained_parameters
+from trainer.freezing import freeze_before, trained_parameters
 from trainer.job import IMAGENET, JobSpec
+from trainer.networks import build_empty
 from trainer.training import Step, Training, begin, train
 from trainer.weights import describe, load_weights, save_weights
 
@@ -132,9 +133,10 @@ def test_the_head_of_another_class_list_is_trained_on_a_frozen_base(tmp_path: Pa
     assert changed(before, training.network.state_dict()) == names_of_stage(training, "head")
 
 
-def test_an_unknown_stage_is_refused_with_those_that_the_network_has(tmp_path: Path, base: Path) -> None:
+def test_an_unknown_stage_is_refused_with_those_that_the_network_has() -> None:
+    network = build_empty(TINY.network, 1)
     with pytest.raises(BadRequest, match=r"'encoder99'.*encoder1, encoder2.*decoder, head"):
-        begin(job_from(base, tmp_path, "encoder99"))
+        freeze_before(network.stages(), "encoder99")
 
 
 def test_nothing_is_frozen_that_was_never_trained(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from loop.errors import BadRequest
 from trainer.preparation import PREPARATIONS
-from trainer.recipes import NAMES, RECIPES, Recipe, find_recipe, recipe_from_dict
+from trainer.recipe_files import recipe_from_dict
+from trainer.recipes import NAMES, RECIPES, Recipe, find_recipe
 
 FAST, PAPER = RECIPES["fast"], RECIPES["paper"]
 COUNTS = st.integers(1, 10_000)
@@ -18,7 +19,7 @@ SHARES = st.floats(0, 1, exclude_max=True)
 AMOUNTS = st.floats(0, 1e6)
 ANY_RECIPE = st.builds(
     Recipe,
-    name=st.text(),
+    name=st.text(st.characters(categories=("L", "N")), min_size=1),
     size=st.integers(1, 64).map(lambda number: 32 * number),
     batch=COUNTS,
     epochs=COUNTS,
@@ -32,7 +33,7 @@ ANY_RECIPE = st.builds(
     momentum=SHARES,
     clip_norm=AMOUNTS,
     patience=st.integers(0, 100),
-    train_from=st.text(),
+    train_from=st.sampled_from(["", "encoder1", "encoder5", "decoder", "head"]),
     network=st.sampled_from(["resnet34-unet", "segnet", "resnet34-unet+deeplabv3plus"]),
     augmentation=st.sampled_from(["none", "strong", "mirror+speckle"]),
     preparation=st.sampled_from(sorted(PREPARATIONS)).map(PREPARATIONS.__getitem__),
@@ -105,7 +106,7 @@ def test_a_recipe_that_an_older_version_saved_still_reads() -> None:
 def test_unknown_and_missing_keys_are_refused() -> None:
     with pytest.raises(BadRequest, match=r"epoch_count.*batch.*train_from"):
         recipe_from_dict(FAST.to_dict() | {"epoch_count": 3})
-    with pytest.raises(BadRequest, match="incomplete"):
+    with pytest.raises(BadRequest, match=r"incomplete.*without size, batch.*\"like\": \"fast\""):
         recipe_from_dict({"name": "mine"})
     with pytest.raises(BadRequest, match="fast, paper"):
         find_recipe("slow")
@@ -140,6 +141,11 @@ def test_a_value_of_another_type_is_refused_with_the_name_of_its_field(key: str)
     "change",
     [
         {"size": 100},
+        {"name": ""},
+        {"name": " "},
+        {"name": "red\x1b[31m"},
+        {"train_from": "encoder6"},
+        {"train_from": "Decoder"},
         {"batch": 0},
         {"looks": 0},
         {"learning_rate": 0.0},

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from loop.errors import BadRequest
-from trainer.networks import DEFAULT_NETWORK, NETWORKS, build_empty, build_network
+from trainer.networks import DEFAULT_NETWORK, NETWORKS, build_empty, build_network, members, stages
 from trainer.networks.base import Network
 from trainer.networks.ensemble import Ensemble, mean_logit
 from trainer.networks.from_smp import EvenPool
@@ -129,6 +129,17 @@ def test_an_unknown_network_is_refused_with_the_nearest_names(wrong: str, near: 
 def test_an_ensemble_of_nothing_or_of_too_many_is_refused(name: str) -> None:
     with pytest.raises(BadRequest):
         build_network(name, 1)
+
+
+@pytest.mark.parametrize("name", [f"{SMALL}+", f"+{SMALL}", "+"])
+def test_an_ensemble_with_an_empty_place_is_told_what_is_wrong_with_it(name: str) -> None:
+    with pytest.raises(BadRequest, match=r"a \+ without a network beside it.*resnet34-unet\+fcn8s"):
+        members(name)
+
+
+@pytest.mark.parametrize("name", ["deeplabv2", "nnunet", f"{SMALL}+deeplabv2", "deeplabv2+nnunet", SMALL])
+def test_stages_are_known_by_name_as_the_network_has_them(name: str) -> None:
+    assert stages(name) == list(build_empty(name, 1).stages())
 
 
 @pytest.mark.parametrize("classes", [-1, 0, 255])
