@@ -60,6 +60,8 @@ def paired(own: Mapping[str, float], other: Mapping[str, float]) -> str:
     differences: NDArray[np.float64] = np.array([own[frame] - other[frame] for frame in both])
     if not len(differences) or not differences.any():
         return ""
+    if len(both) < 2:
+        return f"{differences.mean():+.3f} (–)"  # every drawing would be the same
     draws = np.random.default_rng(0).integers(0, len(both), (DRAWS, len(both)))
     low, high = np.quantile(differences[draws].mean(axis=1), [0.025, 0.975])
     return f"{differences.mean():+.3f} ({low:+.3f} to {high:+.3f})"

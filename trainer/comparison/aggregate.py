@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from loop.errors import BadRequest
 from trainer.comparison.judge import JudgedFrame
-from trainer.metrics import MEASURES, Resampling, as_observed, interval, resample
+from trainer.metrics import MEASURES, Resampling, as_observed, interval, one_by_one, resample
 from trainer.metrics.calibration import expected_error, stack_bins
 from trainer.metrics.counts import class_mean, stack
+from trainer.metrics.summary import known
 from trainer.metrics.surface import surface_values
 
 Floats = NDArray[np.float64]
@@ -26,7 +27,9 @@ BOOTSTRAP_SEED = 0
 
 @dataclass(frozen=True)
 class Figure:
-    """A value and its 95 % interval; None where nothing defines it."""
+    """A value and its 95 % interval; None where nothing defines it, and without an interval where fewer than
+    two groups do.
+    """
 
     value: float | None
     low: float | None
@@ -116,10 +119,11 @@ STATISTICS: dict[str, Statistic] = {
 @dataclass(frozen=True)
 class Drawings:
     """What all networks are judged by: the drawings of groups, and `seeds` float64 (B, S), how often each
-    holds each seed.
+    holds each seed; `alone` are the groups one by one.
     """
 
     observed: Resampling
+    alone: Resampling
     groups: Resampling
     seeds: Floats
 
@@ -128,7 +132,8 @@ def draw(groups: Sequence[str], seeds: int, number: int = 2000) -> Drawings:
     """Make the drawings for frames of these groups and so many seeds. Raises BadRequest without a frame."""
     drawn = np.random.default_rng([BOOTSTRAP_SEED, 1]).integers(seeds, size=(number, seeds))
     weights = np.stack([np.bincount(row, minlength=seeds) for row in drawn]).astype(np.float64)
-    return Drawings(as_observed(groups), resample(groups, number, BOOTSTRAP_SEED), weights)
+    drawings = resample(groups, number, BOOTSTRAP_SEED)
+    return Drawings(as_observed(groups), one_by_one(groups), drawings, weights)
 
 
 def to_arrays(frames: Sequence[JudgedFrame]) -> FrameArrays:
@@ -157,11 +162,11 @@ def aggregate(
     figures = [
         NetworkFigures(
             network,
-            {name: _figure(*pair) for name, pair in values[network].items()},
+            {name: _figure(drawn) for name, drawn in values[network].items()},
             tuple(
                 {
-                    name: _figure(*pair)
-                    for name, pair in _all_statistics([one.of_class(c) for one in each], drawn).items()
+                    name: _figure(of_class)
+                    for name, of_class in _all_statistics([one.of_class(c) for one in each], drawn).items()
                 }
                 for c in range(classes if classes > 1 else 0)
             ),
@@ -172,15 +177,23 @@ def aggregate(
     return figures, [Difference(other, first, _minus(values[other], values[first])) for other in others]
 
 
-Pair = tuple[float, Floats]
-"""A statistic as observed, and in each drawing, float64 (B,)."""
+@dataclass(frozen=True)
+class Drawn:
+    """A statistic as observed, in each drawing, float64 (B,), and of each group alone, float64 (G,)."""
+
+    value: float
+    drawings: Floats
+    alone: Floats
+
+    def __sub__(self, other: Drawn) -> Drawn:
+        return Drawn(self.value - other.value, self.drawings - other.drawings, self.alone - other.alone)
 
 
-def _all_statistics(seeds: Sequence[FrameArrays], drawn: Drawings) -> dict[str, Pair]:
+def _all_statistics(seeds: Sequence[FrameArrays], drawn: Drawings) -> dict[str, Drawn]:
     return {name: _over_seeds(statistic, seeds, drawn) for name, statistic in STATISTICS.items()}
 
 
-def _over_seeds(statistic: Statistic, seeds: Sequence[FrameArrays], drawn: Drawings) -> Pair:
+def _over_seeds(statistic: Statistic, seeds: Sequence[FrameArrays], drawn: Drawings) -> Drawn:
     observed = np.stack([statistic(each, drawn.observed) for each in seeds])  # (S, 1)
     resampled = np.stack([statistic(each, drawn.groups) for each in seeds], axis=1)  # (B, S)
     there = ~np.isnan(resampled)
@@ -188,18 +201,17 @@ def _over_seeds(statistic: Statistic, seeds: Sequence[FrameArrays], drawn: Drawi
     total = weights.sum(axis=1)
     sums = (weights * np.where(there, resampled, 0.0)).sum(axis=1)
     means = np.divide(sums, total, out=np.full(len(total), np.nan), where=total > 0)
-    return float(class_mean(observed[:, 0])), means
+    alone = class_mean(np.stack([statistic(each, drawn.alone) for each in seeds], axis=1))  # (G,)
+    return Drawn(float(class_mean(observed[:, 0])), means, alone)
 
 
-def _minus(one: Mapping[str, Pair], other: Mapping[str, Pair]) -> dict[str, Figure]:
-    return {
-        name: _figure(one[name][0] - other[name][0], one[name][1] - other[name][1]) for name in STATISTICS
-    }
+def _minus(one: Mapping[str, Drawn], other: Mapping[str, Drawn]) -> dict[str, Figure]:
+    return {name: _figure(one[name] - other[name]) for name in STATISTICS}
 
 
-def _figure(value: float, drawn: Floats) -> Figure:
-    found = interval(drawn)
-    return Figure(None if np.isnan(value) else value, found.low, found.high)
+def _figure(drawn: Drawn) -> Figure:
+    found = interval(drawn.drawings, drawn.alone)
+    return Figure(known(drawn.value), found.low, found.high)
 
 
 def _common_groups(runs: Sequence[Sequence[JudgedFrame]]) -> list[str]:

@@ -14,6 +14,7 @@ from trainer.comparison.published import PUBLISHED, SIZE
 
 SHOWN = ("acc", "miou", "dice")
 HEADINGS = {"acc": "ACC", "miou": "mIoU", "dice": "Dice"}
+NO_INTERVAL = "[–]"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def caption(report: Report) -> list[str]:
         f"ACC, mIoU: all pixels pooled. Dice: mean over frames; {_empty_pairs(report)} left out.",
         *_classes_note(protocol.classes),
         "[ ]: 95 % intervals by drawing clips" + (" and seeds." if report.plan.seeds > 1 else "; one seed."),
+        *_intervals_note(report),
         f"ms: median forward pass of one frame of {timing.size} px, {timing.threads} "
         f"thread{'s' if timing.threads > 1 else ''}, {timing.precision}, {timing.device}.",
         *_published_note(report.plan.networks),
@@ -75,6 +77,18 @@ def _size_warning(size: int) -> list[str]:
 
 def _classes_note(classes: Sequence[str]) -> list[str]:
     return [f"A network's figures are means over {len(classes)} classes."] if len(classes) > 1 else []
+
+
+def _intervals_note(report: Report) -> list[str]:
+    figures = [figure for each in report.networks for figure in _figures(each)]
+    figures += [figure for each in report.differences for figure in each.figures.values()]
+    if all(figure.low is not None for figure in figures if figure.value is not None):
+        return []
+    return [f"{NO_INTERVAL}: no interval, for fewer than two test clips define the figure: it may be chance."]
+
+
+def _figures(each: NetworkFigures) -> list[Figure]:
+    return [figure for part in (each.figures, *each.by_class) for figure in part.values()]
 
 
 def _published_note(networks: Sequence[str]) -> list[str]:
@@ -109,8 +123,8 @@ def signed(value: float | None) -> str:
 
 
 def bracket(figure: Figure, is_difference: bool = False) -> str:
-    """The interval of a figure: [.950 .971]; nothing where it is undefined."""
+    """The interval of a figure: [.950 .971]; [–] where it has none, nothing where it has no value either."""
     if figure.low is None or figure.high is None:
-        return ""
+        return "" if figure.value is None else NO_INTERVAL
     word = signed if is_difference else share
     return f"[{word(figure.low)} {word(figure.high)}]"

@@ -15,7 +15,7 @@ import numpy as np
 from trainer.comparison.aggregate import STATISTICS, Figure, to_arrays
 from trainer.comparison.judge import Result
 from trainer.comparison.published import PUBLISHED
-from trainer.comparison.report import HEADINGS, SHOWN, Report, bracket, caption, share, signed
+from trainer.comparison.report import HEADINGS, NO_INTERVAL, SHOWN, Report, bracket, caption, share, signed
 from trainer.durable import write_whole
 from trainer.metrics import MEASURES, CalibrationBoard, Scoreboard, SurfaceBoard
 from trainer.metrics.counts import class_mean
@@ -176,8 +176,10 @@ def _by_class(report: Report) -> list[list[str]]:
 def _number(name: str, figure: Figure) -> str:
     if name not in ("hd95", "assd"):
         return _cell(figure, share(figure.value))
-    if figure.value is None or figure.low is None or figure.high is None:
+    if figure.value is None:
         return "–"
+    if figure.low is None or figure.high is None:
+        return f"{figure.value:.1f} {NO_INTERVAL}"
     return f"{figure.value:.1f} [{figure.low:.1f} {figure.high:.1f}]"
 
 

@@ -19,11 +19,14 @@ from trainer.metrics.counts import Floats, class_mean
 
 DRAWS = 2000
 LEVEL = 0.95
+LEAST_CLIPS = 2
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Bounds of a percentile interval, None where nothing defines them; `undefined` drawings are left out."""
+    """Bounds of a percentile interval, None where fewer than two clips define the statistic; `undefined`
+    drawings are left out.
+    """
 
     low: float | None
     high: float | None
@@ -76,13 +79,28 @@ def as_observed(clips: Sequence[str]) -> Resampling:
     return Resampling(member, np.ones((1, number)))
 
 
-def interval(values: Floats, level: float = LEVEL) -> Interval:
-    """The middle `level` of a statistic's drawings, float64 (B,); NaN is left out and counted."""
+def one_by_one(clips: Sequence[str]) -> Resampling:
+    """As many drawings as there are clips, each of one alone: they tell which clips define a statistic.
+
+    Raises BadRequest without a frame.
+    """
+    member, number = _members(clips)
+    return Resampling(member, np.eye(number))
+
+
+def interval(values: Floats, alone: Floats, level: float = LEVEL) -> Interval:
+    """The middle `level` of a statistic's drawings, float64 (B,); NaN is left out and counted.
+
+    `alone` is the same statistic of each clip, float64 (G,), NaN where the clip does not define it. Where
+    fewer than two do, every drawing is the same: an interval without width would look like certainty, so
+    there is none.
+    """
     there = values[~np.isnan(values)]
-    if not there.size:
-        return Interval(None, None, len(values))
+    undefined = int(len(values) - there.size)
+    if not there.size or np.count_nonzero(~np.isnan(alone)) < LEAST_CLIPS:
+        return Interval(None, None, undefined)
     low, high = np.quantile(there, [(1 - level) / 2, (1 + level) / 2]).tolist()
-    return Interval(low, high, int(len(values) - there.size))
+    return Interval(low, high, undefined)
 
 
 def _members(clips: Sequence[str]) -> tuple[NDArray[np.intp], int]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from cli.compare_table import render_report
 from loop.errors import BadRequest
 from tests.judged import judged, some_report, some_runs
 from trainer.comparison.aggregate import STATISTICS, aggregate
 from trainer.comparison.choice import choose_frames
-from trainer.comparison.report import bracket, caption, share, signed
+from trainer.comparison.report import Report, bracket, caption, make_report, share, signed
 from trainer.comparison.writing import frames_csv, markdown, table_csv, to_dict
 from trainer.metrics import score
 
@@ -52,6 +56,63 @@ def test_seeds_that_differ_widen_an_interval() -> None:
     (steady, shaky), _ = aggregate({"steady": [frames, frames], "shaky": [frames, worse]}, 300)
     widths = [(each.figures["dice"].high or 0) - (each.figures["dice"].low or 0) for each in (steady, shaky)]
     assert widths[1] > 2 * widths[0]
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_of_one_test_clip_there_are_values_without_intervals(seeds: int) -> None:
+    """Seeds that differ say nothing of another clip either."""
+    runs = {
+        name: [[judged(n, "clip", shift + seed + n) for n in range(4)] for seed in range(seeds)]
+        for name, shift in (("one", 1), ("other", 4))
+    }
+    networks, (difference,) = aggregate(runs, 50)
+    for figures in (networks[0].figures, networks[1].figures, difference.figures):
+        assert all(each.value is not None for each in figures.values())
+        assert {(each.low, each.high) for each in figures.values()} == {(None, None)}
+
+
+def test_a_figure_that_one_clip_alone_defines_has_no_interval_while_others_have() -> None:
+    """Of three clips two are empty and drawn so: Dice knows one clip, accuracy all."""
+    frames = [judged(n, f"clip{n}", 1 + n, is_empty=n > 0) for n in range(3)]
+    better = [judged(n, f"clip{n}", 0, is_empty=n > 0) for n in range(3)]
+    (first, _), (difference,) = aggregate({"one": [frames], "other": [better]}, 200)
+    for figures in (first.figures, difference.figures):
+        assert figures["dice"].value is not None
+        assert figures["dice"].low is figures["dice"].high is None
+        assert figures["acc"].low is not None
+
+
+def test_a_missing_interval_is_shown_and_explained_wherever_figures_are() -> None:
+    report = one_clip_report()
+    figures = report.networks[0].figures
+    assert bracket(figures["dice"]) == "[–]"
+    assert bracket(report.differences[0].figures["dice"], is_difference=True) == "[–]"
+    assert "[–]: no interval, for fewer than two test clips" in "\n".join(caption(report))
+    assert "[–]" not in "\n".join(caption(some_report(("resnet34-unet", "fcn8s"))))
+    text = markdown(report)
+    assert f"{share(figures['dice'].value)} [–]" in text
+    assert f"{figures['hd95'].value:.1f} [–]" in text
+    head, row, _ = ([*line] for line in csv.reader(io.StringIO(table_csv(report))))
+    cells = dict(zip(head, row, strict=True))
+    assert cells["dice"]
+    assert (cells["dice_low"], cells["dice_high"]) == ("", "")
+    content = json.loads(json.dumps(to_dict(report), allow_nan=False))
+    dice = content["networks"][0]["figures"]["dice"]
+    assert dice == {"value": figures["dice"].value, "low": None, "high": None}
+    for width in (100, 40):  # the table, and the list of a narrow terminal
+        shown = Console(width=width, file=io.StringIO(), color_system=None)
+        with shown.capture() as printed:
+            shown.print(render_report(report, width))
+        assert printed.get().count("[–]") >= 3 + 3 + 3 + 1, "two networks, their difference, the words"
+
+
+def one_clip_report() -> Report:
+    report = some_report(("resnet34-unet", "fcn8s"))
+    results = [
+        replace(result, frames=tuple(replace(frame, group="clip") for frame in result.frames))
+        for result in report.results
+    ]
+    return make_report(report.protocol, report.plan, report.costs, report.timing, results)
 
 
 def test_runs_on_different_frames_are_not_compared() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from loop.errors import BadRequest
 from loop.gate import bootstrap_means
-from trainer.metrics import MEASURES, Counts, as_observed, interval, resample
+from trainer.metrics import MEASURES, Counts, as_observed, interval, one_by_one, resample
 from trainer.metrics.counts import class_mean, frame_dice, stack
 from trainer.metrics.summary import pool
 
@@ -45,17 +45,30 @@ def test_a_pooled_statistic_of_a_drawing_is_that_of_its_frames() -> None:
 def test_undefined_frames_are_left_out_of_means_and_empty_drawings_are_counted() -> None:
     values = np.asarray([np.nan, np.nan, 0.9, np.nan, np.nan, np.nan])  # only clip b defines it
     drawn = resample(CLIPS, draws=500, seed=0)
-    found = interval(drawn.means(values))
-    assert (found.low, found.high) == (0.9, 0.9)
-    assert found.undefined == int((drawn.weights[:, 1] == 0).sum()) > 0
-    assert interval(np.full(7, np.nan)).undefined == 7
-    assert interval(np.full(7, np.nan)).low is None
+    values[0] = 0.5  # and clip a
+    found = interval(drawn.means(values), one_by_one(CLIPS).means(values))
+    assert (found.low, found.high) == (0.5, 0.9)
+    neither = (drawn.weights[:, :2] == 0).all(axis=1)
+    assert found.undefined == int(neither.sum()) > 0
+    nothing = interval(np.full(7, np.nan), np.full(3, np.nan))
+    assert (nothing.low, nothing.high, nothing.undefined) == (None, None, 7)
 
 
-def test_one_clip_has_an_interval_of_no_width() -> None:
-    found = interval(resample(["a"] * 6, 50).means(VALUES))
-    assert found.low == pytest.approx(VALUES.mean())
-    assert found.low == found.high
+def test_one_clip_has_no_interval_for_one_of_no_width_would_look_like_certainty() -> None:
+    found = interval(resample(["a"] * 6, 50).means(VALUES), one_by_one(["a"] * 6).means(VALUES))
+    assert (found.low, found.high) == (None, None)
+
+
+def test_an_only_clip_that_defines_a_value_gives_it_no_interval() -> None:
+    values = np.asarray([np.nan, np.nan, np.nan, 0.2, 0.9, np.nan])  # two frames, of clip c alone
+    drawn = resample(CLIPS, draws=500, seed=0)
+    found = interval(drawn.means(values), one_by_one(CLIPS).means(values))
+    assert (found.low, found.high) == (None, None)
+    assert found.undefined == int((drawn.weights[:, 2] == 0).sum()) > 0
+
+
+def test_the_clips_one_by_one_give_the_value_of_each() -> None:
+    assert one_by_one(CLIPS).means(VALUES) == pytest.approx([0.3, 0.9, 0.6])
 
 
 def test_a_paired_difference_is_surer_than_two_intervals() -> None:
@@ -67,10 +80,10 @@ def test_a_paired_difference_is_surer_than_two_intervals() -> None:
     hard = rng.normal(0, 10, 30)
     one, other = hard + rng.normal(0, 0.1, 30), hard + 0.5 + rng.normal(0, 0.1, 30)
     drawn = resample(clips, seed=2)
-    difference = interval(drawn.means(other) - drawn.means(one))
+    difference = interval(drawn.means(other) - drawn.means(one), other - one)
     assert difference.low is not None
     assert difference.low > 0.3
-    alone, beside = interval(drawn.means(one)), interval(drawn.means(other))
+    alone, beside = interval(drawn.means(one), one), interval(drawn.means(other), other)
     assert alone.high is not None
     assert beside.low is not None
     assert alone.high > beside.low, "the intervals overlap"
@@ -82,7 +95,7 @@ def test_an_interval_holds_the_true_mean_about_as_often_as_it_says() -> None:
         rng = np.random.default_rng(trial)
         clips = [f"clip{number // 3}" for number in range(120)]
         values = np.repeat(rng.normal(0, 1, 40), 3) + rng.normal(0, 0.3, 120)
-        found = interval(resample(clips, 300, trial).means(values))
+        found = interval(resample(clips, 300, trial).means(values), one_by_one(clips).means(values))
         assert found.low is not None
         assert found.high is not None
         hits += found.low <= 0 <= found.high
