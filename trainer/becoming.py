@@ -39,7 +39,7 @@ def finish(training: Training) -> tuple[Path, str, dict[str, Any]]:
     """Write the best epoch's weights as the model: its path, digest and description. Raises OutOfSpace."""
     job, progress = training.job, training.progress
     share = job.recipe.share_of_base(len(training.frames))
-    training.network.load_state_dict(_with_base(job, load_best(job.out), share))
+    training.network.load_state_dict(_with_base(job, load_best(job.out, progress.best_epoch), share))
     config = describe(
         job.recipe.network,
         job.classes,

@@ -1,7 +1,9 @@
-"""One file an epoch that holds all a training needs to go on as if nothing had happened.
+"""A file that holds all a training needs to go on as if nothing had happened; `trainer.keeping` says when it
+is written.
 
 Batches, augmentation and learning rates follow from seed and epoch, so weights, the optimiser's moments and
-a few numbers are the whole state. One file, because two could disagree after a crash.
+a few numbers are the whole state. One file, because two could disagree after a crash: the best weights, which
+seldom change, lie beside it under the number of their epoch, and the checkpoint names it.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from trainer.job import JobSpec
 from trainer.weights import from_bytes, read_weights, to_bytes
 
 CHECKPOINT = "checkpoint.safetensors"
-BEST = "best.safetensors"
+BEST = "best-{epoch}.safetensors"
 
 
 @dataclass
@@ -80,31 +82,37 @@ def fingerprint(job: JobSpec) -> str:
     return hashlib.sha256(json.dumps(deciding).encode()).hexdigest()
 
 
-def save_checkpoint(
-    folder: Path,
-    job: JobSpec,
-    progress: Progress,
-    network: nn.Module,
-    optimizer: Optimizer,
-    average: Average | None = None,
-) -> None:
-    """Replace the folder's checkpoint. Raises OutOfSpace; the older checkpoint is whole then."""
+def state_tensors(
+    network: nn.Module, optimizer: Optimizer, average: Average | None = None
+) -> dict[str, Tensor]:
+    """Give a training's tensors as a checkpoint names them: not copies, so the next step changes them."""
     state = optimizer.state_dict()["state"]
     moments = {f"{i}.{key}": value for i, values in state.items() for key, value in values.items()}
     tensors = _named("network.", network.state_dict()) | _named("optimizer.", moments)
-    tensors |= _named("average.", average.tensors) if average else {}
+    return tensors | (_named("average.", average.tensors) if average else {})
+
+
+def save_checkpoint(folder: Path, job: JobSpec, progress: Progress, tensors: Mapping[str, Tensor]) -> None:
+    """Replace the folder's checkpoint. Raises OutOfSpace; the older checkpoint is whole then."""
     notes = {"fingerprint": fingerprint(job), "progress": asdict(progress)}
     write_whole(folder / CHECKPOINT, to_bytes(tensors, notes))
 
 
-def save_best(folder: Path, tensors: Mapping[str, Tensor]) -> None:
+def save_best(folder: Path, epoch: int, tensors: Mapping[str, Tensor]) -> None:
     """Keep these weights as the best so far; called before `save_checkpoint`, which says that they are."""
-    write_whole(folder / BEST, to_bytes(tensors, {}))
+    write_whole(folder / BEST.format(epoch=epoch), to_bytes(tensors, {}))
 
 
-def load_best(folder: Path) -> dict[str, Tensor]:
+def load_best(folder: Path, epoch: int) -> dict[str, Tensor]:
     """Read what `save_best` kept. Raises NotFound, BadWeights."""
-    return from_bytes(read_weights(folder / BEST))[0]
+    return from_bytes(read_weights(folder / BEST.format(epoch=epoch)))[0]
+
+
+def drop_other_bests(folder: Path, epoch: int) -> None:
+    """Remove the best weights that no checkpoint names any more."""
+    for path in folder.glob(BEST.format(epoch="*")):
+        if path.name != BEST.format(epoch=epoch):
+            path.unlink(missing_ok=True)
 
 
 def load_checkpoint(folder: Path, job: JobSpec) -> Checkpoint | None:
@@ -114,7 +122,7 @@ def load_checkpoint(folder: Path, job: JobSpec) -> Checkpoint | None:
     try:
         tensors, notes = from_bytes(read_weights(folder / CHECKPOINT))
         progress = Progress(**notes["progress"])
-        best = load_best(folder) if progress.best_epoch else {}
+        best = load_best(folder, progress.best_epoch) if progress.best_epoch else {}
     except (NotFound, BadWeights, KeyError, TypeError):
         return None
     is_same = notes["fingerprint"] == fingerprint(job)

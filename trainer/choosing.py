@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from loop.masks import probs_to_mask
-from trainer.checkpoint import Progress, save_best
+from trainer.checkpoint import Progress
 from trainer.dataset import answers
 from trainer.endings import NonFiniteLoss
 from trainer.losses import targets
@@ -53,7 +53,7 @@ def keep_if_best(training: Training, epoch: int, dice: float | None) -> None:
     """Of equal epochs the later is kept; the last where the inner split is too small to choose by: on a
     handful of frames chance would choose, and mostly against the end of the schedule.
 
-    Raises NonFiniteLoss for weights that are no numbers, which overwrite nothing; OutOfSpace.
+    Raises NonFiniteLoss for weights that are no numbers, which overwrite nothing.
     """
     progress, weights = training.progress, training.network.state_dict()
     before = progress.best_dice if len(training.inner) >= CHOOSING_FRAMES else None
@@ -62,7 +62,7 @@ def keep_if_best(training: Training, epoch: int, dice: float | None) -> None:
     if is_better or dice == before:
         if not all(tensor.isfinite().all() for tensor in weights.values()):
             raise NonFiniteLoss("weights that are NaN", "finite ones", "lower the learning rate", epoch=epoch)
-        save_best(training.job.out, weights)
+        training.keeper.hold_best(epoch, weights)
         progress.best_epoch, progress.best_dice = epoch, dice
 
 

@@ -22,7 +22,7 @@ class NonFiniteLoss(TrainingFailed):
 
 
 class Stopped(Exception):
-    """The training was asked to stop; the checkpoint of the last whole epoch stays."""
+    """The training was asked to stop; the last whole epoch is kept as a checkpoint."""
 
 
 NO_MEMORY = ("out of memory", "can't allocate memory", "Insufficient memory", "std::bad_alloc")

@@ -20,12 +20,13 @@ from loop.errors import BadInput
 from loop.training_records import Split
 from trainer.averaging import Average
 from trainer.becoming import first_network
-from trainer.checkpoint import Progress, load_checkpoint, save_best, save_checkpoint
+from trainer.checkpoint import Progress, load_checkpoint, save_best, state_tensors
 from trainer.choosing import is_given_up, judge, keep_if_best
 from trainer.dataset import FrameSet, training_batches
-from trainer.endings import NonFiniteLoss
+from trainer.endings import NonFiniteLoss, Stopped
 from trainer.freezing import freeze_before, set_training, trained_parameters
 from trainer.job import JobSpec
+from trainer.keeping import Clock, Keeper
 from trainer.losses import build_loss, targets
 from trainer.networks.base import Network
 from trainer.optimisation import build_optimizer, learning_rate, set_learning_rate
@@ -77,6 +78,7 @@ class Training:
     device: torch.device
     progress: Progress
     epochs: int
+    keeper: Keeper
     average: Average | None = None
     frozen: tuple[nn.Module, ...] = ()
     absent: tuple[str, ...] = ()
@@ -97,8 +99,9 @@ class Training:
         return Step(epoch, self.epochs, done, self.epochs * each, fmean(losses) if losses else None)
 
 
-def begin(job: JobSpec) -> Training:
+def begin(job: JobSpec, clock: Clock = time.monotonic) -> Training:
     """Read the samples, make the network from its base, restore the checkpoint in `job.resume_from`, if any.
+    By `clock` it is decided when checkpoints are written.
 
     Raises BadInput when no training sample is usable, BadWeights, BadRequest, NotFound, Unavailable.
     """
@@ -124,7 +127,7 @@ def begin(job: JobSpec) -> Training:
     epochs = progress.epoch if is_over else job.recipe.planned_epochs(len(frames))
     absent = absent_classes(frames, job.classes)
     parts = network, optimizer, scaler, device
-    return Training(job, frames, inner, *parts, progress, epochs, average, frozen, absent)
+    return Training(job, frames, inner, *parts, progress, epochs, Keeper(job, clock), average, frozen, absent)
 
 
 def absent_classes(frames: FrameSet, classes: Sequence[str]) -> tuple[str, ...]:
@@ -138,10 +141,19 @@ def absent_classes(frames: FrameSet, classes: Sequence[str]) -> tuple[str, ...]:
 
 
 def train(training: Training, watch: Watch = lambda _: None) -> Iterator[EpochReport]:
-    """Train epoch by epoch, a report and a checkpoint after each; `watch` is called between steps.
+    """Train epoch by epoch, a report after each, and checkpoints as `Keeper` says; `watch` is called between
+    steps.
 
     Raises NonFiniteLoss, OutOfSpace, and what `watch` raises: Stopped, to end it.
     """
+    try:
+        yield from _train(training, watch)
+    except (Stopped, BrokenPipeError, GeneratorExit):
+        training.keeper.flush()  # asked to end, or nobody listens: the last whole epoch is not lost
+        raise
+
+
+def _train(training: Training, watch: Watch) -> Iterator[EpochReport]:
     job, recipe, progress = training.job, training.job.recipe, training.progress
     dice = progress.best_dice
     # One thread for all epochs: Python waits for ever for a new one that finds no memory to begin in.
@@ -156,8 +168,8 @@ def train(training: Training, watch: Watch = lambda _: None) -> Iterator[EpochRe
                     keep_if_best(training, epoch, dice)
                 training.epochs = epoch if is_given_up(recipe, progress) else training.epochs
             progress.epoch, progress.scaler = epoch, training.scaler.state_dict()
-            parts = training.network, training.optimizer, training.average
-            save_checkpoint(job.out, job, progress, *parts)
+            tensors = state_tensors(training.network, training.optimizer, training.average)
+            training.keeper.end_epoch(progress, tensors, epoch == training.epochs)
             yield _report(training, fmean(losses), dice, time.monotonic() - began)
 
 
@@ -206,7 +218,8 @@ def _restored(
         return None
     found.restore(network, optimizer, average)
     if found.best:
-        save_best(job.out, found.best)  # this attempt's folder must do without the earlier one
+        # This attempt's folder must do without the earlier one.
+        save_best(job.out, found.progress.best_epoch, found.best)
     return found.progress
 
 

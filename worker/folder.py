@@ -11,7 +11,7 @@ from typing import Any
 from adapters.disk import PART_PREFIX, write_whole
 
 CHECKPOINT = "checkpoint.safetensors"
-"""What `trainer.run` replaces in its folder after each epoch."""
+"""What `trainer.run` replaces in its folder after an epoch."""
 
 
 class RoundFolder:

@@ -26,9 +26,9 @@ from trainer.comparison.runs import (
     read_epochs,
 )
 
-COPIES_WHILE_TRAINING = 8
-"""Times a network's weights on the disk: checkpoint with two moments, best and model, the largest of them
-once more while it is written.
+COPIES_WHILE_TRAINING = 10
+"""Times a network's weights on the disk: a checkpoint with two moments, and the mean where the recipe asks
+for one, once more while it is written; the best before and the best now.
 """
 BYTES = 4
 

@@ -4,7 +4,7 @@ protocol.json                        data, split, recipe, networks and seeds
 data/frames/DIGEST.png, data/masks/DIGEST.slm
 runs/NETWORK/seed-N/job.json         what the training was told
                     epochs.jsonl     loss and seconds of each epoch
-                    checkpoint.safetensors, best.safetensors     while it trains
+                    checkpoint.safetensors, best-N.safetensors   while it trains
                     model.safetensors, trained.json              once it is trained
                     result.json      the held-out frames judged: the run is finished
                     masks/           what it drew on them

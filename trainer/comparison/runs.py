@@ -12,7 +12,7 @@ from typing import Any
 from loop.errors import BadInput
 from loop.training_records import Split
 from trainer.becoming import MODEL
-from trainer.checkpoint import BEST, CHECKPOINT
+from trainer.checkpoint import CHECKPOINT, drop_other_bests
 from trainer.comparison.folder import Folder
 from trainer.comparison.protocol import Protocol
 from trainer.durable import write_whole
@@ -96,8 +96,8 @@ def keep_trained(folder: Path, protocol: str, done: Mapping[str, Any]) -> None:
 
 def drop_unfinished(folder: Path) -> None:
     """Remove what only going on with a training would need: several times the size of its model."""
-    for name in (CHECKPOINT, BEST):
-        (folder / name).unlink(missing_ok=True)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    drop_other_bests(folder, 0)  # none is of epoch 0
 
 
 def read_trained(folder: Path) -> dict[str, Any]:

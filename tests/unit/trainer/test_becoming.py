@@ -80,7 +80,7 @@ def test_base_weights_are_where_training_begins(tmp_path: Path) -> None:
     assert job.origin == digest
     with pytest.raises(NotFound):
         begin(replace(job, base=str(tmp_path / "nowhere")))
-    with pytest.raises(BadRequest, match="another recipe"):
+    with pytest.raises(BadRequest, match="take a recipe with"):
         begin(replace(job, recipe=replace(TINY, network="resnet34-unet")))
 
 
@@ -94,7 +94,7 @@ def test_the_model_keeps_a_share_of_its_base_but_for_a_head_of_several_classes(
     base = begin(job).network.state_dict()
     training = begin(job)
     list(train(training))
-    tuned = load_best(job.out)
+    tuned = load_best(job.out, training.progress.best_epoch)
     model = load_weights(finish(training)[0])[0].state_dict()
     for name, tensor in model.items():
         share = 0.25 if tensor.is_floating_point() else 0.0

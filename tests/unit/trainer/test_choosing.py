@@ -91,7 +91,7 @@ def test_weights_that_are_no_numbers_overwrite_nothing(tmp_path: Path) -> None:
     training = begin(job)
     epochs = train(training)
     next(epochs)
-    kept = (job.out / BEST).read_bytes()
+    kept = (job.out / BEST.format(epoch=1)).read_bytes()
 
     def spoil(*_: object) -> None:
         with torch.no_grad():
@@ -101,8 +101,8 @@ def test_weights_that_are_no_numbers_overwrite_nothing(tmp_path: Path) -> None:
     training.job = replace(job, recipe=replace(job.recipe, epoch_steps=1))
     with pytest.raises(NonFiniteLoss, match="weights that are NaN"):
         next(epochs)
-    assert (job.out / BEST).read_bytes() == kept
-    assert all(tensor.isfinite().all() for tensor in load_best(job.out).values())
+    assert (job.out / BEST.format(epoch=1)).read_bytes() == kept
+    assert all(tensor.isfinite().all() for tensor in load_best(job.out, 1).values())
     found = load_checkpoint(job.out, job)
     assert found is not None
     assert found.progress.epoch == 1

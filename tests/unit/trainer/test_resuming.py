@@ -64,7 +64,7 @@ def test_a_checkpoint_of_another_job_or_a_broken_one_is_not_gone_on_with(tmp_pat
     (job.out / CHECKPOINT).write_bytes(whole[:-100])
     assert load_checkpoint(job.out, job) is None
     (job.out / CHECKPOINT).write_bytes(whole)
-    (job.out / BEST).unlink()
+    (job.out / BEST.format(epoch=1)).unlink()
     assert load_checkpoint(job.out, job) is None
     assert begin(replace(job, resume_from=job.out)).progress.epoch == 0
 
