@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cli.shell import console, say
 from loop.errors import BadRequest
+from trainer.processes import die_with_parent
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "benchmarks"
@@ -28,7 +29,8 @@ def run_benchmark(name: str, arguments: Sequence[str]) -> int:
     if name not in known:
         raise BadRequest(f"the benchmark {name!r}", f"one of {', '.join(known)}", "name one of them")
     command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    # Else one that is killed would leave the measuring behind, for hours.
+    return subprocess.run(command, cwd=ROOT, check=False, preexec_fn=die_with_parent).returncode
 
 
 def list_benchmarks() -> dict[str, str]:

@@ -6,7 +6,6 @@ The worker keeps the other end of stdin open and writes nothing; when it dies, h
 
 from __future__ import annotations
 
-import ctypes
 import os
 import runpy
 import signal
@@ -15,10 +14,11 @@ import threading
 import time
 from pathlib import Path
 
+from trainer.processes import die_with_parent
+
 STOP_SECONDS = 5.0
 """Between the request to end and the end by force: enough for most steps, and a cancel takes 10 s at most."""
 OOM_SCORE = 500
-PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: list[str]) -> None:
@@ -41,14 +41,6 @@ def give_way(niceness: int) -> None:
     score = Path("/proc/self/oom_score_adj")  # Linux only
     if score.exists():
         score.write_text(str(OOM_SCORE))
-
-
-def die_with_parent() -> None:
-    """Where the kernel can see to it (Linux): a thread of ours gets no turn while torch is deep in a long
-    call.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def end_with_parent(descriptor: int) -> None:
