@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from rich.console import Console
 from rich.progress import Progress, ProgressColumn
@@ -21,18 +22,39 @@ FAILED = 1
 RESUMES = "nothing is lost: the same command goes on where it was"
 
 
-@contextmanager
-def guarded(when_interrupted: str = RESUMES) -> Iterator[None]:
-    """Run a command: a foreseeable error ends it with exit code 1 and what to do, Ctrl-C with 130.
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+Command = Callable[Parameters, Result]
+
+
+def guarded(
+    when_interrupted: str = RESUMES,
+) -> Callable[[Command[Parameters, Result]], Command[Parameters, Result]]:
+    """Guard a command: a foreseeable error ends it with exit code 1 and what to do, Ctrl-C with 130.
 
     SIGTERM and SIGHUP end it as Ctrl-C does, with 143 and 129, also where the command takes that for its end.
     """
+
+    def guard(command: Command[Parameters, Result]) -> Command[Parameters, Result]:
+        @wraps(command)
+        def run(*words: Parameters.args, **options: Parameters.kwargs) -> Result:
+            return _guard(lambda: command(*words, **options), when_interrupted)
+
+        return run
+
+    return guard
+
+
+def _guard(command: Callable[[], Result], when_interrupted: str) -> Result:
+    # It calls the command and is not entered before it, as a context manager would be: a signal that came
+    # when that one had been entered and its block had not begun would pass it by, and end as Ctrl-C does.
     endings = Endings()
     try:
         with endings.heard():
-            yield
+            result = command()
         if endings.exit_code:
             sys.exit(endings.exit_code)
+        return result
     except SonoloopError as error:
         _explain(error)
         sys.exit(FAILED)

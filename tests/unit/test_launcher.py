@@ -173,15 +173,18 @@ def test_a_checkout_that_was_moved_makes_its_environments_anew(checkout: Checkou
     assert moved.run("status")[1] == f"ran 1.0 ['status'] {moved.root}\n"
 
 
-def test_an_interrupted_installation_says_so_and_the_next_start_repairs_it(checkout: Checkout) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_installation_says_so_and_the_next_start_repairs_it(
+    checkout: Checkout, number: signal.Signals
+) -> None:
     checkout.slow.touch()
     process = checkout.start("status")
     begun = checkout.root.parent / "uv.log.begun"
     while not begun.exists():
         time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     assert "start the same command again" in process.communicate(timeout=10)[1]
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert not (checkout.root / ".venv" / "stamps").exists()
     checkout.slow.unlink()
     assert checkout.run("status")[1].startswith("ran 1.0")
