@@ -61,13 +61,21 @@ def load_usable_settings(home: Path | None = None) -> tuple[Settings, BadRequest
 
 def label_studio_database(root: Path) -> str:
     """The address of Label Studio's own database, by the variables that it reads itself."""
-    if os.environ.get("DJANGO_DB") not in ("default", "postgresql"):
+    if _read_by_label_studio("DJANGO_DB", "sqlite") not in ("default", "postgresql"):
         return f"sqlite:///{root / 'label-studio' / 'label_studio.sqlite3'}"
-    named = {
-        name: quote(os.environ.get(f"POSTGRE_{name}", ""), safe="") for name in ("USER", "PASSWORD", "NAME")
-    }
-    host, port = os.environ.get("POSTGRE_HOST", "localhost"), os.environ.get("POSTGRE_PORT") or "5432"
-    return f"postgresql://{named['USER']}:{named['PASSWORD']}@{host}:{port}/{named['NAME']}"
+    user, password, name = (
+        quote(_read_by_label_studio(f"POSTGRE_{each}", "postgres"), safe="")
+        for each in ("USER", "PASSWORD", "NAME")
+    )
+    host = _read_by_label_studio("POSTGRE_HOST", "localhost")
+    port = _read_by_label_studio("POSTGRE_PORT", "5432")
+    return f"postgresql://{user}:{password}@{host}:{port}/{name}"
+
+
+def _read_by_label_studio(name: str, default: str) -> str:
+    """A variable by the names under which Label Studio looks for it, or its own default."""
+    names = (f"LABEL_STUDIO_{name}", f"HEARTEX_{name}", name)
+    return next((os.environ[each] for each in names if each in os.environ), default)
 
 
 def process_environment(extra: Mapping[str, str]) -> dict[str, str]:

@@ -1,8 +1,9 @@
-"""Hosts as settings name them: what is bound there, and by what it is reached."""
+"""Hosts and addresses as settings name them: what is bound there, and by what it is reached."""
 
 from __future__ import annotations
 
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 
 def is_wildcard(host: str) -> bool:
@@ -26,3 +27,9 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def database_place(url: str) -> str:
+    """Where a database is: its address without driver, user, password and options."""
+    address = urlsplit(url)
+    return f"{address.scheme.split('+')[0]}://{address.netloc.rpartition('@')[2]}{address.path}"

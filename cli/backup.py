@@ -28,7 +28,7 @@ from adapters.storage import open_storage
 from adapters.storage.layout import place_of
 from adapters.unfinished import work_folder
 from cli import VERSION
-from cli.elsewhere import require_noted_database
+from cli.elsewhere import require_noted_database, require_noted_label_studio
 from cli.home import find_home
 from cli.markup import escape
 from cli.shell import console, progress, say
@@ -48,11 +48,12 @@ def back_up(home: Path | None, file: Path) -> None:
     """Write a home into one new file, while it runs, and say what the file holds.
 
     Raises BadRequest for a file that is there already or in the home itself, NotFound for a home without a
-    database, Conflict while frames are taken in: then no file is left. Raises BadInput where stored content
-    is damaged or missing: then the file holds all the rest.
+    database or without the address of one, Conflict while frames are taken in: then no file is left. Raises
+    BadInput where stored content is damaged or missing: then the file holds all the rest.
     """
     settings = find_home(home)
     require_noted_database(settings)
+    require_noted_label_studio(settings)
     _require_outside(file, settings.root)
     with progress() as bars:
         task = bars.add_task("copying the databases", total=None)

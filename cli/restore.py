@@ -16,7 +16,7 @@ from adapters.settings import Settings
 from adapters.storage import open_storage
 from adapters.unfinished import work_folder
 from cli.backup import LABEL_STUDIO_COPY, OWN_COPY, ending_of
-from cli.elsewhere import note_database
+from cli.elsewhere import note_databases
 from cli.markup import escape
 from cli.placing import fill, give_name, remove_moved, require_free
 from cli.shell import console, progress, say
@@ -96,7 +96,7 @@ def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lam
             dump.unlink()
         upgrade(settings.effective_database_url)
         _look_at_everything(settings)
-        note_database(settings)
+        note_databases(settings)
         os.sync()
         for server in servers.values():
             server.complete()

@@ -14,7 +14,7 @@ from adapters.services.programs import LABEL_STUDIO, REDIS
 from adapters.services.readiness import Readiness, wait_ready
 from adapters.services.secrets import ensure_secrets
 from adapters.settings import Settings
-from cli.elsewhere import note_database, require_noted_database
+from cli.elsewhere import note_databases, require_noted_databases
 from cli.home import warn_of_unknown
 from cli.placing import require_restored
 from cli.shell import console
@@ -31,17 +31,17 @@ def started_home(home: Path | None, ports: Ports) -> Iterator[Container]:
     """Make the home where it is missing and start everything, without waiting; let go of it at the end.
 
     Raises BadRequest for a busy port, or for services that run with other settings; NotFound for secrets that
-    are gone from a home with data in it, or for the address of its database; Conflict for what a
+    are gone from a home with data in it, or for the address of one of its databases; Conflict for what a
     restoration has not brought to its end.
     """
     settings = load_settings(home, **ports)
     require_public_address(settings)
-    require_noted_database(settings)
+    require_noted_databases(settings)
     require_restored(settings)
     if settings.services == "elsewhere":
         warn_of_unknown(settings)
         upgrade(settings.effective_database_url)
-        note_database(settings)
+        note_databases(settings)
         with closing(build(settings)) as container:
             yield container
         return
@@ -52,7 +52,6 @@ def started_home(home: Path | None, ports: Ports) -> Iterator[Container]:
     settings = load_settings(home, **ports)
     warn_of_unknown(settings)
     upgrade(settings.effective_database_url)  # here and once, before several services would
-    note_database(settings)
     started = start(settings)
     if started.is_changed:
         raise BadRequest(
@@ -60,6 +59,7 @@ def started_home(home: Path | None, ports: Ports) -> Iterator[Container]:
             "the settings they were started with",
             "apply the new ones by ./sonoloop down and the same command again",
         )
+    note_databases(settings)  # not before: those of other settings are not the ones in use
     if ports:
         remember_settings(settings.root, ports)
     console.print("services are starting" if started.is_new else "services run already")

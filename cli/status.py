@@ -17,12 +17,12 @@ from rich.table import Table
 from adapters.home_files import SECRETS_FILE
 from adapters.services.control import ServiceStatus, status
 from adapters.settings import Settings
-from cli.elsewhere import require_noted_database
+from cli.elsewhere import require_noted_database, require_noted_label_studio
 from cli.home import find_home
 from cli.markup import escape
 from cli.shell import console, say
 from db import SqlDatabase
-from loop.errors import SonoloopError
+from loop.errors import NotFound, SonoloopError
 from loop.planning import tries
 from loop.ports import UnitOfWork
 from loop.records import Decision, Project
@@ -60,13 +60,16 @@ class ProjectStatus:
 
 @dataclass(frozen=True)
 class HomeStatus:
-    """One look at a home; `problem` says why its database could not be read, `is_empty` that it has none."""
+    """One look at a home; `problem` says why its database could not be read, `is_empty` that it has none,
+    `lack` why Label Studio would not be started.
+    """
 
     services: Sequence[ServiceStatus]
     projects: Sequence[ProjectStatus] = ()
     set_aside: int = 0
     problem: str = ""
     is_empty: bool = False
+    lack: str = ""
 
 
 def show_status(home: Path | None, watch: bool) -> int:
@@ -97,7 +100,19 @@ def show(to: Console, parts: Sequence[Part]) -> None:
 
 def read_home(settings: Settings) -> HomeStatus:
     """Look at services and database; neither needs the other."""
-    services = look_at_services(settings)
+    return replace(_read_database(settings, look_at_services(settings)), lack=_lack(settings))
+
+
+def _lack(settings: Settings) -> str:
+    try:
+        if settings.has_own_label_studio:
+            require_noted_label_studio(settings)
+    except NotFound as error:
+        return error.message
+    return ""
+
+
+def _read_database(settings: Settings, services: Sequence[ServiceStatus]) -> HomeStatus:
     try:
         require_noted_database(settings)
         if not settings.database_url and not settings.database_file.exists():
@@ -149,6 +164,8 @@ def read_project(uow: UnitOfWork, project: Project) -> ProjectStatus:
 def render(settings: Settings, home: HomeStatus) -> list[Part]:
     """Everything for the terminal, from top to bottom: lines of markup, and tables."""
     lines = _render_services(settings, home.services)
+    if home.lack:
+        lines.append(f"[yellow]Label Studio would not be started:[/] {escape(home.lack)}")
     if home.problem:
         lines.append(f"[red]the database cannot be read:[/] {escape(home.problem)}")
     elif home.is_empty:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
+from adapters.environment import label_studio_database
+from adapters.hosts import database_place
 from adapters.services.paths import Paths
 from adapters.services.programs import PROJECT_ROOT, STOP_SECONDS, service_names
 from adapters.settings import Settings
@@ -70,7 +72,7 @@ stdout_logfile_backups={log_backups}
 def render(settings: Settings) -> str:
     """The whole configuration: programs start in their order and stop in the reverse one."""
     head = HEAD.format(
-        settings=_digest(settings_environment(settings)),
+        settings=_digest(settings_environment(settings) | _label_studio(settings)),
         identifier=settings.identifier,
         log_bytes=LOG_BYTES,
         log_backups=LOG_BACKUPS,
@@ -98,6 +100,12 @@ def settings_environment(settings: Settings) -> dict[str, str]:
     return {"SONOLOOP_HOME": str(settings.root)} | {
         f"SONOLOOP_{name.upper()}": str(value) for name, value in fields.items()
     }
+
+
+def _label_studio(settings: Settings) -> dict[str, str]:
+    """Where the Label Studio that is started here has its database; it inherits the variables that say so."""
+    is_ours = settings.has_own_label_studio
+    return {"label-studio": database_place(label_studio_database(settings.root))} if is_ours else {}
 
 
 def _digest(values: Mapping[str, str]) -> str:

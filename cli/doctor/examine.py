@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import SecretStr
 
 from adapters.disk import disk_error
+from adapters.environment import label_studio_database
 from adapters.home_files import SECRETS_FILE, read_env_file
 from cli.doctor import files, label_studio, loop, machine, order, services, stored
 from cli.doctor.findings import Check, Finding, State, fail, warn
@@ -110,12 +111,18 @@ def _secrets_of(installation: Installation) -> Iterator[str]:
         if isinstance(value, SecretStr):
             yield value.get_secret_value()
         elif name.endswith("_url") and value:
-            password = urlsplit(str(value)).password
-            yield from (password, unquote(password)) if password else ()
+            yield from _passwords_in(str(value))
+    yield from _passwords_in(label_studio_database(installation.settings.root))
     try:
         yield from read_env_file(installation.settings.root / SECRETS_FILE).values()
     except OSError:
         return
+
+
+def _passwords_in(url: str) -> Iterator[str]:
+    """As it stands there, and as it is."""
+    password = urlsplit(url).password
+    yield from (password, unquote(password)) if password else ()
 
 
 def _without(hidden: Iterable[str], finding: Finding) -> Finding:

@@ -8,12 +8,15 @@ import time
 from contextlib import closing
 from datetime import UTC, datetime
 
+from adapters.environment import label_studio_database
+from adapters.hosts import database_place
 from adapters.storage.images import StoredImages
 from adapters.storage.layout import place_of
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import Installation
+from cli.elsewhere import require_noted_label_studio
 from db import SqlDatabase, current, known_revisions
-from db.backup import list_contents, look_over
+from db.backup import is_sqlite, list_contents, look_over
 from db.filling import require_whole
 from loop.errors import BadInput, NotFound
 
@@ -42,6 +45,17 @@ def database(installation: Installation) -> Finding:
     if skew > SKEW_SECONDS:
         return warn(f"whole, but its clock is {skew:.0f} s off", "the same time", "let NTP keep both clocks")
     return ok(f"{looked.kind}, schema {revision}, whole")
+
+
+def label_studios_database(installation: Installation) -> Finding:
+    """Where the Label Studio that the home starts will look for it; reachable, and not half restored."""
+    settings = installation.settings
+    if not settings.has_own_label_studio:
+        return ok("that of a Label Studio which is not started here")
+    require_noted_label_studio(settings)
+    url = label_studio_database(settings.root)
+    require_whole(url)
+    return ok("in the home" if is_sqlite(url) else f"at {database_place(url)}")
 
 
 def storage(installation: Installation) -> Finding:
@@ -84,6 +98,7 @@ def contents(installation: Installation) -> Finding:
 
 CHECKS = (
     Check("database", database, after=("home",), seconds=10),
+    Check("label studio's database", label_studios_database),
     Check("storage", storage, after=("home",)),
     Check("contents", contents, after=("database",), seconds=SAMPLE_SECONDS + 4),
 )

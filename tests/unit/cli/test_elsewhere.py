@@ -1,4 +1,4 @@
-"""A home whose database lies elsewhere is never taken for an empty one, and keeps no password."""
+"""A home one of whose databases lies elsewhere is never taken for an empty one, and keeps no password."""
 
 from __future__ import annotations
 
@@ -11,13 +11,32 @@ from adapters.environment import load_settings
 from adapters.home_files import remember_settings
 from adapters.services.secrets import ensure_secrets
 from cli.app import app
-from cli.doctor.installation import Installation
-from cli.elsewhere import NOTE, note_database, require_noted_database
+from cli.doctor.examine import examine
+from cli.doctor.findings import State
+from cli.doctor.installation import Installation, read_installation
+from cli.elsewhere import (
+    LABEL_STUDIO_NOTE,
+    NOTE,
+    note_databases,
+    require_noted_database,
+    require_noted_label_studio,
+)
 from cli.services import started_home
 from loop.errors import NotFound
 from tests.services.homes import make_home
 
 VARIABLE = "SONOLOOP_DATABASE_URL"
+LABEL_STUDIOS = {
+    "DJANGO_DB": "default",
+    "POSTGRE_HOST": "db.example",
+    "POSTGRE_PORT": "5433",
+    "POSTGRE_NAME": "labels",
+    "POSTGRE_USER": "me",
+    "POSTGRE_PASSWORD": "p@hunter2/#",
+}
+LACKING = (
+    "no DJANGO_DB, and a home whose Label Studio has its database at postgresql://db.example:5433/labels"
+)
 
 
 @pytest.fixture
@@ -80,13 +99,75 @@ def test_a_home_that_never_had_a_database_names_both_ways(tmp_path: Path) -> Non
     ],
 )
 def test_the_place_is_kept_and_no_password(tmp_path: Path, url: str, place: str) -> None:
-    note_database(load_settings(tmp_path, database_url=url))
+    note_databases(load_settings(tmp_path, database_url=url))
     assert (tmp_path / NOTE).read_text() == f"{place}\n"
     with pytest.raises(NotFound, match="no SONOLOOP_DATABASE_URL"):
         require_noted_database(load_settings(tmp_path))
 
 
 def test_a_home_with_its_own_database_keeps_nothing(tmp_path: Path) -> None:
-    note_database(load_settings(tmp_path))
+    note_databases(load_settings(tmp_path))
     require_noted_database(load_settings(tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def home_on_postgresql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Its Label Studio was started on PostgreSQL, by variables that are not set any more."""
+    home = tmp_path / "home"
+    settings = load_settings(home, threads=1)
+    ensure_secrets(home)
+    make_home(settings, frames=1, held_out=0)
+    with monkeypatch.context() as patched:
+        for name, value in LABEL_STUDIOS.items():
+            patched.setenv(name, value)
+        note_databases(settings)
+    return home
+
+
+@pytest.mark.parametrize("words", [["up"], ["demo"], ["backup", "{beside}.tar"]])
+def test_label_studio_is_not_begun_anew_in_a_home_whose_labels_are_in_postgresql(
+    home_on_postgresql: Path, words: list[str]
+) -> None:
+    before = sorted(home_on_postgresql.rglob("*"))
+    beside = home_on_postgresql.parent / "beside"
+    code, said = run(home_on_postgresql, *(each.format(beside=beside) for each in words))
+    assert (code, LACKING in said) == (1, True), said
+    assert sorted(home_on_postgresql.rglob("*")) == before
+    assert not beside.with_suffix(".tar").exists()
+
+
+def test_status_and_doctor_say_it_of_label_studio_too(home_on_postgresql: Path) -> None:
+    code, said = run(home_on_postgresql, "status")
+    assert (code, LACKING in said, "Discs" in said) == (0, True, True), said
+    finding = dict(examine(read_installation(home_on_postgresql)))["label studio's database"]
+    assert (finding.state, finding.got) == (State.FAIL, LACKING)
+
+
+def test_a_label_studio_that_others_start_needs_no_variables_here(
+    home_on_postgresql: Path, tmp_path: Path
+) -> None:
+    """As in a worker's pod, which has no business with its database, and so cannot back it up either."""
+    remember_settings(home_on_postgresql, {"services": "elsewhere"})
+    with started_home(home_on_postgresql, {}):
+        pass
+    assert LACKING not in run(home_on_postgresql, "status")[1]
+    code, said = run(home_on_postgresql, "backup", str(tmp_path / "b.tar"))
+    assert (code, LACKING in said) == (1, True), said
+
+
+@pytest.mark.parametrize("prefix", ["", "LABEL_STUDIO_", "HEARTEX_"])
+def test_of_label_studios_database_the_place_is_kept_and_no_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    """By all the names under which Label Studio looks for a variable."""
+    with monkeypatch.context() as patched:
+        for name, value in LABEL_STUDIOS.items():
+            patched.setenv(f"{prefix}{name}", value)
+        note_databases(load_settings(tmp_path))
+        require_noted_label_studio(load_settings(tmp_path))
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [LABEL_STUDIO_NOTE.name]
+    assert (tmp_path / LABEL_STUDIO_NOTE).read_text() == "postgresql://db.example:5433/labels\n"
+    with pytest.raises(NotFound, match="DJANGO_DB") as refused:
+        require_noted_label_studio(load_settings(tmp_path))
+    assert "hunter2" not in refused.value.message
