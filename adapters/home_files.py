@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 PREFIX = "SONOLOOP_"
@@ -17,13 +17,24 @@ def variable_name(setting: str) -> str:
 
 def remember_settings(root: Path, values: Mapping[str, object]) -> None:
     """Keep settings in the home's `sonoloop.env`, where later commands find them; its other lines stay."""
-    path = root / SETTINGS_FILE
-    ours = {variable_name(name): value for name, value in values.items()}
+    lines = [f"{variable_name(name)}={value}" for name, value in values.items()]
+    _write_lines(root / SETTINGS_FILE, [*_lines_without(root, values), *lines])
+
+
+def forget_settings(root: Path, names: Iterable[str]) -> None:
+    """Take settings out of the home's `sonoloop.env`; its other lines stay."""
+    _write_lines(root / SETTINGS_FILE, _lines_without(root, names))
+
+
+def _lines_without(root: Path, names: Iterable[str]) -> list[str]:
+    path, variables = root / SETTINGS_FILE, {variable_name(name) for name in names}
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    lines = [line for line in lines if line.split("=", 1)[0].strip() not in ours]
-    lines += [f"{name}={value}" for name, value in ours.items()]
+    return [line for line in lines if line.split("=", 1)[0].strip() not in variables]
+
+
+def _write_lines(path: Path, lines: Sequence[str]) -> None:
     draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    draft.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     draft.replace(path)
 
 

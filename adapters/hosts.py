@@ -29,7 +29,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def database_place(url: str) -> str:
-    """Where a database is: its address without driver, user, password and options."""
+def bare_address(url: str) -> str:
+    """Where it leads: the address without driver, user, password and options."""
     address = urlsplit(url)
     return f"{address.scheme.split('+')[0]}://{address.netloc.rpartition('@')[2]}{address.path}"

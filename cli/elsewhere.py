@@ -9,7 +9,7 @@ from pathlib import Path
 
 from adapters.environment import label_studio_database
 from adapters.home_files import SETTINGS_FILE
-from adapters.hosts import database_place
+from adapters.hosts import bare_address
 from adapters.settings import Settings
 from loop.errors import NotFound
 
@@ -62,7 +62,7 @@ def require_noted_databases(settings: Settings) -> None:
 
 
 def _keep(note: Path, url: str) -> None:
-    place = f"{database_place(url)}\n"
+    place = f"{bare_address(url)}\n"
     if not note.exists() or note.read_text(encoding="utf-8") != place:
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(place, encoding="utf-8")

@@ -19,6 +19,7 @@ from cli.backup import LABEL_STUDIO_COPY, OWN_COPY, ending_of
 from cli.elsewhere import note_databases
 from cli.markup import escape
 from cli.placing import fill, give_name, remove_moved, require_free
+from cli.restored_addresses import settle_addresses
 from cli.shell import console, progress, say
 from db import SqlDatabase, known_revisions, upgrade
 from db.backup import check_file, is_sqlite
@@ -44,9 +45,11 @@ def restore(file: Path, home: Path | None) -> None:
         task = bars.add_task("checking the backup", total=None)
         archive = read_backup(file, root, lambda count: bars.advance(task, count))
         bars.reset(task, description="unpacking and checking each file", total=archive.size)
-        put_back(archive, root, lambda count: bars.advance(task, count))
+        said = put_back(archive, root, lambda count: bars.advance(task, count))
     counts = ", ".join(f"{number} {kind}" for kind, number in archive.manifest.about["counts"].items())
     say(console, f"{counts} of {archive.manifest.about['taken_at'][:16]} UTC are in {escape(str(root))}")
+    for line in said:
+        say(console, escape(line))
     start = f"./sonoloop up --home {shlex.quote(str(root))}"
     say(console, f"start {'its services' if settings.services == 'elsewhere' else f'it by {escape(start)}'}")
 
@@ -71,8 +74,9 @@ def read_backup(file: Path, root: Path, on_bytes: Callable[[int], None] = lambda
     return archive
 
 
-def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lambda _: None) -> None:
-    """Unpack beside the place, check, bring the schema up to date, and only then give it its name.
+def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lambda _: None) -> list[str]:
+    """Unpack beside the place, check, bring the schema up to date, and only then give it its name. Gives what
+    is to be said of the addresses in its settings.
 
     A folder that is mounted, or holds empty ones at which others may be, keeps its place and is filled.
     """
@@ -85,7 +89,7 @@ def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lam
         draft.mkdir()
         archive.unpack(draft, on_bytes)
         _make_readable(draft / "frames")
-        settings = load_settings(draft)
+        settings, said = settle_addresses(draft, root)
         urls = {OWN_COPY: settings.effective_database_url, LABEL_STUDIO_COPY: label_studio_database(draft)}
         _check_databases(archive, draft, urls)
         servers = _take_servers(stack, urls)
@@ -101,6 +105,7 @@ def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lam
         for server in servers.values():
             server.complete()
         (fill if has_place else give_name)(draft, root)
+    return said
 
 
 def _check_databases(archive: Archive, draft: Path, urls: Mapping[str, str]) -> None:

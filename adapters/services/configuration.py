@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pydantic import SecretStr
 
 from adapters.environment import label_studio_database
-from adapters.hosts import database_place
+from adapters.hosts import bare_address
 from adapters.services.paths import Paths
 from adapters.services.programs import PROJECT_ROOT, STOP_SECONDS, service_names
 from adapters.settings import Settings
@@ -105,7 +105,7 @@ def settings_environment(settings: Settings) -> dict[str, str]:
 def _label_studio(settings: Settings) -> dict[str, str]:
     """Where the Label Studio that is started here has its database; it inherits the variables that say so."""
     is_ours = settings.has_own_label_studio
-    return {"label-studio": database_place(label_studio_database(settings.root))} if is_ours else {}
+    return {"label-studio": bare_address(label_studio_database(settings.root))} if is_ours else {}
 
 
 def _digest(values: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 from adapters.environment import label_studio_database
-from adapters.hosts import database_place
+from adapters.hosts import bare_address
 from adapters.storage.images import StoredImages
 from adapters.storage.layout import place_of
 from cli.doctor.findings import Check, Finding, fail, ok, warn
@@ -55,7 +55,7 @@ def label_studios_database(installation: Installation) -> Finding:
     require_noted_label_studio(settings)
     url = label_studio_database(settings.root)
     require_whole(url)
-    return ok("in the home" if is_sqlite(url) else f"at {database_place(url)}")
+    return ok("in the home" if is_sqlite(url) else f"at {bare_address(url)}")
 
 
 def storage(installation: Installation) -> Finding:
