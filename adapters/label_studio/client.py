@@ -77,7 +77,7 @@ class LabelStudioClient:
 
     def get_task(self, task_id: int) -> RemoteTask:
         """One task with all its annotations, skipped ones included."""
-        return task_from(self._api.get(f"/api/tasks/{task_id}"))
+        return task_from(self._api.get(f"/api/tasks/{task_id}/"))
 
     def get_annotation(self, annotation_id: int) -> RemoteAnnotation:
         """One annotation."""
@@ -135,7 +135,7 @@ class LabelStudioClient:
         Raises NotFound for a version that no prediction carries: Label Studio refuses it.
         """
         try:
-            self._api.patch(f"/api/projects/{project_id}", {"model_version": model_version})
+            self._api.patch(f"/api/projects/{project_id}/", {"model_version": model_version})
         except BadRequest as exc:
             raise NotFound(
                 "a model version that no prediction carries",

@@ -102,7 +102,7 @@ def list_tasks(
 ) -> list[Json]:
     """One page of Label Studio's own list of tasks."""
     query = {"filters": {"conjunction": "and", "items": list(filters)}, "ordering": [order]}
-    return _tasks(api.get("/api/tasks", {**params, "project": project_id, "query": json.dumps(query)}))
+    return _tasks(api.get("/api/tasks/", {**params, "project": project_id, "query": json.dumps(query)}))
 
 
 def filter_by(column: str, operator: str, kind: str, value: object) -> Filter:

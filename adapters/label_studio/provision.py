@@ -63,14 +63,14 @@ def ensure_project(api: Api, plan: ProjectPlan, known_id: int | None = None) -> 
     Raises NotFound when `known_id` was deleted in Label Studio, BadRequest for a refused title or class list.
     """
     wanted = _project_settings(plan)
-    project = api.get(f"/api/projects/{known_id}") if known_id else _find_project(api, plan)
+    project = api.get(f"/api/projects/{known_id}/") if known_id else _find_project(api, plan)
     if project is None:
         created = api.post("/api/projects/", {**wanted, "model_version": plan.model_version})
         log.info("label_studio_project_created", project=created["id"])
         return int(created["id"])
     changed = {name: value for name, value in wanted.items() if project.get(name) != value}
     if changed:
-        api.patch(f"/api/projects/{project['id']}", changed)
+        api.patch(f"/api/projects/{project['id']}/", changed)
         log.info("label_studio_project_repaired", project=project["id"], fields=sorted(changed))
     return int(project["id"])
 
@@ -82,14 +82,13 @@ def ensure_frames(api: Api, project_id: int, folder: Path) -> int:
     It is never synchronised: tasks come by import, the storage only opens the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = "/api/storages/localfiles"
     wanted = {"project": project_id, "title": STORAGE_TITLE, "path": str(folder), "use_blob_urls": True}
-    for storage in api.get(path, {"project": project_id}):
+    for storage in api.get("/api/storages/localfiles/", {"project": project_id}):
         if storage["path"] == str(folder):
             return int(storage["id"])
         if storage["title"] == STORAGE_TITLE:  # the home was moved
-            return int(api.patch(f"{path}/{storage['id']}", wanted)["id"])
-    return int(api.post(f"{path}/", wanted)["id"])
+            return int(api.patch(f"/api/storages/localfiles/{storage['id']}", wanted)["id"])
+    return int(api.post("/api/storages/localfiles/", wanted)["id"])
 
 
 def ensure_backend(api: Api, project_id: int, plan: BackendPlan) -> int:
@@ -160,7 +159,7 @@ def _mark(plan: ProjectPlan) -> str:
 def _find_project(api: Api, plan: ProjectPlan) -> Json | None:
     listed = api.get("/api/projects/", {"title": plan.title, "page_size": 1000, "include": "id,description"})
     ours = [each for each in listed["results"] if each["description"] == _mark(plan)]
-    project: Json | None = api.get(f"/api/projects/{ours[0]['id']}") if ours else None
+    project: Json | None = api.get(f"/api/projects/{ours[0]['id']}/") if ours else None
     return project
 
 

@@ -93,7 +93,7 @@ class ReaderSession:
         left.
         """
         try:
-            return _served(self._api.get(f"/api/projects/{project_id}/next"))
+            return _served(self._api.get(f"/api/projects/{project_id}/next/"))
         except NotFound as exc:
             if NOTHING_LEFT in exc.message:
                 return None

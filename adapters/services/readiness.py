@@ -42,7 +42,7 @@ def look(settings: Settings) -> list[Readiness]:
     probes: dict[str, Callable[[], bool]] = {
         REDIS: queue.is_up,
         LABEL_STUDIO: lambda: (
-            LABEL_STUDIO in listening and _is_healthy(f"{settings.effective_label_studio_url}/health")
+            LABEL_STUDIO in listening and _is_healthy(f"{settings.effective_label_studio_url}/health/")
         ),
         BACKEND: lambda: BACKEND in listening and _is_healthy(f"{settings.effective_backend_url}/health"),
         WORKER_LIGHT: lambda: WORKER_LIGHT in workers,

@@ -20,7 +20,7 @@ MEND = "./sonoloop up puts it right"
 def reachable(installation: Installation) -> Finding:
     """Its health page."""
     with installation.label_studio() as api:
-        health = ask(api, "/health")
+        health = ask(api, "/health/")
     if health.get("status") != "UP":
         return fail("an answer that is not Label Studio's", "Label Studio", "mend SONOLOOP_LABEL_STUDIO_URL")
     return ok(installation.settings.effective_label_studio_url)

@@ -64,7 +64,7 @@ def _probes(api: Api, remote: int) -> list[int]:
     query = {"filters": {"conjunction": "and", "items": [filter_by("data.frame", "equal", "String", PROBE)]}}
     try:
         found = ask(
-            api, "/api/tasks", project=remote, query=json.dumps(query), fields="task_only", include="id"
+            api, "/api/tasks/", project=remote, query=json.dumps(query), fields="task_only", include="id"
         )
     except NotFound:
         return []

@@ -147,7 +147,7 @@ def clock(installation: Installation) -> Finding:
     if jump > SKEW_SECONDS:
         return warn(f"a clock that was set by {jump:.0f} s just now", "a steady one", "let NTP keep it")
     with installation.label_studio() as api:
-        stamp = api.send("GET", "/health", timeout=ANSWER_SECONDS).headers.get("Date", "")
+        stamp = api.send("GET", "/health/", timeout=ANSWER_SECONDS).headers.get("Date", "")
     skew = abs(parsedate_to_datetime(stamp).timestamp() - time.time())
     if skew > LARGE_SKEW_SECONDS:
         return fail(f"{skew:.0f} s apart from Label Studio", "the same time", "let NTP keep both clocks")
