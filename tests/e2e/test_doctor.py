@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 from pydantic import SecretStr
 
@@ -18,19 +13,18 @@ from adapters.services.control import status
 from adapters.services.programs import BACKEND, BEAT, REDIS, WORKER_LIGHT
 from cli.doctor import label_studio, loop, order, services
 from cli.doctor.examine import examine
-from cli.doctor.findings import Finding, State
+from cli.doctor.findings import State
 from cli.doctor.installation import Installation, read_installation
 from cli.status import look_at_services
 from cli.work import WorkPlan, bring_up
 from loop.errors import BadRequest, NotFound
 from loop.records import Project
+from tests.e2e.breaking import fails, kept, kill, nothing_mirrored, paused
 from tests.e2e.homes import Home, Mirror
 from tests.e2e.projects import make_small_project
 from tests.machine import wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(400)]
-
-Look = Callable[[], Finding]
 CLIPS, PER_CLIP = range(70, 75), 3
 
 
@@ -43,38 +37,6 @@ def installation(home: Home) -> Installation:
 def project(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """One of its own, with more frames than there are readers."""
     return make_small_project(home, "Doctor", tmp_path_factory.mktemp("frames"), CLIPS, PER_CLIP).project
-
-
-@contextmanager
-def paused(home: Home, *names: str) -> Iterator[None]:
-    """The services are there and answer nothing, nor does anything they started."""
-    pids = [each.pid for each in status(home.settings) if each.name in names and each.pid]
-    processes = [each for pid in pids for each in (psutil.Process(pid), *psutil.Process(pid).children(True))]
-    for process in processes:
-        process.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.send_signal(signal.SIGCONT)
-
-
-def kept(home: Home, project: Project) -> tuple[object, ...]:
-    """What a reader, an administrator or the loop would see of a visit."""
-    api = home.container.label_studio_api
-    path: Path = home.settings.root / "label-studio" / "label_studio.sqlite3"
-    with closing(sqlite3.connect(path)) as database:
-        locks = database.execute("SELECT count(*) FROM tasks_tasklock").fetchone()
-    with home.container.database.read() as uow:
-        aside = uow.marks.list_set_aside()
-    tasks = home.container.label_studio.task_ids(project.label_studio_id or 0)
-    return tasks, [each.email for each in list_accounts(api)], locks, aside
-
-
-def fails(look: Look, *words: str) -> None:
-    finding = look()
-    assert finding.state is State.FAIL, finding
-    assert all(word in finding.got for word in words), finding
 
 
 def test_a_running_home_is_well_and_nothing_is_left_behind(
@@ -185,15 +147,6 @@ def test_a_deleted_project_is_told(home: Home, project: Project, installation: I
     fails(lambda: label_studio.twin(installation, lost), "deleted in Label Studio")
 
 
-def kill(home: Home, name: str) -> None:
-    """The supervisor starts it again."""
-    (pid,) = [each.pid for each in status(home.settings) if each.name == name]
-    psutil.Process(pid).kill()
-    wait_until(
-        lambda: any(each.pid not in (None, pid) for each in status(home.settings) if each.name == name), name
-    )
-
-
 def test_an_order_that_is_not_ours_is_told(
     home: Home, project: Project, installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,20 +167,6 @@ def test_an_order_that_is_not_ours_is_told(
     assert (soon.state, soon.got.startswith("not yet: the task at place")) == (State.WARN, True), soon
     assert (finding.state, "the task at place" in finding.got) == (State.FAIL, True), finding
     assert order.order(installation, project).state is State.OK
-
-
-@contextmanager
-def nothing_mirrored(home: Home) -> Iterator[None]:
-    """Whatever the light worker would copy is refused by our database; all else goes on."""
-    forbid = "BEFORE INSERT ON mask_versions BEGIN SELECT RAISE(ABORT, 'kept out'); END"
-    with closing(sqlite3.connect(home.settings.database_file, timeout=20)) as database:
-        database.execute(f"CREATE TRIGGER kept_out {forbid}")
-        database.commit()
-        try:
-            yield
-        finally:
-            database.execute("DROP TRIGGER kept_out")
-            database.commit()
 
 
 def test_an_order_that_is_wrong_for_the_mirrors_sake_alone_is_told_as_such(

@@ -30,7 +30,7 @@ def change_weights(world: World) -> None:
 
 def bury_a_living_annotation(world: World) -> None:
     annotation_id = world.current()[0].annotation_id
-    kept = world.studio._find(annotation_id)
+    kept = world.studio.find(annotation_id)
     world.studio.delete_annotation(annotation_id)
     reconcile(world.ingest, world.project.id)
     kept[0].annotations.append(kept[1])

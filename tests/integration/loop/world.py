@@ -240,3 +240,9 @@ class World:
         """A new process after a crash, once the dead one's leases have run out; it dies at step `at`."""
         self.fuse = Fuse(at)
         self.clock.advance(3600)
+
+
+def assert_no_pair_twice(world: World) -> None:
+    """Label Studio holds one prediction of each version on each task at most."""
+    pairs = [(item.task_id, item.model_version) for item in world.studio.stored_predictions.values()]
+    assert len(set(pairs)) == len(pairs)

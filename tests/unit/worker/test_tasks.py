@@ -19,7 +19,8 @@ from loop.ports import Job
 from loop.remote import RemoteTask
 from loop.serving import note_served, put_into_service
 from tests.fakes.clock import ManualClock
-from tests.fakes.label_studio import FakeLabelStudio, StoredTask
+from tests.fakes.label_studio import FakeLabelStudio
+from tests.fakes.label_studio_people import StoredTask
 from tests.services.homes import make_home, make_settings
 from worker.app import make_app, schedule
 from worker.stopping import Stopping
