@@ -7,6 +7,7 @@ hears at once that the worker is asked to end, where a forked child would not.
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import warnings
@@ -38,6 +39,11 @@ CONCURRENCY = {TRAIN_QUEUE: 1, LIGHT_QUEUE: 4}
 for what must not wait for them: new labels, and switching the model.
 """
 
+NICENESS = {LIGHT_QUEUE: 10}
+"""Drawing fills all cores. Label Studio asks its database a hundred times for one Submit, and each time the
+scheduler would let it wait for drawing of the same priority; training gives way further still.
+"""
+
 
 def main(arguments: list[str]) -> int:
     """Run until SIGTERM or Ctrl-C; 1 for a setting that cannot work, 2 for an unknown role."""
@@ -53,6 +59,7 @@ def main(arguments: list[str]) -> int:
         configure_logging(settings.log_level, service)
         with closing(build(settings)) as container:
             app = make_app(container, Stopping())
+            os.nice(NICENESS.get(role, 0))
             if role == TRAIN_QUEUE:
                 tidy_up(container)
             if role == "beat":

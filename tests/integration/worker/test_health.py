@@ -30,11 +30,16 @@ def check(settings: Settings, role: str) -> int:
     ).returncode
 
 
-def test_a_worker_is_well_while_it_takes_messages_and_not_while_it_hangs(stage: Stage) -> None:
+def test_a_worker_gives_way_and_is_well_while_it_takes_messages_and_not_while_it_hangs(
+    stage: Stage,
+) -> None:
     assert check(stage.settings, "light") == 1
     worker = stage.workers.start("light")
     wait_until(lambda: check(stage.settings, "light") == 0, "a well worker")
     assert check(stage.settings, "train") == 1, "another one's answer does not count"
+    assert os.getpriority(os.PRIO_PROCESS, worker.pid) >= os.getpriority(os.PRIO_PROCESS, 0) + 10, (
+        "its drawing must not keep readers' requests waiting"
+    )
     worker.send_signal(signal.SIGSTOP)
     assert check(stage.settings, "light") == 1
     worker.send_signal(signal.SIGCONT)
