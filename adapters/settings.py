@@ -105,7 +105,8 @@ class Settings(BaseSettings):
         19,
         ge=0,
         le=19,
-        description="How far training gives way to all else on its machine: 19 wholly, 0 not at all.",
+        description="How far training gives way to all else on its machine, and drawing half as far: 19 "
+        "wholly, 0 not at all.",
     )
     seed: int = Field(0, ge=0, description="Seed of splits, samplers and training.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

@@ -39,11 +39,6 @@ CONCURRENCY = {TRAIN_QUEUE: 1, LIGHT_QUEUE: 4}
 for what must not wait for them: new labels, and switching the model.
 """
 
-NICENESS = {LIGHT_QUEUE: 10}
-"""Drawing fills all cores. Label Studio asks its database a hundred times for one Submit, and each time the
-scheduler would let it wait for drawing of the same priority; training gives way further still.
-"""
-
 
 def main(arguments: list[str]) -> int:
     """Run until SIGTERM or Ctrl-C; 1 for a setting that cannot work, 2 for an unknown role."""
@@ -59,7 +54,8 @@ def main(arguments: list[str]) -> int:
         configure_logging(settings.log_level, service)
         with closing(build(settings)) as container:
             app = make_app(container, Stopping())
-            os.nice(NICENESS.get(role, 0))
+            if role == LIGHT_QUEUE:
+                give_way(settings)
             if role == TRAIN_QUEUE:
                 tidy_up(container)
             if role == "beat":
@@ -71,6 +67,13 @@ def main(arguments: list[str]) -> int:
         log.error("worker_refused", reason=exc.message)
         return 1
     return 0
+
+
+def give_way(settings: Settings) -> None:
+    """Let readers have the processor first. Drawing fills all cores, and Label Studio asks its database a
+    hundred times for one Submit: each time it would wait for drawing of its own priority.
+    """
+    os.nice(settings.training_niceness // 2)  # training, which nobody waits for, gives way further
 
 
 def tidy_up(container: Container) -> None:
