@@ -61,7 +61,7 @@ def foreign(label_studio_server: LabelStudioServer) -> Iterator[LabelStudioClien
     with closing(Api(label_studio_server.url, label_studio_server.token, transport=transport)) as api:
         yield LabelStudioClient(api)
     assert any(OURS in path for path in transport.asked)
-    assert "/api/tasks" in transport.asked
+    assert "/api/tasks/" in transport.asked
 
 
 def new_project(api: Api, studio: LabelStudioClient, frames: int) -> tuple[int, list[int]]:
