@@ -32,25 +32,25 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(
     assert run(training).digest == reference.digest
 
 
+def ends_as_if_not_interrupted(folder: Path, recipe: Recipe) -> None:
+    first = disc_job(folder, recipe, out="first")
+    stopped_after(first, 5)
+    training = begin(disc_job(folder, recipe, out="second", resume_from=first.out))
+    assert training.progress.epoch == 2
+    assert run(training).digest == run(begin(disc_job(folder, recipe, out="whole"))).digest
+
+
 @pytest.mark.parametrize("optimizer", sorted(set(OPTIMIZERS) - {TINY.optimizer}))
 def test_with_every_optimizer_an_interrupted_training_ends_as_if_it_had_not_been(
     tmp_path: Path, optimizer: str
 ) -> None:
     recipe = replace(TINY, optimizer=optimizer, schedule="warm-up+cosine", clip_norm=1.0)
-    first = disc_job(tmp_path, recipe, out="first")
-    stopped_after(first, 5)
-    training = begin(disc_job(tmp_path, recipe, out="second", resume_from=first.out))
-    assert training.progress.epoch == 2
-    assert run(training).digest == run(begin(disc_job(tmp_path, recipe, out="whole"))).digest
+    ends_as_if_not_interrupted(tmp_path, recipe)
 
 
 def test_the_average_goes_on_where_an_interrupted_training_ended(tmp_path: Path) -> None:
     recipe = replace(TINY, average=0.9)
-    first = disc_job(tmp_path, recipe, out="first")
-    stopped_after(first, 5)
-    training = begin(disc_job(tmp_path, recipe, out="second", resume_from=first.out))
-    assert training.progress.epoch == 2
-    assert run(training).digest == run(begin(disc_job(tmp_path, recipe, out="whole"))).digest
+    ends_as_if_not_interrupted(tmp_path, recipe)
 
 
 def test_a_checkpoint_of_another_job_or_a_broken_one_is_not_gone_on_with(tmp_path: Path) -> None:
