@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
@@ -113,15 +114,18 @@ class FrameSet:
 
 
 def training_batches(
-    frames: FrameSet, recipe: Recipe, seed: int, epoch: int, maker: Executor
+    frames: FrameSet, recipe: Recipe, seed: int, epoch: int, maker: Executor, ahead: int = AHEAD
 ) -> Iterator[Batch]:
     """Draw the batches of one epoch, augmented; they depend on the arguments alone, so any epoch can be
-    repeated. `maker` makes them, a few ahead.
+    repeated, and any number of threads makes the same. `maker` makes them, `ahead` of them at once.
     """
-    augmentation = Augmentation(recipe.augmentation)
+    pipelines = threading.local()  # a pipeline serves one thread
     batches = _draw(len(frames), recipe, np.random.default_rng([seed, epoch]))
 
     def make(step: int) -> Batch:
+        if not hasattr(pipelines, "own"):
+            pipelines.own = Augmentation(recipe.augmentation)
+        augmentation: Augmentation = pipelines.own
         pairs = []
         for place, index in enumerate(batches[step].tolist()):
             own = (seed, epoch, step, place)
@@ -129,7 +133,7 @@ def training_batches(
             pairs.append(_one_tile(augmentation(*frames.prepared(index), own), frames, own))
         return to_batch(pairs)
 
-    return _made_ahead(maker, make, range(len(batches)))
+    return _made_ahead(maker, make, range(len(batches)), ahead)
 
 
 def _one_tile(pair: Prepared, frames: FrameSet, seed: Sequence[int]) -> Prepared:
@@ -181,12 +185,14 @@ def to_batch(pairs: Sequence[Prepared]) -> Batch:
     return to_images([image for image, _ in pairs]), index_maps
 
 
-def _made_ahead(maker: Executor, make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
-    """Map in order, a few items ahead: the next batch is ready when the step before it ends."""
+def _made_ahead(
+    maker: Executor, make: Callable[[Item], Made], items: Iterable[Item], ahead: int
+) -> Iterator[Made]:
+    """Map in order, some items ahead: the next batch is ready when the step before it ends."""
     waiting: deque[Future[Made]] = deque()
     for item in items:
         waiting.append(maker.submit(make, item))
-        if len(waiting) > AHEAD:
+        if len(waiting) > ahead:
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()

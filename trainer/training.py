@@ -22,7 +22,7 @@ from trainer.averaging import Average
 from trainer.becoming import first_network
 from trainer.checkpoint import Progress, load_checkpoint, save_best, state_tensors
 from trainer.choosing import is_given_up, judge, keep_if_best
-from trainer.dataset import FrameSet, training_batches
+from trainer.dataset import AHEAD, FrameSet, training_batches
 from trainer.endings import NonFiniteLoss, Stopped
 from trainer.freezing import freeze_before, set_training, trained_parameters
 from trainer.job import JobSpec
@@ -61,6 +61,7 @@ class Step:
 
 
 Watch = Callable[[Step], None]
+MOST_MAKERS = 8
 
 
 @dataclass
@@ -156,8 +157,8 @@ def train(training: Training, watch: Watch = lambda _: None) -> Iterator[EpochRe
 def _train(training: Training, watch: Watch) -> Iterator[EpochReport]:
     job, recipe, progress = training.job, training.job.recipe, training.progress
     dice = progress.best_dice
-    # One thread for all epochs: Python waits for ever for a new one that finds no memory to begin in.
-    with ThreadPoolExecutor(1) as maker:
+    # The same threads for all epochs: Python waits for ever for a new one that finds no memory to begin in.
+    with ThreadPoolExecutor(batch_makers(training.device, job.threads)) as maker:
         while progress.epoch < training.epochs:
             epoch, began = progress.epoch + 1, time.monotonic()
             torch.manual_seed(_seed(job.seed, epoch))
@@ -173,6 +174,13 @@ def _train(training: Training, watch: Watch) -> Iterator[EpochReport]:
             yield _report(training, fmean(losses), dice, time.monotonic() - began)
 
 
+def batch_makers(device: torch.device, threads: int) -> int:
+    """How many threads make batches: one beside a processor that trains, several for a GPU, which is done
+    with a batch before one thread has the next.
+    """
+    return 1 if device.type == "cpu" else max(1, min(threads, MOST_MAKERS))
+
+
 def _report(training: Training, loss: float, dice: float | None, seconds: float) -> EpochReport:
     epoch, epochs = training.progress.epoch, training.epochs
     is_early = epochs < training.planned_epochs
@@ -183,7 +191,8 @@ def _train_epoch(training: Training, epoch: int, watch: Watch, maker: Executor) 
     job, recipe, progress, device = training.job, training.job.recipe, training.progress, training.device
     criterion, losses = build_loss(recipe.loss, (epoch - 1) / max(1, training.epochs - 1)), list[float]()
     set_training(training.network, training.frozen)
-    for images, index_maps in training_batches(training.frames, recipe, job.seed, epoch, maker):
+    ahead = AHEAD * batch_makers(device, job.threads)
+    for images, index_maps in training_batches(training.frames, recipe, job.seed, epoch, maker, ahead):
         now = training.at(epoch, losses)
         watch(now)
         set_learning_rate(training.optimizer, learning_rate(recipe, now.step, now.steps))

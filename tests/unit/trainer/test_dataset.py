@@ -38,6 +38,21 @@ def drawn(frames: FrameSet, seed: int) -> list[Batch]:
         return list(training_batches(frames, RECIPE, seed, 1, maker))
 
 
+def test_many_threads_make_the_same_batches_as_one(tmp_path: Path) -> None:
+    recipe = replace(TINY, size=64, batch=2, augmentation="strong")
+    frames = FrameSet(disc_samples(tmp_path, {Split.TRAIN: 6}), 1, 64)
+
+    def made(threads: int) -> list[Batch]:
+        with ThreadPoolExecutor(threads) as maker:
+            some = [training_batches(frames, recipe, 1, epoch, maker, 2 * threads) for epoch in range(8)]
+            return [batch for epoch in some for batch in epoch]
+
+    alone, together = made(1), made(4)
+    assert len(alone) > 16
+    for one, other in zip(alone, together, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
 def holds_vessel(batches: Sequence[Batch]) -> list[bool]:
     return [bool(indices.any()) for _, index_maps in batches for indices in index_maps]
 
