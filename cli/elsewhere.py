@@ -5,6 +5,7 @@ Only the places are kept. A password stays where the person put it, in a variabl
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 from adapters.environment import label_studio_database
@@ -28,14 +29,39 @@ def note_databases(settings: Settings) -> None:
 
 
 def require_noted_database(settings: Settings) -> None:
-    """Raises NotFound where the database lies elsewhere and no setting says how to reach it."""
+    """Raises NotFound where the database lies elsewhere and no setting says how to reach it, or one names
+    another that holds no project: the home would begin anew there.
+    """
     note = settings.root / NOTE
-    if settings.database_url or not note.exists():
+    if not note.exists():
+        return
+    if settings.database_url:
+        if bare_address(settings.database_url) != _kept(note) and not holds_project(settings.database_url):
+            raise _begun_anew(settings, _kept(note))
         return
     raise NotFound(
         f"no SONOLOOP_DATABASE_URL, and a home whose database is {_kept(note)}",
         "the address, with user and password",
         f"set the variable as it was when the home was started, or keep it as a line of its {SETTINGS_FILE}",
+    )
+
+
+def holds_project(url: str) -> bool:
+    """Whether there is a project in the database there, at any schema. Raises Unavailable."""
+    from db import SqlDatabase, current  # SQLAlchemy takes a second: commands that need it load it
+
+    if current(url) is None:
+        return False
+    with closing(SqlDatabase(url)) as database, database.read() as uow:
+        return bool(uow.projects.list())
+
+
+def _begun_anew(settings: Settings, before: str) -> NotFound:
+    return NotFound(
+        f"no project in {bare_address(settings.database_url)}, and a home whose database was {before}",
+        "the database that this home's work is in",
+        "set SONOLOOP_DATABASE_URL as it was, or move the database there first; to begin anew choose another "
+        f"--home, or remove {NOTE} from this one",
     )
 
 

@@ -14,11 +14,11 @@ from adapters.services.programs import LABEL_STUDIO, REDIS
 from adapters.services.readiness import Readiness, wait_ready
 from adapters.services.secrets import ensure_secrets
 from adapters.settings import Settings
-from cli.elsewhere import note_databases, require_noted_databases
+from cli.elsewhere import holds_project, note_databases, require_noted_databases
 from cli.home import warn_of_unknown
 from cli.placing import require_restored
 from cli.shell import console
-from db import SqlDatabase, current, upgrade
+from db import upgrade
 from db.filling import require_whole
 from loop.errors import BadRequest, NotFound, Unavailable
 
@@ -99,10 +99,7 @@ def _holds_data(settings: Settings) -> bool:
     url = settings.effective_database_url
     if not settings.database_url and not settings.database_file.exists():
         return False
-    if current(url) is None:
-        return False
-    with closing(SqlDatabase(url)) as database, database.read() as uow:
-        return bool(uow.projects.list())
+    return holds_project(url)
 
 
 def wait_until_ready(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,23 @@ def test_no_command_makes_an_empty_database_in_its_place(home: Path, words: list
     code, said = run(home, *(each.format(beside=home.parent / "beside") for each in words))
     assert (code, f"no {VARIABLE}" in said) == (1, True), said
     assert not (home / "db" / "sonoloop.sqlite3").exists()
+
+
+@pytest.mark.parametrize("words", [["review"], ["up"], ["status"]])
+def test_nothing_begins_anew_in_an_empty_database_at_another_address(home: Path, words: list[str]) -> None:
+    wrong = home.parent / "wrong.sqlite3"
+    remember_settings(home, {"database_url": f"sqlite:///{wrong}"})
+    code, said = run(home, *words)
+    assert (code, "no project in sqlite:///" in said, "far.sqlite3" in said) == (1, True, True), said
+    assert not wrong.exists() or not wrong.stat().st_size
+
+
+def test_a_database_that_was_moved_is_found_at_its_new_address(home: Path) -> None:
+    moved = shutil.copy(home.parent / "far.sqlite3", home.parent / "moved.sqlite3")
+    remember_settings(home, {"database_url": f"sqlite:///{moved}"})
+    with started_home(home, {}) as container, container.database.read() as uow:
+        assert [project.title for project in uow.projects.list()] == ["Discs"]
+    assert "moved" in (home / NOTE).read_text()
 
 
 def test_the_doctor_says_it_too(home: Path) -> None:
