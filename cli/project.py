@@ -23,9 +23,10 @@ from adapters.settings import Settings
 from loop.errors import BadRequest, NotFound
 from loop.records import Project
 from loop.serving import put_into_service
-from trainer.job import check_start
+from trainer.job import check_base, check_start
 from trainer.recipe_files import recipe_from_dict
 from trainer.recipes import find_recipe
+from trainer.weights import read_description
 
 BASE_WEIGHTS = Path(__file__).resolve().parents[1] / "weights" / "base-v0.safetensors"
 WITHOUT_FILE = ("scratch", "imagenet")
@@ -39,6 +40,11 @@ class ProjectRequest:
     classes: ClassMap
     weights: str
     settings: Mapping[str, Any]
+
+    @property
+    def weight_file(self) -> Path:
+        """Where the weights lie that it begins with; without meaning where there is no file."""
+        return BASE_WEIGHTS if self.weights == "base" else Path(self.weights)
 
     def check(self) -> None:
         """Raises BadRequest for a wish that cannot be granted, before anything is started or stored."""
@@ -59,6 +65,8 @@ class ProjectRequest:
         wanted = self.settings.get("recipe") or "fast"
         recipe = recipe_from_dict(wanted) if isinstance(wanted, Mapping) else find_recipe(wanted)
         check_start(recipe, None if self.weights == "scratch" else self.weights)
+        if self.weights not in WITHOUT_FILE:
+            check_base(recipe, read_description(self.weight_file)["network"])
         if self.settings.get("size"):
             replace(recipe, size=self.settings["size"])
 
@@ -150,9 +158,8 @@ def _version_zero(container: Container, request: ProjectRequest) -> tuple[str, s
         return nothing, "none", {"network": "", "classes": list(request.classes.names)}
     from trainer.weights import load_weights
 
-    path = BASE_WEIGHTS if request.weights == "base" else Path(request.weights)
-    _, config = load_weights(path)
-    data = path.read_bytes()
+    _, config = load_weights(request.weight_file)
+    data = request.weight_file.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     container.storage.put("models", digest, data)
     prior = {"prior_class": request.settings["prior"]} if request.settings.get("prior") else {}

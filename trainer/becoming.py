@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from loop.errors import BadRequest
 from trainer.augmentation import Augmentation
 from trainer.checkpoint import load_best
-from trainer.job import IMAGENET, JobSpec
+from trainer.job import IMAGENET, JobSpec, check_base
 from trainer.networks import build_network
 from trainer.networks.base import Network
 from trainer.weights import adapt, describe, load_weights, save_weights
@@ -29,9 +28,7 @@ def first_network(job: JobSpec) -> Network:
     if job.base in (None, IMAGENET):
         return build_network(name, classes, job.base)
     network, config = load_weights(Path(str(job.base)), job.base_digest)
-    if config["network"] != name:
-        todo = f'take a recipe with "network": "{config["network"]}", or other base weights'
-        raise BadRequest(f"base weights of {config['network']}", f"some of {name}, as the recipe says", todo)
+    check_base(job.recipe, config["network"])
     return adapt(network, config, job.classes, job.prior_class)
 
 

@@ -91,6 +91,13 @@ def check_start(recipe: Recipe, base: str | None) -> None:
         raise BadRequest(got, "base weights", todo)
 
 
+def check_base(recipe: Recipe, network: str) -> None:
+    """Raises BadRequest for base weights of another network than the recipe's."""
+    if network != recipe.network:
+        todo = f'take a recipe with "network": "{network}", other base weights, or none (--weights scratch)'
+        raise BadRequest(f"base weights of {network}", f"some of {recipe.network}, as the recipe says", todo)
+
+
 def read_job(path: Path) -> JobSpec:
     """Read what `JobSpec.write` wrote. Raises BadRequest for anything else."""
     try:

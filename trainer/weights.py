@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 DESCRIPTION = "sonoloop"
 MAX_FILE_BYTES = 4 << 30
 MAX_HEADER_BYTES = 16 << 20
+HEADER_LENGTH_BYTES = 8
+NOT_OURS = (ValueError, KeyError, TypeError, RecursionError, OverflowError)
+"""What a file of another kind ends in when it is read as ours."""
 MAX_SIDE = 8192
 FOREIGN = "name a file that Sonoloop wrote, such as a model of an export: those of other programs are none"
 LONGEST_WORD = 80
@@ -74,6 +77,19 @@ def load_weights(path: Path, digest: str | None = None) -> tuple[Network, dict[s
     return network.eval(), config
 
 
+def read_description(path: Path) -> dict[str, Any]:
+    """Read what a weight file says of itself, and not its weights. Raises NotFound, BadWeights."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(HEADER_LENGTH_BYTES), "little")
+            notes = _notes(file.read(length)) if length <= MAX_HEADER_BYTES else {}
+    except OSError as exc:
+        raise _unreadable() from exc
+    except NOT_OURS as exc:
+        raise _foreign(path.stat().st_size) from exc
+    return _checked(notes.get(DESCRIPTION))
+
+
 def read_weights(path: Path, digest: str | None = None) -> bytes:
     """Read a weight file's bytes. Raises NotFound, or BadWeights when their SHA-256 is not `digest`."""
     try:
@@ -83,8 +99,7 @@ def read_weights(path: Path, digest: str | None = None) -> bytes:
             raise BadWeights(got, need, FOREIGN)
         data = path.read_bytes()
     except OSError as exc:
-        got, need = "no weight file that can be read", "one that this process may read"
-        raise NotFound(got, need, "check its path and its permissions") from exc
+        raise _unreadable() from exc
     found = hashlib.sha256(data).hexdigest()
     if digest is not None and found != digest:
         raise BadWeights(f"weights {found[:12]}", f"weights {digest[:12]}", "fetch the file again")
@@ -108,18 +123,31 @@ def from_bytes(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
     from safetensors import SafetensorError
 
     try:
-        header_bytes = int.from_bytes(data[:8], "little")
-        if header_bytes > min(len(data), MAX_HEADER_BYTES):
+        length = int.from_bytes(data[:HEADER_LENGTH_BYTES], "little")
+        if length > min(len(data), MAX_HEADER_BYTES):
             raise ValueError("a header longer than it may be")
         tensors = safetensors.torch.load(data)
-        header = json.loads(data[8 : 8 + header_bytes])
-        notes = json.loads(header["__metadata__"][DESCRIPTION])
-        if not isinstance(notes, dict):
-            raise ValueError("notes that are no object")
-    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError, OverflowError) as exc:
-        got, need = f"{len(data)} bytes that are no weights of ours", "a whole safetensors file of Sonoloop's"
-        raise BadWeights(got, need, f"fetch it again if it was cut short, or {FOREIGN}") from exc
+        notes = _notes(data[HEADER_LENGTH_BYTES : HEADER_LENGTH_BYTES + length])
+    except (SafetensorError, *NOT_OURS) as exc:
+        raise _foreign(len(data)) from exc
     return tensors, notes
+
+
+def _notes(header: bytes) -> dict[str, Any]:
+    notes = json.loads(json.loads(header)["__metadata__"][DESCRIPTION])
+    if not isinstance(notes, dict):
+        raise ValueError("notes that are no object")
+    return notes
+
+
+def _foreign(size: int) -> BadWeights:
+    got, need = f"{size} bytes that are no weights of ours", "a whole safetensors file of Sonoloop's"
+    return BadWeights(got, need, f"fetch it again if it was cut short, or {FOREIGN}")
+
+
+def _unreadable() -> NotFound:
+    got, need = "no weight file that can be read", "one that this process may read"
+    return NotFound(got, need, "check its path and its permissions")
 
 
 def channel_sources(

@@ -12,7 +12,7 @@ from cli.demo import DemoPlan
 from cli.pretrain import make_base_weights, parse_check
 from cli.project import label_studio_id
 from cli.work import WorkPlan
-from loop.errors import BadRequest
+from loop.errors import BadRequest, BadWeights
 from loop.records import Project
 from trainer.recipes import RECIPES
 
@@ -56,6 +56,7 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str) -> None:
         {"title": "x"},
         {"recipe": "stages.json"},
         {"recipe": "frozen.json", "weights": "scratch"},
+        {"recipe": "retinal"},
     ],
 )
 def test_an_impossible_wish_is_refused(
@@ -67,6 +68,18 @@ def test_an_impossible_wish_is_refused(
     WorkPlan(recipe="frozen.json").to_request()
     with pytest.raises(BadRequest):
         WorkPlan(**wish).to_request()
+
+
+def test_a_recipe_of_another_network_than_the_base_weights_needs_others_or_none() -> None:
+    with pytest.raises(BadRequest, match=r"base weights of resnet34-unet.*--weights scratch"):
+        WorkPlan(recipe="retinal").to_request()
+    assert WorkPlan(recipe="retinal", weights="scratch").to_request().settings["recipe"] == "retinal"
+
+
+def test_weights_that_are_none_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "weights.safetensors").write_bytes(b"{}")
+    with pytest.raises(BadWeights, match="no weights of ours"):
+        WorkPlan(weights=str(tmp_path / "weights.safetensors")).to_request()
 
 
 def test_a_second_start_may_repeat_the_choices_or_leave_them_out() -> None:

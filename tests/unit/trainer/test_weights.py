@@ -10,7 +10,7 @@ from torch import nn
 
 from loop.errors import BadWeights, NotFound
 from trainer.networks import build_network
-from trainer.weights import adapt, channel_sources, describe, load_weights, save_weights
+from trainer.weights import adapt, channel_sources, describe, load_weights, read_description, save_weights
 
 NAME = "mobilenetv2-unet"
 CONFIG = describe(NAME, ["vein"], 64, prior=None)
@@ -123,6 +123,20 @@ def test_a_crafted_file_is_refused_in_a_short_sentence(name: str, tmp_path: Path
     with pytest.raises(BadWeights) as refused:
         load_weights(tmp_path / "x")
     assert len(refused.value.message) < 400
+    with pytest.raises(BadWeights) as refused:
+        read_description(tmp_path / "x")
+    assert len(refused.value.message) < 400
+
+
+def test_what_a_file_says_of_itself_is_read_without_its_weights(
+    file: tuple[Path, str], tmp_path: Path
+) -> None:
+    (tmp_path / "cut").write_bytes(file[0].read_bytes()[:-1000])
+    said = load_weights(file[0])[1]
+    assert said["network"]
+    assert read_description(file[0]) == read_description(tmp_path / "cut") == said
+    with pytest.raises(NotFound):
+        read_description(tmp_path / "nowhere")
 
 
 def test_a_file_of_a_terabyte_is_refused_before_it_is_read(tmp_path: Path) -> None:
