@@ -12,9 +12,9 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from adapters.bootstrap import Container
 from cli.demo_report import RoundRow, Truth, evaluate, gate_dice
 from cli.markup import escape
+from cli.round_words import describe_round
 from cli.shell import console, progress, say
 from cli.simulated import SimulatedReader
-from cli.status import describe_round
 from loop.errors import Unavailable
 from loop.masks import probs_to_mask
 from loop.records import Decision, Frame, ModelVersion, Project

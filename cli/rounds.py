@@ -10,9 +10,9 @@ from pathlib import Path
 from adapters.bootstrap import Container
 from cli.home import choose_project, open_home
 from cli.markup import escape
+from cli.round_words import describe_round
 from cli.services import has_workers
 from cli.shell import console, say
-from cli.status import describe_round
 from loop.errors import BadRequest, Unavailable
 from loop.planning import plan
 from loop.records import ModelVersion, Project

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -20,13 +19,13 @@ from adapters.settings import Settings
 from cli.elsewhere import require_noted_database, require_noted_label_studio
 from cli.home import find_home
 from cli.markup import escape
+from cli.round_words import describe_round
 from cli.shell import console, say
 from db import SqlDatabase
 from loop.errors import NotFound, SonoloopError
-from loop.planning import tries
 from loop.ports import UnitOfWork
 from loop.records import Decision, Project
-from loop.training_records import Round, RoundState
+from loop.training_records import Round
 from loop.unreadable import TODO, UnreadableLabel, count_unreadable, unreadable_labels
 
 LOOK_SECONDS = 2.0
@@ -218,39 +217,3 @@ def _rounds_table(rounds: tuple[Round, ...]) -> Table:
     for row in rounds:
         table.add_row(str(row.number), str(row.label_count), row.state.value, escape(describe_round(row)))
     return table
-
-
-def describe_round(row: Round) -> str:
-    """One line on a round: its attempt and progress while it lives, then the verdict or the error."""
-    if row.state.is_live:
-        return _describe_live(row)
-    if row.state is RoundState.CANCELLED:
-        return "cancelled by hand"  # an error in its record is that of an attempt before
-    if row.verdict is not None:
-        return row.verdict.reason
-    return row.error or "the reason was not recorded; ./sonoloop logs worker-train may say it"
-
-
-def _describe_live(row: Round) -> str:
-    if row.is_cancel_requested:
-        return "is being cancelled"
-    is_waiting = row.attempt > 0 and row.lease_until is None
-    doing = "waiting for a worker" if is_waiting else describe_progress(row.progress) or row.reason
-    attempt = tries(row) + is_waiting
-    if attempt < 2:
-        return doing
-    before = f" (before it: {row.error})" if row.error else ""
-    return f"attempt {attempt}{before}, {doing}"
-
-
-def describe_progress(progress: Mapping[str, Any]) -> str:
-    """Phase, epoch, loss, Dice and time to go, as far as they are known; empty before the first one."""
-    parts = [str(progress["phase"])] if progress.get("phase") else []
-    if progress.get("epochs"):
-        parts.append(f"epoch {progress.get('epoch', 0)}/{progress['epochs']}")
-    for key, name in (("loss", "loss"), ("dice", "Dice")):
-        if progress.get(key) is not None:
-            parts.append(f"{name} {progress[key]:.3f}")
-    if progress.get("eta_seconds") is not None:
-        parts.append(f"{progress['eta_seconds']:.0f} s to go")
-    return ", ".join(parts)

@@ -109,7 +109,7 @@ def check_email(email: str) -> None:
         raise BadRequest(
             "an email that cannot be one",
             f"name@domain with a dot in the domain, of {LONGEST_EMAIL} characters at most",
-            "mend it",
+            "look for a slip in it",
         )
 
 

@@ -35,7 +35,11 @@ def settings(installation: Installation) -> Finding:
     said = ((number, line.strip()) for number, line in enumerate(lines, 1))
     stray = [number for number, line in said if line and "=" not in line and not line.startswith("#")]
     if stray:
-        return warn(f"{SETTINGS_FILE}, line {stray[0]}, which says nothing", "NAME=value", "mend it")
+        return warn(
+            f"{SETTINGS_FILE}, line {stray[0]}, which says nothing",
+            "NAME=value",
+            "complete it, or take it out",
+        )
     return ok(f"{len(lines)} lines in {SETTINGS_FILE}")
 
 

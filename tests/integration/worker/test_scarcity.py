@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from cli.status import describe_round
+from cli.round_words import describe_round
 from loop.planning import plan
 from loop.training_records import Round, RoundState
 from tests.discs import TINY

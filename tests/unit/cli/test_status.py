@@ -14,11 +14,10 @@ from typer.testing import CliRunner
 from adapters.services.control import ServiceStatus
 from adapters.services.secrets import ensure_secrets
 from cli.app import app
+from cli.round_words import describe_progress, describe_round
 from cli.status import (
     HomeStatus,
     ProjectStatus,
-    describe_progress,
-    describe_round,
     read_project,
     render,
     show,
