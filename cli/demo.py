@@ -19,7 +19,7 @@ from cli.demo_rounds import Demo, draw_pictures
 from cli.home import DEMO
 from cli.intake import require_folder, take_in
 from cli.markup import escape
-from cli.project import ProjectRequest, connect_project, label_studio_id, make_project
+from cli.project import ProjectRequest, connect_project, kept_recipe, label_studio_id, make_project
 from cli.services import Ports, started_home, wait_until_ready
 from cli.shell import console, progress, say
 from cli.simulated import EMAIL, KnownTruth, SimulatedReader, TruthFile
@@ -68,7 +68,7 @@ class DemoPlan:
             "kind": DEMO,
             "plan": chosen,
             "size": self.size,
-            "recipe": "" if self.recipe == "auto" else self.recipe,
+            "recipe": kept_recipe(self.recipe, self.size),
             "seed": self.seed,
             "min_new_labels": self.labels,
         }

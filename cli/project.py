@@ -24,7 +24,7 @@ from loop.errors import BadRequest, NotFound
 from loop.records import Project
 from loop.serving import put_into_service
 from trainer.job import check_base, check_start
-from trainer.recipe_files import recipe_from_dict
+from trainer.recipe_files import read_recipe, recipe_from_dict
 from trainer.recipes import find_recipe
 from trainer.weights import read_description
 
@@ -69,6 +69,16 @@ class ProjectRequest:
             check_base(recipe, read_description(self.weight_file)["network"])
         if self.settings.get("size"):
             replace(recipe, size=self.settings["size"])
+
+
+def kept_recipe(wanted: str, size: int) -> str | dict[str, Any]:
+    """What a project keeps of its recipe: a name, nothing where the machine decides, or all of a file's, with
+    the side `size` where that is not 0. Raises BadRequest for a file that is no recipe.
+    """
+    if not wanted.endswith(".json"):
+        return "" if wanted == "auto" else wanted
+    recipe = read_recipe(Path(wanted))
+    return (replace(recipe, size=size) if size else recipe).to_dict()
 
 
 def make_project(container: Container, request: ProjectRequest) -> Project:

@@ -19,8 +19,11 @@ IN_PARALLEL = (
     str(min(4, max(2, os.cpu_count() or 1))),
     "--dist",
     "loadfile",
+    "--no-loadscope-reorder",
 )
-"""Many tests wait for a service; beside them others compute. Those of one file share its servers."""
+"""Many tests wait for a service; beside them others compute. Those of one file share its servers; files go in
+the order that `tests/conftest.py` gives them.
+"""
 ROOMS = ("loop", "trainer", "db", "adapters", "ml_backend", "worker", "cli", "benchmarks")
 NO_TESTS = 5  # pytest's exit code when nothing was collected
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from cli.drawing import wait_until_drawn
 from cli.home import choose_project, is_work, open_home
 from cli.intake import require_folder, take_in
 from cli.markup import escape
-from cli.project import ProjectRequest, connect_project, label_studio_id, make_project
+from cli.project import ProjectRequest, connect_project, kept_recipe, label_studio_id, make_project
 from cli.services import Ports, require_label_studio, started_home, wait_until_ready
 from cli.shell import console, progress, say
 from loop.errors import BadRequest, NotFound, SonoloopError
@@ -22,7 +22,6 @@ from loop.export import gather_export
 from loop.ingest import reconcile
 from loop.records import Project
 from loop.unreadable import TODO, count_unreadable
-from trainer.recipe_files import read_recipe
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class WorkPlan:
             "kind": "work",
             "plan": chosen,
             "prior": chosen["prior"],
-            "recipe": _recipe(chosen["recipe"], chosen["size"]),
+            "recipe": kept_recipe(chosen["recipe"], chosen["size"]),
             "size": chosen["size"],
         }
         request = ProjectRequest(
@@ -67,14 +66,6 @@ class WorkPlan:
                     "leave it out, or make another project in another --home",
                     project=project.id,
                 )
-
-
-def _recipe(wanted: str, size: int) -> str | dict[str, Any]:
-    """What a project keeps of its recipe: a name, nothing where the machine decides, or all of a file's."""
-    if not wanted.endswith(".json"):
-        return "" if wanted == "auto" else wanted
-    recipe = read_recipe(Path(wanted))
-    return (replace(recipe, size=size) if size else recipe).to_dict()
 
 
 DEFAULTS = asdict(WorkPlan("Vein", "", "base", "auto", 0, "Sonoloop"))

@@ -15,6 +15,9 @@ from tests.postgres import running_postgres
 
 ROOT = Path(__file__).resolve().parents[1]
 
+LONGEST_FIRST = ("tests/e2e/", "tests/integration/", "tests/contract/")
+"""Files of minutes before those of seconds: at the end no process works alone for long."""
+
 pytest_plugins = ["tests.fault_table", "tests.services.label_studio"]
 
 # Before anything imports albumentations: it would ask the internet for a newer version of itself.
@@ -38,11 +41,17 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=_place)
     if config.getoption("--full"):
         return
     drills = [item for item in items if item.get_closest_marker("full")]
     config.hook.pytest_deselected(items=drills)
     items[:] = [item for item in items if item not in drills]
+
+
+def _place(item: pytest.Item) -> int:
+    found = [place for place, room in enumerate(LONGEST_FIRST) if item.nodeid.startswith(room)]
+    return found[0] if found else len(LONGEST_FIRST)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -29,7 +29,9 @@ def demo(
     rounds: Annotated[int, typer.Option(min=1, help="Training rounds.")] = 3,
     labels: Annotated[int, typer.Option(min=2, help="New labels that start a round.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Seed of phantoms, splits, queue and training.")] = 0,
-    recipe: Annotated[str, typer.Option(help="auto, fast, thorough, paper or retinal.")] = "fast",
+    recipe: Annotated[
+        str, typer.Option(help="auto, fast, thorough, paper, retinal or a .json file.")
+    ] = "fast",
     weights: Annotated[str, typer.Option(help="base, a .safetensors file, imagenet or scratch.")] = "base",
     label_studio_port: LabelStudioPort = None,
     backend_port: BackendPort = None,

@@ -34,6 +34,13 @@ def test_a_recipe_from_a_file_is_kept_whole_with_the_size_that_was_asked_for(tmp
     assert kept == replace(expected, size=256).to_dict()
 
 
+def test_a_demo_takes_a_recipe_file_too(tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text('{"like": "fast", "name": "mine", "loss": "dice"}')
+    kept = replace(DEMO, recipe=str(file), size=128).to_settings()["recipe"]
+    assert kept == replace(RECIPES["fast"], name="mine", loss="dice", size=128).to_dict()
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"like": "slow"}', '{"like": "fast", "loss": "hinge"}', "{}"])
 def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "mine.json"
