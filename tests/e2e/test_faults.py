@@ -23,7 +23,7 @@ from loop.rounds import cancel
 from loop.training_records import RoundState
 from tests.e2e.homes import Home, Mirror, draw_clips
 from tests.e2e.outages import Services, wait_until_whole
-from tests.e2e.projects import SIDE, make_empty_project
+from tests.e2e.projects import SIDE, fill, make_empty_project
 from tests.e2e.readers import disc, label
 from tests.fault_table import Drill
 from tests.invariants import Parts, export_digests, parts_of
@@ -32,6 +32,7 @@ from tests.services.label_studio import READER_PASSWORD
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(600)]
 
+WITH_FRAMES = pytest.mark.usefixtures("frames")
 LABELS = 50
 CLIPS = range(20, 75)
 
@@ -45,6 +46,13 @@ def services(home: Home) -> Services:
 def mirror(home: Home) -> Mirror:
     """A project of its own; nothing in it yet, and no round begins in it by itself."""
     return make_empty_project(home, "Faults", min_new_labels=10_000)
+
+
+@pytest.fixture
+def frames(mirror: Mirror, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Frames to read: those of the first drill, or others where only some drills are run."""
+    if not mirror.frames:
+        fill(mirror, draw_clips(tmp_path_factory.mktemp("drawn"), CLIPS, 2, SIDE), 500)
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +90,7 @@ def test_a_push_that_was_cut_short_goes_on_and_doubles_nothing(
     drill.check(parts, mirror.project_id)
 
 
+@WITH_FRAMES
 @pytest.mark.fault("the backend is down", done=f"killed and held down while {LABELS} labels are submitted")
 def test_labels_of_which_no_webhook_tells_are_all_mirrored(
     mirror: Mirror, reader: ReaderSession, parts: Parts, services: Services, drill: Drill
@@ -93,6 +102,7 @@ def test_labels_of_which_no_webhook_tells_are_all_mirrored(
     assert drill.check(parts, mirror.project_id).annotations == LABELS
 
 
+@WITH_FRAMES
 @pytest.mark.fault("SIGKILL of one service", done="kill -9, then two labels at once")
 @pytest.mark.parametrize(
     "name",
@@ -118,6 +128,7 @@ def test_a_killed_service_loses_no_label(
     drill.check(parts, mirror.project_id)
 
 
+@WITH_FRAMES
 @pytest.mark.fault(
     "SIGKILL of everything at once",
     done="kill -9 of the supervisor and all services while a round trains; up",
@@ -144,6 +155,7 @@ def test_everything_is_killed_at_once_and_the_round_goes_on(
     assert export_digests(parts, mirror.project_id) == before
 
 
+@WITH_FRAMES
 @pytest.mark.fault("Redis is away, then loses all it holds", done="stopped (10 s; --full: 2 min); FLUSHALL")
 def test_without_redis_labels_are_kept_and_a_flush_loses_none(
     home: Home,
@@ -165,6 +177,7 @@ def test_without_redis_labels_are_kept_and_a_flush_loses_none(
     drill.check(parts, mirror.project_id)
 
 
+@WITH_FRAMES
 @pytest.mark.fault(
     "webhooks ten times, in the wrong order, stale after a deletion, forged", done="posted to the backend"
 )
