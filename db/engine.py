@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
 
-from db.foreign_errors import translate
+from db.foreign_errors import silent_error, translate
 from db.types import dump_json
 from loop.errors import BadRequest
 
@@ -25,6 +25,11 @@ BUSY_SECONDS = 5
 KEPT_CONNECTIONS = 20
 """As many as a server of ours has threads, and a few more: a connection beyond them is opened and closed
 again for every unit, and 16 that log in at once, in Python, keep a webhook waiting for half a second.
+"""
+
+LOGIN_SECONDS, ANSWER_SECONDS = 10, 120
+"""How long a PostgreSQL that is silent is waited for, while it lets us in and for one answer afterwards: behind
+a firewall that drops what it should pass, or on a machine that hangs, it would be for ever.
 """
 
 MIGRATE_SECONDS = 60
@@ -86,6 +91,8 @@ def make_engine(url: str) -> Engine:
     event.listen(engine, "begin", _begin)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
+    else:
+        event.listen(engine, "do_connect", _connect)
     os.register_at_fork(before=partial(_close_idle, weakref.ref(engine)))
     return engine
 
@@ -131,7 +138,18 @@ def _sqlite_arguments() -> dict[str, Any]:
 
 def _postgresql_arguments() -> dict[str, Any]:
     limits = {"lock_timeout": f"{BUSY_SECONDS}s", "idle_in_transaction_session_timeout": "60s"}
-    return {"application_name": "sonoloop", "startup_params": {"TimeZone": "UTC", **limits}}
+    said = {"application_name": "sonoloop", "startup_params": {"TimeZone": "UTC", **limits}}
+    return {**said, "timeout": LOGIN_SECONDS}
+
+
+def _connect(dialect: Any, _record: object, words: Any, named: Any) -> Any:
+    try:
+        connection = dialect.connect(*words, **named)
+    except OSError as exc:  # of the socket: the driver leaves it as it is
+        raise silent_error() from exc
+    # The driver knows one patience for the door and for every answer; its socket is the only way to another.
+    connection._usock.settimeout(ANSWER_SECONDS)  # noqa: SLF001
+    return connection
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

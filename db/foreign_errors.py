@@ -91,6 +91,8 @@ def translate(context: ExceptionContext) -> None:
     foreign = context.original_exception
     if isinstance(foreign, SonoloopError):
         raise foreign
+    if isinstance(foreign, OSError):
+        context.is_disconnect = True  # what the server still sends would be taken for the next answer
     answer = _answer(foreign, context.sqlalchemy_exception)
     if answer is READ_ONLY and not _is_for_reading(context):
         answer = SHUT
@@ -100,6 +102,12 @@ def translate(context: ExceptionContext) -> None:
     if answer is not None:
         kind, got, need, todo = answer
         raise kind(got, need, todo) from foreign
+
+
+def silent_error() -> SonoloopError:
+    """What it means that a database let us wait at its door."""
+    kind, got, need, todo = SILENT
+    return kind(got, need, todo)
 
 
 def _is_for_reading(context: ExceptionContext) -> bool:

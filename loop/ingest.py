@@ -16,7 +16,7 @@ from itertools import islice
 from loop.errors import BadRequest, Denied, NotFound, SonoloopError, Unavailable
 from loop.events import ANNOTATION_WRITES, DELETIONS, Event
 from loop.listing import follow_page, has_task, refresh_annotation
-from loop.messages import BAD_ANNOTATION, InboxEvent
+from loop.messages import BAD_ANNOTATION, DELETED_TASK, InboxEvent
 from loop.mirror import Ingested, IngestPorts, Tally, append_tombstone
 from loop.ports import UnitOfWork
 from loop.records import Project
@@ -29,7 +29,6 @@ MOST_BEHIND = timedelta(minutes=1)
 """By how much Label Studio's clock may be behind ours; events that it then hides are followed one by one."""
 PAGE = 100
 OVERLAP = timedelta(minutes=5)
-DELETED_TASK = "deleted-task"
 
 
 def keep_event(uow: UnitOfWork, event: Event, now: datetime) -> bool:
@@ -219,7 +218,6 @@ def _cursor_name(project_id: int) -> str:
 
 
 __all__ = [
-    "DELETED_TASK",
     "IngestPorts",
     "Ingested",
     "Tally",

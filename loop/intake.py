@@ -12,7 +12,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 from loop.errors import BadRequest, Conflict
-from loop.ingest import DELETED_TASK
+from loop.messages import DELETED_TASK
 from loop.planning import wake
 from loop.ports import Clock, Database, Job, LabelStudio, Queue, UnitOfWork
 from loop.records import Frame, NewFrame, Project

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from loop.errors import NotFound
-from loop.messages import BAD_ANNOTATION
+from loop.messages import BAD_ANNOTATION, DELETED_TASK
 from loop.mirror import (
     Ingested,
     IngestPorts,
@@ -62,6 +62,7 @@ def link(ports: IngestPorts, project: Project, task: RemoteTask) -> Frame | None
         frame = next((frame for frame in orphans if frame.digest == task.data.get("frame")), None)
         if frame is not None:
             uow.frames.set_tasks({frame.id: task.id})
+            uow.marks.resolve(DELETED_TASK, frame.digest)
             uow.commit()
     return frame
 
@@ -82,8 +83,9 @@ def _follow_task(ports: IngestPorts, project: Project, task: RemoteTask, unreada
     tally: Tally = Counter(ingest_annotation(ports, frame, annotation) for annotation in task.annotations)
     with ports.database.read() as uow:
         history = uow.masks.history(frame.id) if frame else []
-    buried = {version.annotation_id for version in history if version.decision is Decision.DELETED}
+    newest = {version.annotation_id: version.decision for version in history}  # oldest first
+    living = {annotation_id for annotation_id, each in newest.items() if each is not Decision.DELETED}
     listed = {annotation.id for annotation in task.annotations}
     # The listing may be older than the mirror, so what it lacks is asked for by id before it is buried.
-    gone = ({version.annotation_id for version in history} | unreadable) - buried - listed
+    gone = (living | unreadable) - listed
     return tally + Counter(refresh_annotation(ports, annotation_id) for annotation_id in sorted(gone))

@@ -36,6 +36,9 @@ BAD_ANNOTATION = "annotation"
 annotation's id.
 """
 
+DELETED_TASK = "deleted-task"
+"""The same of a frame whose task was deleted in Label Studio; its subject is the frame's digest."""
+
 
 @dataclass(frozen=True)
 class SetAside:

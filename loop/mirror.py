@@ -52,14 +52,13 @@ def ingest_annotation(ports: IngestPorts, frame: Frame | None, annotation: Remot
     """
     with ports.database.read() as uow:
         latest = uow.masks.latest(annotation.id)
-    if latest is not None and (
-        latest.decision is Decision.DELETED or latest.updated_at == annotation.updated_at
-    ):
+    is_buried = latest is not None and latest.decision is Decision.DELETED
+    if latest is not None and not is_buried and is_state_of(latest.updated_at, annotation.updated_at):
         return Ingested.KNOWN
     try:
         if frame is None:
             raise BadInput("an annotation of a task that belongs to no frame", task=annotation.task_id)
-        if latest is not None and latest.updated_at > annotation.updated_at:
+        if latest is not None and (is_buried or latest.updated_at > annotation.updated_at):
             return _store_later(ports, frame, latest, annotation.id)
         return _store(ports, frame, annotation)
     except (BadInput, NotFound) as error:
@@ -74,9 +73,15 @@ def is_mirrored(task: RemoteTask, state: Mapping[int, datetime | None] | None) -
     if state is None:
         return False
     listed = {annotation.id: annotation.updated_at for annotation in task.annotations}
-    living = {annotation_id for annotation_id, updated_at in state.items() if updated_at is not None}
-    known = all(item in state and state[item] in (None, updated_at) for item, updated_at in listed.items())
-    return known and living <= listed.keys()
+    living = {annotation_id: updated_at for annotation_id, updated_at in state.items() if updated_at}
+    return living.keys() == listed.keys() and all(
+        is_state_of(living[annotation_id], updated_at) for annotation_id, updated_at in listed.items()
+    )
+
+
+def is_state_of(mirrored: datetime, listed: datetime) -> bool:
+    """Whether the mirror holds the state that is listed; one that came back to life has the next moment."""
+    return mirrored - listed in (timedelta(0), MOMENT)
 
 
 def bury_annotation(ports: IngestPorts, annotation_id: int) -> Ingested:
@@ -110,23 +115,27 @@ def append_tombstone(uow: UnitOfWork, annotation_id: int, now: datetime) -> bool
 
 
 def _store_later(ports: IngestPorts, frame: Frame, latest: MaskVersion, annotation_id: int) -> Ingested:
-    """Mirror what seems older than the mirror: as a rule a stale listing, of which nothing is to be kept.
+    """Mirror what seems older than the mirror, or deleted: as a rule a stale listing, of which nothing is to
+    be kept.
 
-    Label Studio is asked anew. Where its newest state is older too and another one, its clock was turned
-    back: the state is kept as the next moment after the mirror's.
+    Label Studio is asked anew. Where it holds the annotation and another state than the mirror, its clock was
+    turned back, or its database was for a while an older one: the state is kept as the next moment after the
+    mirror's.
     """
     try:
         annotation = ports.label_studio.get_annotation(annotation_id)
     except NotFound:
         return Ingested.KNOWN  # deleted meanwhile, which the next look sees
-    if annotation.updated_at == latest.updated_at or _is_state(ports, frame, latest, annotation):
+    if annotation.updated_at == latest.updated_at and latest.decision is not Decision.DELETED:
+        return Ingested.KNOWN
+    if _is_state(ports, frame, latest, annotation):
         return Ingested.KNOWN
     later = max(annotation.updated_at, latest.updated_at + MOMENT)
     return _store(ports, frame, replace(annotation, updated_at=later))
 
 
 def _is_state(ports: IngestPorts, frame: Frame, version: MaskVersion, annotation: RemoteAnnotation) -> bool:
-    if annotation.updated_at > version.updated_at:
+    if annotation.updated_at > version.updated_at or version.decision is Decision.DELETED:
         return False
     if annotation.was_cancelled or version.decision is Decision.SKIPPED:
         return annotation.was_cancelled and version.decision is Decision.SKIPPED

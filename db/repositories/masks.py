@@ -69,7 +69,7 @@ class SqlMasks(Repository[MaskVersion]):
         return self.first(statement.returning(*self.columns), values)
 
     def latest(self, annotation_id: int) -> MaskVersion | None:
-        """The newest version of an annotation by (tombstone last, updated_at)."""
+        """The newest version of an annotation by (updated_at, tombstone last)."""
         query = self.select(MaskVersionRow.annotation_id == annotation_id).order_by(*newest_first())
         return self.first(query.limit(1))
 
@@ -87,8 +87,8 @@ class SqlMasks(Repository[MaskVersion]):
         for chunk in chunks(task_ids):
             query = select(FrameRow.task_id, *version).where(FrameRow.task_id.in_(chunk))
             query = query.outerjoin_from(FrameRow, MaskVersionRow, MaskVersionRow.frame_id == FrameRow.id)
-            # Oldest first, so that the latest stays: a tombstone, else the newest.
-            order = MaskVersionRow.is_tombstone, MaskVersionRow.updated_at
+            # Oldest first, so that the latest stays.
+            order = MaskVersionRow.updated_at, MaskVersionRow.is_tombstone
             for row in self.connection.execute(query.order_by(*order)):
                 task, annotation, updated_at, is_tombstone = row
                 of_task = found.setdefault(task or 0, {})

@@ -19,8 +19,8 @@ NO_FRAME = 0
 
 
 def newest_first() -> tuple[ColumnElement[Any], ...]:
-    """Order of one annotation's versions: a tombstone wins over any version, however late that came."""
-    return MaskVersionRow.is_tombstone.desc(), MaskVersionRow.updated_at.desc()
+    """Order of one annotation's versions: a tombstone wins over the version that it buries and all before."""
+    return MaskVersionRow.updated_at.desc(), MaskVersionRow.is_tombstone.desc()
 
 
 def is_latest() -> ColumnElement[bool]:
@@ -28,8 +28,8 @@ def is_latest() -> ColumnElement[bool]:
     numbering all versions would sort them.
     """
     later = aliased(MaskVersionRow)
-    is_later = tuple_(later.is_tombstone, later.updated_at) > tuple_(
-        MaskVersionRow.is_tombstone, MaskVersionRow.updated_at
+    is_later = tuple_(later.updated_at, later.is_tombstone) > tuple_(
+        MaskVersionRow.updated_at, MaskVersionRow.is_tombstone
     )
     return ~exists().where(later.annotation_id == MaskVersionRow.annotation_id, is_later)
 

@@ -74,7 +74,7 @@ class Masks(Protocol):
         """Store; None when this key is there already."""
 
     def latest(self, annotation_id: int) -> MaskVersion | None:
-        """The newest version of an annotation by (tombstone last, updated_at)."""
+        """The newest version of an annotation by (updated_at, tombstone last)."""
 
     def history(self, frame_id: int) -> list[MaskVersion]:
         """Every version of every annotation of a frame, oldest first."""

@@ -68,8 +68,8 @@ def test_frames_count_once_by_what_gave_their_current_mask(database: SqlDatabase
         append_mask(unit, frames[4], 6, Decision.FIXED, seconds=5)  # the newer of two readings
         append_mask(unit, frames[4], 7, Decision.NO_VEIN)
         append_mask(unit, frames[5], 8, Decision.ACCEPTED)  # a version of before its deletion, heard late
-        append_mask(unit, frames[5], 8, Decision.DELETED)
-        append_mask(unit, frames[5], 8, Decision.FIXED, seconds=5)
+        append_mask(unit, frames[5], 8, Decision.DELETED, seconds=5)
+        append_mask(unit, frames[5], 8, Decision.FIXED, seconds=4)
         append_mask(unit, frames[6], 9, Decision.FIXED)  # two at one instant: the later annotation
         append_mask(unit, frames[6], 10, Decision.NO_VEIN)
         append_mask(unit, frames[7], 11, Decision.ACCEPTED)

@@ -72,15 +72,22 @@ def test_the_same_state_of_an_annotation_is_stored_once(database: SqlDatabase) -
         ]
 
 
-def test_a_tombstone_wins_over_an_update_that_comes_late(database: SqlDatabase) -> None:
+def test_a_tombstone_wins_until_a_newer_state_was_seen(database: SqlDatabase) -> None:
     with database.write() as unit:
         frame = add_frames(unit, add_project(unit), 1)[0]
-        append_mask(unit, frame, 5, Decision.DELETED, seconds=1)
-        append_mask(unit, frame, 5, Decision.FIXED, seconds=9)
-        latest = unit.masks.latest(5)
-        assert latest is not None
-        assert latest.decision is Decision.DELETED
-        assert unit.masks.current(frame.project_id) == []
+        task = frame.task_id or 0
+
+        def stands(decision: Decision, *, at: float, is_labelled: bool) -> None:
+            append_mask(unit, frame, 5, decision, seconds=at)
+            is_current = bool(unit.masks.current(frame.project_id))
+            assert is_current == bool(unit.masks.count_trainable(frame.project_id)) == is_labelled
+            assert (unit.masks.states([task])[task][5] is not None) == is_labelled
+
+        stands(Decision.FIXED, at=9, is_labelled=True)
+        stands(Decision.DELETED, at=9, is_labelled=False)
+        stands(Decision.FIXED, at=5, is_labelled=False)
+        stands(Decision.FIXED, at=10, is_labelled=True)
+        stands(Decision.DELETED, at=10, is_labelled=False)
         assert unit.masks.latest(6) is None
 
 

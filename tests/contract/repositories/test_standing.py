@@ -41,7 +41,7 @@ EVENTS = st.lists(
 
 
 def latest_by_rule(stored: Sequence[MaskVersion]) -> list[MaskVersion]:
-    """Per annotation the tombstone if there is one, else the newest; by annotation id."""
+    """Per annotation the newest, a tombstone before the version that it buries; by annotation id."""
     latest: dict[int, MaskVersion] = {}
     for version in stored:
         known = latest.setdefault(version.annotation_id, version)
@@ -50,8 +50,8 @@ def latest_by_rule(stored: Sequence[MaskVersion]) -> list[MaskVersion]:
     return [latest[annotation] for annotation in sorted(latest)]
 
 
-def age_key(version: MaskVersion) -> tuple[bool, float]:
-    return version.decision is Decision.DELETED, version.updated_at.timestamp()
+def age_key(version: MaskVersion) -> tuple[float, bool]:
+    return version.updated_at.timestamp(), version.decision is Decision.DELETED
 
 
 def current_by_rule(latest: Sequence[MaskVersion]) -> list[MaskVersion]:

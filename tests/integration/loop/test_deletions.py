@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loop.ingest import Ingested, drain_inbox, reconcile
+from loop.messages import SetAside
 from loop.records import Decision
 from tests.integration.loop.hearing import hear, hear_created, only
 from tests.integration.loop.world import World
@@ -90,3 +91,42 @@ def test_a_deletion_that_no_webhook_told_of_is_found(served: World) -> None:
     served.studio.delete_annotation(first)
     assert reconcile(served.ingest, served.project.id)[Ingested.BURIED] == 1
     assert only(served.current()).annotation_id == second
+
+
+def test_what_is_there_again_after_it_was_gone_is_mirrored_again(served: World) -> None:
+    """As when Label Studio ran for a while on an older database."""
+    frame, parent, _ = served.read_next()
+    annotation = served.submit(frame, served.truth(frame), parent=parent)
+    reconcile(served.ingest, served.project.id)
+    before = only(served.current())
+    task, lost = served.studio.find(annotation)
+    task.annotations.remove(lost)
+    reconcile(served.ingest, served.project.id, full=True)
+    assert served.current() == []
+    task.annotations.append(lost)
+    assert reconcile(served.ingest, served.project.id, full=True)[Ingested.STORED] == 1
+    again = only(served.current())
+    assert (again.mask_digest, again.decision) == (before.mask_digest, before.decision)
+    assert reconcile(served.ingest, served.project.id, full=True)[Ingested.STORED] == 0
+    served.studio.delete_annotation(annotation)
+    reconcile(served.ingest, served.project.id, full=True)
+    assert served.current() == []
+
+
+def test_a_task_that_is_there_again_brings_its_labels_back(served: World) -> None:
+    frame, parent, _ = served.read_next()
+    annotation = served.submit(frame, served.truth(frame), parent=parent)
+    reconcile(served.ingest, served.project.id)
+    task, _ = served.studio.find(annotation)
+    del served.studio.tasks[task.id]
+    reconcile(served.ingest, served.project.id, full=True)
+    assert (served.current(), len(set_aside(served))) == ([], 1)
+    served.studio.tasks[task.id] = task
+    reconcile(served.ingest, served.project.id, full=True)
+    assert only(served.current()).frame_id == frame.id
+    assert set_aside(served) == []
+
+
+def set_aside(served: World) -> list[SetAside]:
+    with served.database.read() as uow:
+        return uow.marks.list_set_aside()

@@ -19,7 +19,7 @@ from adapters.services.secrets import ensure_secrets
 from cli.intake import require_folder, take_in
 from cli.review import show_review
 from loop.errors import BadRequest
-from loop.ingest import DELETED_TASK
+from loop.messages import DELETED_TASK
 from loop.records import Project
 from tests.fakes.clock import ManualClock
 from tests.fakes.label_studio import FakeLabelStudio
