@@ -28,8 +28,8 @@ again for every unit, and 16 that log in at once, in Python, keep a webhook wait
 """
 
 LOGIN_SECONDS, ANSWER_SECONDS = 10, 120
-"""How long a PostgreSQL that is silent is waited for, while it lets us in and for one answer afterwards: behind
-a firewall that drops what it should pass, or on a machine that hangs, it would be for ever.
+"""How long a PostgreSQL that is silent is waited for, at its door and for one answer afterwards: behind a
+firewall that drops what it should pass, or on a machine that hangs, it would be for ever.
 """
 
 MIGRATE_SECONDS = 60
@@ -147,8 +147,8 @@ def _connect(dialect: Any, _record: object, words: Any, named: Any) -> Any:
         connection = dialect.connect(*words, **named)
     except OSError as exc:  # of the socket: the driver leaves it as it is
         raise silent_error() from exc
-    # The driver knows one patience for the door and for every answer; its socket is the only way to another.
-    connection._usock.settimeout(ANSWER_SECONDS)  # noqa: SLF001
+    # The driver knows one patience for the door and all answers; its socket is the only way to another.
+    connection._usock.settimeout(ANSWER_SECONDS)
     return connection
 
 
