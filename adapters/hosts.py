@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 
 def is_wildcard(host: str) -> bool:
@@ -30,6 +29,11 @@ def is_loopback(host: str) -> bool:
 
 
 def bare_address(url: str) -> str:
-    """Where it leads: the address without driver, user, password and options."""
-    address = urlsplit(url)
-    return f"{address.scheme.split('+')[0]}://{address.netloc.rpartition('@')[2]}{address.path}"
+    """Where it leads: the address without driver, user, password and options.
+
+    Whoever opens it takes all before the last @ for the user and password, with any / ? and # in it.
+    """
+    scheme, _, rest = url.partition("://")
+    scheme = scheme.split("+")[0]
+    place = rest if scheme == "sqlite" else rest.rpartition("@")[2]
+    return f"{scheme}://{place.partition('?')[0]}"

@@ -125,6 +125,14 @@ class Settings(BaseSettings):
             raise ValueError("an address whose port, if it has one, is a number up to 65535") from None
         return url
 
+    @field_validator("database_url")
+    @classmethod
+    def _is_the_same_everywhere(cls, url: str) -> str:
+        """A relative path would be another file, and an empty database, in every folder."""
+        if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_absolute():
+            raise ValueError("an absolute path, with four slashes: sqlite:////PATH/TO/FILE")
+        return url
+
     @field_validator("redis_url")
     @classmethod
     def _is_of_redis(cls, url: str) -> str:

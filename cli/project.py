@@ -20,6 +20,7 @@ from adapters.label_studio.provision import (
     ensure_project,
 )
 from adapters.settings import Settings
+from cli.elsewhere import home_key
 from loop.errors import BadRequest, NotFound
 from loop.records import Project
 from loop.serving import put_into_service
@@ -90,6 +91,7 @@ def make_project(container: Container, request: ProjectRequest) -> Project:
         settings = {
             **request.settings,
             "weights": request.weights if request.weights in WITHOUT_FILE else origin,
+            "home": home_key(container.settings),
         }
         project = uow.projects.add(request.title, request.classes.names, settings)
         version = uow.models.add(
@@ -145,8 +147,7 @@ def backend_plan(settings: Settings) -> BackendPlan:
 
 def _twin_key(settings: Settings, project: Project) -> str:
     """What marks the twin as this home's: two homes may share one Label Studio, and both have a project 1."""
-    salt = settings.salt.get_secret_value()
-    return f"project {project.id} of home {hashlib.sha256(f'home {salt}'.encode()).hexdigest()[:8]}"
+    return f"project {project.id} of home {home_key(settings)}"
 
 
 def label_studio_id(project: Project) -> int:

@@ -14,7 +14,7 @@ from adapters.services.programs import LABEL_STUDIO, REDIS
 from adapters.services.readiness import Readiness, wait_ready
 from adapters.services.secrets import ensure_secrets
 from adapters.settings import Settings
-from cli.elsewhere import holds_project, note_databases, require_noted_databases
+from cli.elsewhere import note_databases, projects_in, require_noted_databases
 from cli.home import warn_of_unknown
 from cli.placing import require_restored
 from cli.shell import console
@@ -99,7 +99,7 @@ def _holds_data(settings: Settings) -> bool:
     url = settings.effective_database_url
     if not settings.database_url and not settings.database_file.exists():
         return False
-    return holds_project(url)
+    return bool(projects_in(url))
 
 
 def wait_until_ready(settings: Settings) -> None:

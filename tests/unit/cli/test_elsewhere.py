@@ -18,11 +18,13 @@ from cli.doctor.installation import Installation, read_installation
 from cli.elsewhere import (
     LABEL_STUDIO_NOTE,
     NOTE,
+    home_key,
     note_databases,
     require_noted_database,
     require_noted_label_studio,
 )
 from cli.services import started_home
+from db import SqlDatabase
 from loop.errors import NotFound
 from tests.services.homes import make_home
 
@@ -89,6 +91,42 @@ def test_a_database_that_was_moved_is_found_at_its_new_address(home: Path) -> No
     assert "moved" in (home / NOTE).read_text()
 
 
+@pytest.mark.parametrize("words", [["review"], ["up"], ["status"], ["backup", "beside.tar"]])
+def test_a_stray_address_begins_no_home_anew_whose_work_is_in_it(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ensure_secrets(tmp_path / "home")
+    remember_settings(tmp_path / "home", {"services": "elsewhere", "threads": 1})
+    make_home(load_settings(tmp_path / "home"), frames=1, held_out=0)
+    stray = tmp_path / "stray.sqlite3"
+    with monkeypatch.context() as patched:
+        patched.setenv(VARIABLE, f"sqlite:///{stray}")
+        code, said = run(tmp_path / "home", *words)
+    assert (code, "no project in sqlite:///" in said, "sonoloop.sqlite3" in said) == (1, True, True), said
+    assert not (tmp_path / "home" / NOTE).exists()
+    code, said = run(tmp_path / "home", "status")
+    assert (code, "Discs" in said) == (0, True), said
+
+
+def test_the_database_of_another_home_is_not_taken_for_this_ones(home: Path, tmp_path: Path) -> None:
+    ensure_secrets(tmp_path / "other")
+    other = load_settings(tmp_path / "other", threads=1)
+    make_home(other, frames=1, held_out=0)
+    with SqlDatabase(other.effective_database_url).write() as uow:
+        uow.projects.add("Theirs", ("Vein",), {"home": home_key(other)})
+        uow.commit()
+    remember_settings(home, {"database_url": other.effective_database_url})
+    code, said = run(home, "status")
+    assert (code, "another home's projects in sqlite:///" in said) == (1, True), said
+
+
+def test_a_file_by_a_relative_path_is_refused_for_it_is_another_in_every_folder(home: Path) -> None:
+    remember_settings(home, {"database_url": "sqlite:///far.sqlite3"})
+    code, said = run(home, "status")
+    assert (code, "an absolute path" in said) == (1, True), said
+
+
 def test_the_doctor_says_it_too(home: Path) -> None:
     with pytest.raises(NotFound, match=VARIABLE), Installation(load_settings(home)).unit():
         pass
@@ -114,6 +152,8 @@ def test_a_home_that_never_had_a_database_names_both_ways(tmp_path: Path) -> Non
             "postgresql://db.example:5432/loop",
         ),
         ("postgresql://me:p%40hunter2@[::1]/loop", "postgresql://[::1]/loop"),
+        ("postgresql://me:42/hunter2@db.example/loop", "postgresql://db.example/loop"),
+        ("postgresql://me:/hun#te?r2@db.example/loop", "postgresql://db.example/loop"),
     ],
 )
 def test_the_place_is_kept_and_no_password(tmp_path: Path, url: str, place: str) -> None:
@@ -153,6 +193,17 @@ def test_label_studio_is_not_begun_anew_in_a_home_whose_labels_are_in_postgresql
     assert (code, LACKING in said) == (1, True), said
     assert sorted(home_on_postgresql.rglob("*")) == before
     assert not beside.with_suffix(".tar").exists()
+
+
+def test_label_studio_is_not_run_on_another_database_whose_labels_would_count_as_deleted(
+    home_on_postgresql: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (LABEL_STUDIOS | {"POSTGRE_NAME": "drill"}).items():
+        monkeypatch.setenv(name, value)
+    code, said = run(home_on_postgresql, "up")
+    there = "postgresql://db.example:5433"
+    assert (code, f"{there}/drill" in said, f"{there}/labels" in said) == (1, True, True), said
+    assert "drill" not in (home_on_postgresql / LABEL_STUDIO_NOTE).read_text()
 
 
 def test_status_and_doctor_say_it_of_label_studio_too(home_on_postgresql: Path) -> None:
