@@ -105,8 +105,8 @@ def require_noted_label_studio(settings: Settings) -> None:
         )
     if bare_address(theirs) != _kept(note):
         raise NotFound(
-            f"variables of a database at {bare_address(theirs)}, and a home whose Label Studio had its own at "
-            f"{_kept(note)}",
+            f"variables of a database at {bare_address(theirs)}, and a home whose Label Studio had its own "
+            f"at {_kept(note)}",
             "the database that this home's labels are in",
             f"set POSTGRE_... as they were; where it was moved, remove {LABEL_STUDIO_NOTE} from the home",
         )

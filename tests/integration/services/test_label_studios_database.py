@@ -15,7 +15,7 @@ from adapters.services.control import status, stop
 from adapters.services.programs import LABEL_STUDIO
 from cli.elsewhere import LABEL_STUDIO_NOTE
 from cli.services import started_home
-from loop.errors import BadRequest
+from loop.errors import NotFound
 from tests.contract.repositories.conftest import create_postgres_database
 from tests.machine import demand_label_studio, free_port, wait_until
 from tests.services.commands import ended, start_command
@@ -58,7 +58,7 @@ def test_without_its_variables_label_studio_is_not_begun_anew_in_the_home(
         with started_home(home, {}):
             wait_until(lambda: inspect(engine).has_table("django_migrations"), "it is on PostgreSQL", 170)
         set_variables(patched, another)
-        with pytest.raises(BadRequest, match="other settings"), started_home(home, {}):
+        with pytest.raises(NotFound, match="had its own at"), started_home(home, {}):
             pass
         stop(load_settings(home))
     engine.dispose()
