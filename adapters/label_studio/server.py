@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -120,7 +121,8 @@ def _accounts(settings: Settings) -> dict[str, str]:
 def _silence(settings: Settings) -> dict[str, str]:
     """No telemetry, error reports or version checks. The log-in page still makes the server ask GitHub for
     tips, which no setting turns off, and a reader may connect a webhook or a storage anywhere: its calls go
-    nowhere, except to our own backend. An object store of the department's own may want plain HTTP.
+    nowhere, except to our own backend. An object store of the department's own may want plain HTTP. And it
+    shows strangers the last commit of the repository that it is installed in, which need not be its own.
     """
     own_host = urlsplit(settings.effective_backend_url).hostname or ""
     plain = {} if settings.storage_url else {"HTTP_PROXY": NOWHERE, "http_proxy": NOWHERE}
@@ -130,6 +132,7 @@ def _silence(settings: Settings) -> dict[str, str]:
         "LABEL_STUDIO_LATEST_VERSION_CHECK": "false",
         "LABEL_STUDIO_SENTRY_DSN": "",
         "LABEL_STUDIO_FRONTEND_SENTRY_DSN": "",
+        "GIT_DIR": os.devnull,
         "HTTPS_PROXY": NOWHERE,
         "https_proxy": NOWHERE,
         "NO_PROXY": own_host,

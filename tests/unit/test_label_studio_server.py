@@ -65,6 +65,7 @@ def test_nothing_is_told_to_the_outside(tmp_path: Path) -> None:
     variables = environment(settings(tmp_path))
     assert variables["LABEL_STUDIO_COLLECT_ANALYTICS"] == "false"
     assert variables["LABEL_STUDIO_LATEST_VERSION_CHECK"] == "false"
+    assert variables["GIT_DIR"] == "/dev/null"
     assert variables["LABEL_STUDIO_SENTRY_DSN"] == variables["LABEL_STUDIO_FRONTEND_SENTRY_DSN"] == ""
     for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
         assert variables[name] == "http://127.0.0.1:9"
