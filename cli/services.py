@@ -20,6 +20,7 @@ from cli.placing import require_restored
 from cli.shell import console
 from db import upgrade
 from db.filling import require_whole
+from loop import full_looks
 from loop.errors import BadRequest, NotFound, Unavailable
 
 Ports = Mapping[str, int]
@@ -64,7 +65,17 @@ def started_home(home: Path | None, ports: Ports) -> Iterator[Container]:
         remember_settings(settings.root, ports)
     console.print("services are starting" if started.is_new else "services run already")
     with closing(build(settings)) as container:
+        if started.is_new:
+            _look_at_everything(container)
         yield container
+
+
+def _look_at_everything(container: Container) -> None:
+    """Let the first look at Label Studio be a whole one: its database may have been exchanged meanwhile."""
+    with container.database.write() as uow:
+        for project in uow.projects.list():
+            full_looks.note(uow, project.id, full_looks.NEVER)
+        uow.commit()
 
 
 def require_public_address(settings: Settings) -> None:

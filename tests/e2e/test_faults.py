@@ -16,7 +16,9 @@ from adapters.label_studio.provision import SECRET_HEADER
 from adapters.label_studio.session import ReaderSession
 from adapters.label_studio.users import ensure_reader
 from adapters.services.programs import BACKEND, BEAT, LABEL_STUDIO, REDIS, WORKER_LIGHT, WORKER_TRAIN
+from adapters.services.readiness import wait_ready
 from cli.intake import take_in
+from cli.services import started_home
 from loop.planning import plan
 from loop.records import Decision
 from loop.rounds import cancel
@@ -143,9 +145,12 @@ def test_everything_is_killed_at_once_and_the_round_goes_on(
     planned = plan(home.container.round_ports, rules, mirror.project_id, is_forced=True)
     assert planned.round is not None, planned.trigger.reason
     wait_until(lambda: mirror.rounds()[-1].state is RoundState.TRAINING, "a training", 120)
+    looked = _last_full_look(mirror)
     services.kill_all()
     with drill.recovering():
-        services.up()
+        with started_home(home.settings.root, {}):
+            wait_ready(home.settings)
+        wait_until(lambda: (_last_full_look(mirror) or "") > (looked or ""), "a look at everything", 120)
         wait_until(lambda: not mirror.rounds()[-1].state.is_live, "the end of the round", 400)
         wait_until_whole(parts, mirror.project_id)
     (ended,) = mirror.rounds()
@@ -212,6 +217,11 @@ def test_webhooks_are_hints_whatever_they_say(
 
 def test_no_round_is_left_behind(home: Home, mirror: Mirror) -> None:
     assert cancel(home.container.round_ports, mirror.project_id) is None
+
+
+def _last_full_look(mirror: Mirror) -> str | None:
+    with mirror.container.database.read() as uow:
+        return uow.marks.cursor(f"full-look-{mirror.project_id}")
 
 
 def send(home: Home, mirror: Mirror, body: Mapping[str, object], secret: str) -> int:
