@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from loop.ingest import Ingested, drain_inbox, reconcile
 from loop.messages import SetAside
 from loop.records import Decision
+from tests.fault_table import Drill
 from tests.integration.loop.hearing import hear, hear_created, only
 from tests.integration.loop.world import World
 
@@ -93,8 +96,11 @@ def test_a_deletion_that_no_webhook_told_of_is_found(served: World) -> None:
     assert only(served.current()).annotation_id == second
 
 
-def test_what_is_there_again_after_it_was_gone_is_mirrored_again(served: World) -> None:
-    """As when Label Studio ran for a while on an older database."""
+OLDER = "Label Studio runs on an older database for a while"
+
+
+@pytest.mark.fault(OLDER, done="labels gone, looked for, and there again")
+def test_what_is_there_again_after_it_was_gone_is_mirrored_again(served: World, drill: Drill) -> None:
     frame, parent, _ = served.read_next()
     annotation = served.submit(frame, served.truth(frame), parent=parent)
     reconcile(served.ingest, served.project.id)
@@ -108,12 +114,14 @@ def test_what_is_there_again_after_it_was_gone_is_mirrored_again(served: World) 
     again = only(served.current())
     assert (again.mask_digest, again.decision) == (before.mask_digest, before.decision)
     assert reconcile(served.ingest, served.project.id, full=True)[Ingested.STORED] == 0
+    drill.check(replace(served.parts, by_clock=False))  # its time in the mirror is a moment later than there
     served.studio.delete_annotation(annotation)
     reconcile(served.ingest, served.project.id, full=True)
     assert served.current() == []
 
 
-def test_a_task_that_is_there_again_brings_its_labels_back(served: World) -> None:
+@pytest.mark.fault(OLDER, done="tasks with their labels gone, looked for, and there again")
+def test_a_task_that_is_there_again_brings_its_labels_back(served: World, drill: Drill) -> None:
     frame, parent, _ = served.read_next()
     annotation = served.submit(frame, served.truth(frame), parent=parent)
     reconcile(served.ingest, served.project.id)
@@ -125,6 +133,7 @@ def test_a_task_that_is_there_again_brings_its_labels_back(served: World) -> Non
     reconcile(served.ingest, served.project.id, full=True)
     assert only(served.current()).frame_id == frame.id
     assert set_aside(served) == []
+    drill.check(replace(served.parts, by_clock=False))  # its time in the mirror is a moment later than there
 
 
 def set_aside(served: World) -> list[SetAside]:
