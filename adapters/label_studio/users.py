@@ -104,7 +104,9 @@ def find_account(api: Api, email: str) -> Account:
     for account in list_accounts(api):
         if account.email == email.lower():
             return account
-    raise NotFound("an email without an account", "one that `./sonoloop user list` shows", "take one of those")
+    raise NotFound(
+        "an email without an account", "one that `./sonoloop user list` shows", "take one of those"
+    )
 
 
 def _set_access(api: Api, account: Account, wish: Mapping[str, str | bool]) -> None:
