@@ -57,19 +57,15 @@ class CompareRequest:
     threads: int
 
     def plan(self) -> Plan:
-        """Networks and seeds. Raises BadRequest for an unknown network, one named twice, none, or one without
-        such weights to begin from.
-        """
+        """Networks and seeds. Raises BadRequest for an unknown network, one named twice, or none."""
         names = [name.strip() for name in self.networks.split(",") if name.strip()]
         for name in names:
-            if not all(entry.is_pretrained for entry in members(name)) and self.weights == IMAGENET:
-                need = "networks with an encoder that was published with weights"
-                raise BadRequest(f"{IMAGENET} weights for {name}", need, "take it out, or --weights scratch")
+            members(name)
         return Plan(tuple(names), self.seeds)
 
     def protocol(self, classes: tuple[str, ...]) -> Protocol:
         """The protocol without its frames. Raises BadRequest for an unknown recipe, an impossible size, or a
-        recipe that one of the networks cannot be trained by.
+        recipe or weights that one of the networks cannot be trained from.
         """
         if self.weights not in STARTS:
             todo = "weights of your own are not compared: the networks would begin unequal"

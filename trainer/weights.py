@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loop.errors import BadRequest, BadWeights, NotFound
+from trainer.channels import channel_sources
 from trainer.crf import CrfSettings, crf_from_dict
 from trainer.durable import write_whole
 from trainer.networks import MAX_CLASSES, build_empty, build_network, members
@@ -148,21 +149,6 @@ def _foreign(size: int) -> BadWeights:
 def _unreadable() -> NotFound:
     got, need = "no weight file that can be read", "one that this process may read"
     return NotFound(got, need, "check its path and its permissions")
-
-
-def channel_sources(
-    known: Sequence[str], classes: Sequence[str], prior_class: str | None = None
-) -> list[int | None]:
-    """Say for each class of a project which channel of weights made for `known` stands for it; None: no
-    channel.
-
-    Several channels are matched by name. A single one stands for `prior_class`, by default the class of the
-    same name, else the first: a vessel network serves a project whatever its classes are called.
-    """
-    if len(known) > 1:
-        return [known.index(name) if name in known else None for name in classes]
-    prior = prior_class or next((name for name in classes if name.lower() == known[0].lower()), classes[0])
-    return [0 if name == prior else None for name in classes]
 
 
 def adapt(

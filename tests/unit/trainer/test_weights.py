@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from loop.errors import BadWeights, NotFound
+from trainer.channels import channel_sources, require_sources
 from trainer.networks import build_network
-from trainer.weights import adapt, channel_sources, describe, load_weights, read_description, save_weights
+from trainer.weights import adapt, describe, load_weights, read_description, save_weights
 
 NAME = "mobilenetv2-unet"
 CONFIG = describe(NAME, ["vein"], 64, prior=None)
@@ -161,6 +162,21 @@ def test_a_single_channel_stands_for_the_prior_class_or_its_namesake_or_the_firs
     assert channel_sources(["artery"], ["Vein", "Artery"]) == [None, 0]
     assert channel_sources(["vein"], ["Gefäß"]) == [0]
     assert channel_sources(["a", "b"], ["b", "c", "a"]) == [1, None, 0]
+
+
+def test_a_name_in_another_case_is_the_same_where_only_one_can_be_meant() -> None:
+    assert channel_sources(["artery", "NERVE"], ["Nerve", "Artery", "Vein"]) == [1, 0, None]
+    assert channel_sources(["Vein", "vein"], ["vein", "VEIN"]) == [1, None]
+    assert channel_sources(["vein", "nerve"], ["Vein", "VEIN"]) == [None, None]
+
+
+def test_weights_that_know_no_class_are_refused_with_both_lists() -> None:
+    assert require_sources(["a", "b"], ["c", "B"]) == [None, 1]
+    with pytest.raises(BadWeights, match=r"weights of Artery, Nerve; need some that know any of Vein; name"):
+        require_sources(["Artery", "Nerve"], ["Vein"])
+    with pytest.raises(BadWeights) as refused:
+        require_sources([f"class {number}" for number in range(254)], ["Vein"])
+    assert len(refused.value.message) < 400
 
 
 @torch.inference_mode()
