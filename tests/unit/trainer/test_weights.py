@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -85,11 +86,12 @@ def crafted(header: object, body: bytes = b"", length: int | None = None) -> byt
     return struct.pack("<Q", len(text) if length is None else length) + text + body
 
 
-def claiming(**config: object) -> bytes:
+NOTES = {"sonoloop": json.dumps({"sonoloop": CONFIG})}
+
+
+def claiming(dtype: str = "F32", shape: Sequence[int] = (1,), **config: object) -> bytes:
     notes = {"sonoloop": json.dumps({"sonoloop": CONFIG | config})}
-    return crafted(
-        {"__metadata__": notes, "a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, b"abcd"
-    )
+    return crafted({"__metadata__": notes} | tensor(dtype, [*shape], 4), b"abcd")
 
 
 def tensor(dtype: str, shape: list[int], end: int) -> dict[str, object]:
@@ -113,6 +115,17 @@ CRAFTED = {
     "a network whose name is a megabyte": claiming(network="x" * 1_000_000),
     "an ensemble of a thousand": claiming(network="+".join(["resnet34-unet"] * 1000)),
     "an ensemble with a stranger": claiming(network="resnet34-unet+x"),
+    "a class without a name": claiming(classes=["vein", " "]),
+    "a class that rings the bell": claiming(classes=["\x07\x1b[2J"]),
+    "one class that is a number": claiming(classes=[1]),
+    "a CRF of a billion px": claiming(crf={"near": 1e9}),
+    "a CRF of half a round": claiming(crf={"iterations": 2.5}),
+    "a CRF of 10^400 px": claiming(crf={"place": 10**400}),
+    "numbers of 8 bits": claiming(dtype="F8_E4M3", shape=[4]),
+    "offsets that are none": crafted({"__metadata__": NOTES, "a": {"dtype": "F32", "data_offsets": []}}),
+    "a format that is a list": crafted({"__metadata__": NOTES, "a": {"dtype": [], "data_offsets": [0, 0]}}),
+    "a byte too few": claiming()[:-1],
+    "a byte too many": claiming() + b"x",
     "a CRF of a billion rounds": claiming(crf={"iterations": 10**9}),
     "a CRF that is no settings": claiming(crf=[1]),
 }
@@ -132,10 +145,14 @@ def test_a_crafted_file_is_refused_in_a_short_sentence(name: str, tmp_path: Path
 def test_what_a_file_says_of_itself_is_read_without_its_weights(
     file: tuple[Path, str], tmp_path: Path
 ) -> None:
-    (tmp_path / "cut").write_bytes(file[0].read_bytes()[:-1000])
     said = load_weights(file[0])[1]
     assert said["network"]
-    assert read_description(file[0]) == read_description(tmp_path / "cut") == said
+    assert read_description(file[0]) == said
+    whole = file[0].read_bytes()
+    for data in (whole[:-1000], whole[:-1], whole + b"\0", whole[:1000]):
+        (tmp_path / "cut").write_bytes(data)
+        with pytest.raises(BadWeights, match=f"{len(data)} bytes.*if it was cut short"):
+            read_description(tmp_path / "cut")
     with pytest.raises(NotFound):
         read_description(tmp_path / "nowhere")
 
@@ -153,6 +170,17 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
         next(network.parameters()).view(-1)[0] = float("nan")
     save_weights(tmp_path / "x", network, CONFIG)
     with pytest.raises(BadWeights, match="NaN"):
+        load_weights(tmp_path / "x")
+
+
+def test_weights_too_large_for_the_network_are_refused(tmp_path: Path) -> None:
+    network = build_network(NAME, 1).double()
+    save_weights(tmp_path / "x", network, CONFIG)
+    assert next(load_weights(tmp_path / "x")[0].parameters()).dtype == torch.float32
+    with torch.no_grad():
+        next(network.parameters()).view(-1)[0] = 1e300
+    save_weights(tmp_path / "x", network, CONFIG)
+    with pytest.raises(BadWeights, match="infinite"):
         load_weights(tmp_path / "x")
 
 
