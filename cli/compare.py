@@ -25,7 +25,7 @@ from trainer.comparison.cost import Timing, count_cost, keep_timing, kept_timing
 from trainer.comparison.folder import Folder, check_folder, open_folder, settle_precision
 from trainer.comparison.gallery import draw_all
 from trainer.comparison.material import Labelled, is_stored, store, survey
-from trainer.comparison.protocol import ComparedFrame, Plan, Protocol, check_protocol
+from trainer.comparison.protocol import ComparedFrame, Plan, Protocol, check_protocol, one_sided
 from trainer.comparison.report import Report, make_report
 from trainer.comparison.runs import Action
 from trainer.comparison.writing import write_report
@@ -158,6 +158,8 @@ def _say_protocol(comparison: Comparison) -> None:
         console,
         f"{train} frames of {len(protocol.groups) - out} clips teach, {held_out} of {out} others test",
     )
+    for sentence in one_sided(protocol):
+        say(console, f"[yellow]{escape(sentence)}[/] Another --split-seed divides the clips anew")
     recipe = protocol.recipe
     about = f"{recipe.size} px, {recipe.planned_epochs(train)} epochs, {recipe.precision}"
     say(console, f"recipe {escape(recipe.name)}: {about}")

@@ -9,7 +9,7 @@ from loop.training_records import Split
 from trainer.comparison.aggregate import Difference, Figure, NetworkFigures, aggregate
 from trainer.comparison.cost import Cost, Timing
 from trainer.comparison.judge import Result
-from trainer.comparison.protocol import Plan, Protocol
+from trainer.comparison.protocol import Plan, Protocol, one_sided
 from trainer.comparison.published import PUBLISHED, SIZE
 
 SHOWN = ("acc", "miou", "dice")
@@ -61,6 +61,7 @@ def caption(report: Report) -> list[str]:
         *_size_warning(recipe.size),
         f"ACC, mIoU: all pixels pooled. Dice: mean over frames; {_empty_pairs(report)} left out.",
         *_classes_note(protocol.classes),
+        *one_sided(protocol),
         "[ ]: 95 % intervals by drawing clips" + (" and seeds." if report.plan.seeds > 1 else "; one seed."),
         *_intervals_note(report),
         f"ms: median forward pass of one frame of {timing.size} px, {timing.threads} "
