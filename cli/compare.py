@@ -25,7 +25,7 @@ from trainer.comparison.cost import Timing, count_cost, keep_timing, kept_timing
 from trainer.comparison.folder import Folder, check_folder, open_folder, settle_precision
 from trainer.comparison.gallery import draw_all
 from trainer.comparison.material import Labelled, is_stored, store, survey
-from trainer.comparison.protocol import ComparedFrame, Plan, Protocol, check_protocol
+from trainer.comparison.protocol import ComparedFrame, Plan, Protocol, check_protocol, one_sided
 from trainer.comparison.report import Report, make_report
 from trainer.comparison.runs import Action
 from trainer.comparison.writing import write_report
@@ -57,19 +57,15 @@ class CompareRequest:
     threads: int
 
     def plan(self) -> Plan:
-        """Networks and seeds. Raises BadRequest for an unknown network, one named twice, none, or one without
-        such weights to begin from.
-        """
+        """Networks and seeds. Raises BadRequest for an unknown network, one named twice, or none."""
         names = [name.strip() for name in self.networks.split(",") if name.strip()]
         for name in names:
-            if not all(entry.is_pretrained for entry in members(name)) and self.weights == IMAGENET:
-                need = "networks with an encoder that was published with weights"
-                raise BadRequest(f"{IMAGENET} weights for {name}", need, "take it out, or --weights scratch")
+            members(name)
         return Plan(tuple(names), self.seeds)
 
     def protocol(self, classes: tuple[str, ...]) -> Protocol:
         """The protocol without its frames. Raises BadRequest for an unknown recipe, an impossible size, or a
-        recipe that one of the networks cannot be trained by.
+        recipe or weights that one of the networks cannot be trained from.
         """
         if self.weights not in STARTS:
             todo = "weights of your own are not compared: the networks would begin unequal"
@@ -162,6 +158,8 @@ def _say_protocol(comparison: Comparison) -> None:
         console,
         f"{train} frames of {len(protocol.groups) - out} clips teach, {held_out} of {out} others test",
     )
+    for sentence in one_sided(protocol):
+        say(console, f"[yellow]{escape(sentence)}[/] Another --split-seed divides the clips anew")
     recipe = protocol.recipe
     about = f"{recipe.size} px, {recipe.planned_epochs(train)} epochs, {recipe.precision}"
     say(console, f"recipe {escape(recipe.name)}: {about}")

@@ -21,9 +21,12 @@ from adapters.label_studio.provision import (
 )
 from adapters.settings import Settings
 from cli.elsewhere import home_key
+from cli.markup import escape
+from cli.shell import console, say
 from loop.errors import BadRequest, NotFound
 from loop.records import Project
 from loop.serving import put_into_service
+from trainer.channels import channel_sources, require_sources
 from trainer.job import check_base, check_start
 from trainer.recipe_files import read_recipe, recipe_from_dict
 from trainer.recipes import find_recipe
@@ -47,8 +50,20 @@ class ProjectRequest:
         """Where the weights lie that it begins with; without meaning where there is no file."""
         return BASE_WEIGHTS if self.weights == "base" else Path(self.weights)
 
+    def unknown_classes(self) -> list[str]:
+        """The classes that its weights do not know, which nothing draws before they were taught; without a
+        file none is named. Raises BadWeights, NotFound.
+        """
+        if self.weights in WITHOUT_FILE:
+            return []
+        known, prior = read_description(self.weight_file)["classes"], self.settings.get("prior") or None
+        sources = channel_sources(known, self.classes.names, prior)
+        return [name for name, each in zip(self.classes.names, sources, strict=True) if each is None]
+
     def check(self) -> None:
-        """Raises BadRequest for a wish that cannot be granted, before anything is started or stored."""
+        """Raises BadRequest for a wish that cannot be granted, BadWeights for a file that cannot serve it,
+        before anything is started or stored.
+        """
         label_config(self.classes.names)
         shortest, longest = TITLE_LENGTH
         if not shortest <= len(self.title) <= longest:
@@ -67,7 +82,9 @@ class ProjectRequest:
         recipe = recipe_from_dict(wanted) if isinstance(wanted, Mapping) else find_recipe(wanted)
         check_start(recipe, None if self.weights == "scratch" else self.weights)
         if self.weights not in WITHOUT_FILE:
-            check_base(recipe, read_description(self.weight_file)["network"])
+            description = read_description(self.weight_file)
+            check_base(recipe, description["network"])
+            require_sources(description["classes"], self.classes.names, prior or None)
         if self.settings.get("size"):
             replace(recipe, size=self.settings["size"])
 
@@ -85,6 +102,11 @@ def kept_recipe(wanted: str, size: int) -> str | dict[str, Any]:
 def make_project(container: Container, request: ProjectRequest) -> Project:
     """Store the project with version 0 as its champion, all or nothing. Raises BadRequest, BadWeights."""
     request.check()
+    if unknown := request.unknown_classes():
+        say(
+            console,
+            f"not known to its weights, so drawn from the first training on: {escape(', '.join(unknown))}",
+        )
     digest, origin, config = _version_zero(container, request)
     now = container.clock()
     with container.database.write() as uow:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from loop.errors import BadWeights
 from loop.ports import Examination
+from trainer.channels import require_sources
 from trainer.crf import CrfSettings, crf_from_dict, dense_crf
 from trainer.dataset import to_images
 from trainer.networks import build_empty
@@ -26,7 +27,7 @@ from trainer.preprocess import View, look, prepare, view_to_frame
 from trainer.recipes import DEFAULT_RECIPE, RECIPES
 from trainer.tiles import Grid, cut_all, in_chunks, stitch
 from trainer.uncertainty import MEASURES, NEEDS_MIRROR, Evidence, measure
-from trainer.weights import channel_sources, load_weights, preparation_of
+from trainer.weights import load_weights, preparation_of
 
 CHEAP = tuple(sorted(set(MEASURES) - NEEDS_MIRROR))
 Probs = NDArray[np.float32]
@@ -62,10 +63,7 @@ def load_segmenter(
     torch.set_num_threads(threads)
     network, config = load_weights(path, digest)
     served = tuple(classes if classes is not None else config["classes"])
-    sources = channel_sources(config["classes"], served, prior_class)
-    if not any(source is not None for source in sources):
-        todo = "name the classes as the model does, or train one for these"
-        raise BadWeights(f"a model of {config['classes']}", f"one that knows any of {list(served)}", todo)
+    sources = require_sources(config["classes"], served, prior_class)
     device = find_device()
     return TorchSegmenter(
         network.to(device, memory_format=torch.channels_last),  # type: ignore[call-overload]

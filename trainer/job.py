@@ -11,6 +11,7 @@ from typing import Any
 from loop.errors import BadRequest
 from loop.training_records import Split
 from trainer.durable import write_whole
+from trainer.networks import members
 from trainer.recipe_files import recipe_from_dict
 from trainer.recipes import Recipe
 
@@ -84,7 +85,13 @@ class JobSpec:
 
 
 def check_start(recipe: Recipe, base: str | None) -> None:
-    """Raises BadRequest for a recipe that keeps stages as they are, and a base (None) that has none."""
+    """Raises BadRequest for a recipe that keeps stages as they are, and a base (None) that has none; for
+    ImageNet's weights of a network that none were published for.
+    """
+    if base == IMAGENET and not all(entry.is_pretrained for entry in members(recipe.network)):
+        need = "a network with an encoder that was published with weights"
+        todo = "take another network or recipe, or --weights scratch"
+        raise BadRequest(f"{IMAGENET} weights for {recipe.network}", need, todo)
     if recipe.train_from and base is None:
         got = f"train_from {recipe.train_from!r} for a network from scratch"
         todo = "begin from weights, or leave train_from out: what stays as it is must have been trained"

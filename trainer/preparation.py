@@ -25,6 +25,8 @@ KINDS: dict[type, str] = {
 LARGEST = sys.float_info.max
 """NaN, the infinities and integers that no float holds are none below it."""
 MAX_GRID = 64
+THINNEST = {"share": (0.01, "shares"), "px": (8, "px")}
+"""By unit: a thinner box holds no picture."""
 MAX_SIDE = 8192
 OVERLAPS = (0.125, 0.75)
 """Below the first a step where two tiles meet is steep enough to be seen; above the last every pixel is
@@ -63,6 +65,10 @@ class Preparation:
         if not (0 <= left < right and 0 <= top < bottom):
             need = "left, top, right, bottom, none negative, left before right and top before bottom"
             raise BadRequest(f"a box of {self.box}", need, 'write it such as "box": [0.1, 0, 0.9, 1]')
+        thinnest, unit = THINNEST[self.box_unit]
+        if min(right - left, bottom - top) < thinnest:
+            todo = f"write left, top, right, bottom, in this order, {thinnest:g} or more apart"
+            raise BadRequest(f"a box of {self.box} ({unit})", f"sides of at least {thinnest:g} {unit}", todo)
         if self.box_unit == "share" and max(right, bottom) > 1:
             todo = 'divide them by the sides of a frame, or add "box_unit": "px"'
             raise BadRequest(f"a box of {self.box} shares", "0 to 1", todo)

@@ -23,14 +23,14 @@ def read_recipe(path: Path) -> Recipe:
     """
     values = _read_object(path)
     if "like" not in values:
-        return recipe_from_dict(values)
+        return _sensible(recipe_from_dict(values), values)
     like = values.pop("like")
     if not isinstance(like, str):
         need = f"the name of one of {', '.join(RECIPES)}"
         raise BadRequest(
             f'"like": {str(like)[:LONGEST_WORD]} in a recipe', need, f"write it such as {EXAMPLE}"
         )
-    return recipe_from_dict(find_recipe(like).to_dict() | values)
+    return _sensible(recipe_from_dict(find_recipe(like).to_dict() | values), values)
 
 
 def recipe_from_dict(values: Mapping[str, Any]) -> Recipe:
@@ -51,6 +51,17 @@ def recipe_from_dict(values: Mapping[str, Any]) -> Recipe:
         raise BadRequest(f"an incomplete recipe, without {', '.join(missing)}", "each of them", todo)
     preparation = preparation_from_dict(values.get("preparation", {}))
     return Recipe(**{**values, "preparation": preparation})
+
+
+def _sensible(recipe: Recipe, written: Mapping[str, Any]) -> Recipe:
+    """Give it back. Raises BadRequest where two of its numbers contradict each other. Only of what a person
+    writes: what was kept before this was looked at must go on.
+    """
+    if recipe.min_epochs > recipe.epochs and (recipe.steps or "min_epochs" in written):
+        got = f"min_epochs {recipe.min_epochs} above epochs {recipe.epochs} in a recipe"
+        todo = f'write both, such as {{"epochs": {recipe.epochs}, "min_epochs": {min(4, recipe.epochs)}}}'
+        raise BadRequest(got, "epochs of at least min_epochs", todo)
+    return recipe
 
 
 def _read_object(path: Path) -> dict[str, Any]:

@@ -18,6 +18,9 @@ LARGEST_SIZE = 8192
 LEAST = dict.fromkeys(("batch", "epochs", "min_epochs", "epoch_steps", "looks"), 1) | dict.fromkeys(
     ("steps", "base_frames", "patience", "weight_decay", "clip_norm"), 0
 )
+MOST = {"batch": 4096} | dict.fromkeys(("epochs", "min_epochs", "epoch_steps", "steps", "looks"), 1_000_000)
+"""Far beyond what anybody trains by: a digit too many is told at once, not by a training without an end."""
+LONGEST_NAME = 100
 SHARES = ("base_share", "momentum", "average")
 KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "str": (str, "a word in quotes"),
@@ -73,6 +76,9 @@ def check_numbers(recipe: Recipe) -> None:
     for key, least in LEAST.items():
         if getattr(recipe, key) < least:
             raise refused(key, getattr(recipe, key), f"{least} or more")
+    for key, most in MOST.items():
+        if getattr(recipe, key) > most:
+            raise refused(key, getattr(recipe, key), f"at most {most}")
     for key in SHARES:
         if not 0 <= getattr(recipe, key) < 1:
             raise refused(key, getattr(recipe, key), "0 up to, but not, 1")

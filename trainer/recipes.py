@@ -15,7 +15,7 @@ from trainer.defaults import changed_from_defaults
 from trainer.nearest import LONGEST_WORD
 from trainer.networks import members, stages
 from trainer.preparation import PLAIN, RETINAL, Preparation
-from trainer.recipe_values import check_name, check_numbers, check_types, refused
+from trainer.recipe_values import LONGEST_NAME, check_name, check_numbers, check_types, refused
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 OPTIMIZERS = ("adam", "adamw", "radam", "ranger", "sgd", "sgd-nesterov")
@@ -78,6 +78,8 @@ class Recipe:
     def __post_init__(self) -> None:
         check_types(self)
         check_numbers(self)
+        if len(self.name) > LONGEST_NAME:
+            raise refused("name", self.name, f"at most {LONGEST_NAME} characters")
         if not self.name.strip() or not self.name.isprintable():
             raise refused("name", self.name, "a name that can be seen, by which reports call the recipe")
         if self.base_frames and self.base_share:

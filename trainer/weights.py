@@ -6,16 +6,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loop.errors import BadRequest, BadWeights, NotFound
-from trainer.crf import CrfSettings, crf_from_dict
+from loop.errors import BadWeights, NotFound
+from trainer.channels import channel_sources
+from trainer.crf import CrfSettings
 from trainer.durable import write_whole
-from trainer.networks import MAX_CLASSES, build_empty, build_network, members
+from trainer.nearest import LONGEST_WORD
+from trainer.networks import build_empty, build_network, members
 from trainer.preparation import PLAIN, Preparation, preparation_from_dict
 from trainer.preprocess import MEAN, STD
+from trainer.weight_claims import FOREIGN, check_description
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -26,12 +30,11 @@ DESCRIPTION = "sonoloop"
 MAX_FILE_BYTES = 4 << 30
 MAX_HEADER_BYTES = 16 << 20
 HEADER_LENGTH_BYTES = 8
-NOT_OURS = (ValueError, KeyError, TypeError, RecursionError, OverflowError)
+NOT_OURS = (ValueError, LookupError, TypeError, RecursionError, OverflowError)
 """What a file of another kind ends in when it is read as ours."""
-MAX_SIDE = 8192
-FOREIGN = "name a file that Sonoloop wrote, such as a model of an export: those of other programs are none"
-LONGEST_WORD = 80
-"""A file from elsewhere may claim anything: what it says is held against these before it is believed."""
+METADATA = "__metadata__"
+FORMATS = frozenset(("F16", "BF16", "F32", "F64", "I64"))
+"""As safetensors calls them. What our networks are made of, and what other programs may make of it."""
 ABSENT = -4.0
 """Bias of a channel that no base weights know: it starts by seeing its class nowhere (p = 0.018)."""
 
@@ -70,24 +73,27 @@ def load_weights(path: Path, digest: str | None = None) -> tuple[Network, dict[s
     Raises NotFound; BadWeights when the file is foreign, truncated, not the one of `digest`, or holds
     non-finite values.
     """
-    tensors, notes = from_bytes(read_weights(path, digest))
-    config = _checked(notes.get(DESCRIPTION))
+    data = read_weights(path, digest)
+    length = min(_header_length(data), MAX_HEADER_BYTES)
+    config = _described(data[HEADER_LENGTH_BYTES : HEADER_LENGTH_BYTES + length], len(data))
+    tensors, _ = from_bytes(data)
     network = build_empty(config["network"], len(config["classes"]))
     _fill(network, tensors)
     return network.eval(), config
 
 
 def read_description(path: Path) -> dict[str, Any]:
-    """Read what a weight file says of itself, and not its weights. Raises NotFound, BadWeights."""
+    """Read what a weight file says of itself, and not its weights. Raises NotFound; BadWeights for a file
+    that is foreign, or longer or shorter than it says.
+    """
     try:
         with path.open("rb") as file:
-            length = int.from_bytes(file.read(HEADER_LENGTH_BYTES), "little")
-            notes = _notes(file.read(length)) if length <= MAX_HEADER_BYTES else {}
+            size = os.fstat(file.fileno()).st_size
+            length = min(_header_length(file.read(HEADER_LENGTH_BYTES)), MAX_HEADER_BYTES)
+            header = file.read(length)
     except OSError as exc:
         raise _unreadable() from exc
-    except NOT_OURS as exc:
-        raise _foreign(path.stat().st_size) from exc
-    return _checked(notes.get(DESCRIPTION))
+    return _described(header, size)
 
 
 def read_weights(path: Path, digest: str | None = None) -> bytes:
@@ -123,7 +129,7 @@ def from_bytes(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
     from safetensors import SafetensorError
 
     try:
-        length = int.from_bytes(data[:HEADER_LENGTH_BYTES], "little")
+        length = _header_length(data)
         if length > min(len(data), MAX_HEADER_BYTES):
             raise ValueError("a header longer than it may be")
         tensors = safetensors.torch.load(data)
@@ -133,8 +139,31 @@ def from_bytes(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, notes
 
 
+def _header_length(data: bytes) -> int:
+    return int.from_bytes(data[:HEADER_LENGTH_BYTES], "little")
+
+
+def _described(header: bytes, size: int) -> dict[str, Any]:
+    """The description in a header of a file of `size` bytes. Raises BadWeights for a file that is not whole,
+    holds numbers in formats that no network of ours has, or claims what cannot be.
+    """
+    try:
+        notes = _notes(header)
+        tensors = [each for name, each in json.loads(header).items() if name != METADATA]
+        formats = {each["dtype"] for each in tensors}
+        end = max((each["data_offsets"][1] for each in tensors), default=0)
+        if size != HEADER_LENGTH_BYTES + len(header) + end:
+            raise ValueError("a file longer or shorter than its header says")
+    except NOT_OURS as exc:
+        raise _foreign(size) from exc
+    if not formats <= FORMATS:
+        got = f"weights in the formats {', '.join(map(str, sorted(formats - FORMATS)))}"[:LONGEST_WORD]
+        raise BadWeights(got, f"numbers in {', '.join(sorted(FORMATS))} alone", FOREIGN)
+    return check_description(notes.get(DESCRIPTION))
+
+
 def _notes(header: bytes) -> dict[str, Any]:
-    notes = json.loads(json.loads(header)["__metadata__"][DESCRIPTION])
+    notes = json.loads(json.loads(header)[METADATA][DESCRIPTION])
     if not isinstance(notes, dict):
         raise ValueError("notes that are no object")
     return notes
@@ -148,21 +177,6 @@ def _foreign(size: int) -> BadWeights:
 def _unreadable() -> NotFound:
     got, need = "no weight file that can be read", "one that this process may read"
     return NotFound(got, need, "check its path and its permissions")
-
-
-def channel_sources(
-    known: Sequence[str], classes: Sequence[str], prior_class: str | None = None
-) -> list[int | None]:
-    """Say for each class of a project which channel of weights made for `known` stands for it; None: no
-    channel.
-
-    Several channels are matched by name. A single one stands for `prior_class`, by default the class of the
-    same name, else the first: a vessel network serves a project whatever its classes are called.
-    """
-    if len(known) > 1:
-        return [known.index(name) if name in known else None for name in classes]
-    prior = prior_class or next((name for name in classes if name.lower() == known[0].lower()), classes[0])
-    return [0 if name == prior else None for name in classes]
 
 
 def adapt(
@@ -191,47 +205,6 @@ def adapt(
     return adapted
 
 
-def _checked(config: Any) -> dict[str, Any]:
-    needed = {"network": str, "classes": list, "size": int, "mean": float, "std": float}
-    if not isinstance(config, dict):
-        raise BadWeights("weights without a description", f"one with {', '.join(needed)}", FOREIGN)
-    for key, kind in needed.items():
-        if not isinstance(config.get(key), kind) or not config[key]:
-            said = repr(config.get(key))[:LONGEST_WORD]
-            got, need = f"weights described with {key} = {said}", f"a {kind.__name__} that is not empty or 0"
-            raise BadWeights(got, need, FOREIGN)
-    _check_claims(config)
-    if (config["mean"], config["std"]) != (MEAN, STD):
-        got = f"weights for grey normalised by {config['mean']}, {config['std']}"
-        raise BadWeights(
-            got, f"{MEAN}, {STD}", "train again with this version: the others would see other grey"
-        )
-    return config
-
-
-def _check_claims(config: Mapping[str, Any]) -> None:
-    """What decides how much memory a network takes, before it is built."""
-    classes, size = config["classes"], config["size"]
-    if len(classes) > MAX_CLASSES or not all(isinstance(name, str) for name in classes):
-        raise BadWeights(f"weights for {len(classes)} classes", f"1 to {MAX_CLASSES} names", FOREIGN)
-    if not 32 <= size <= MAX_SIDE:
-        got = f"weights for a side of {str(size)[:LONGEST_WORD]} px"
-        raise BadWeights(got, f"32 to {MAX_SIDE} px", FOREIGN)
-    try:
-        members(config["network"])
-        if config.get("crf") is not None:
-            crf_from_dict(config["crf"])
-    except BadRequest as exc:
-        raise BadWeights(
-            f"weights for {exc.got}", exc.need, "use the version that trained them, or a newer one"
-        ) from exc
-    try:
-        preparation_of(config)
-    except BadRequest as exc:
-        got = f"weights for frames prepared as this version cannot ({exc.got[:LONGEST_WORD]})"
-        raise BadWeights(got, exc.need, "use the version that trained them") from exc
-
-
 def _fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Give an empty network its numbers, in its own number formats."""
     formats = {name: tensor.dtype for name, tensor in network.state_dict().items()}
@@ -242,7 +215,9 @@ def _fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     except (RuntimeError, KeyError) as exc:
         todo = "use the version that trained them, or fetch the file again"
         raise BadWeights("weights that do not fit the network they name", "its own tensors", todo) from exc
-    if not all(t.isfinite().all() for t in tensors.values()):
+    # A number may be finite in 64 bits and not in the network's 32; whole numbers are looked at as they were.
+    checked = (own[name] if own[name].is_floating_point() else tensors[name] for name in own)
+    if not all(t.isfinite().all() for t in checked):
         raise BadWeights(
             "weights with NaN or infinite values", "finite ones", "train again with a lower learning rate"
         )

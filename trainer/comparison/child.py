@@ -23,6 +23,11 @@ from trainer.endings import names_want_of_memory, reason_of
 ROOT = Path(__file__).resolve().parents[2]
 STOP_SECONDS = 20.0
 LAST_BYTES = 4000
+A_MODEL = "one that ends with a model"
+INSTEAD = (
+    "take the network out of --networks, or lower learning_rate in a recipe file and compare in another --out"
+)
+"""What helps where a network cannot be trained by a recipe: the recipe is one for all."""
 Event = Mapping[str, Any]
 
 
@@ -86,11 +91,15 @@ def failure(code: int, last: Event, said: list[str]) -> Exception:
             got, "more memory, or smaller frames", "free some, or begin anew with a smaller --size"
         )
     if code == codes[OutOfSpace]:
-        return OutOfSpace("a disk with no room", "", "make room, then start the same command again")
+        return OutOfSpace(
+            "a disk with no room", "room for a checkpoint", "make room, then start the same command again"
+        )
     if code == reason_of(Unavailable(""))[1]:
-        return Unavailable(message or "a training whose weights cannot be fetched", "", "try again later")
+        got = message.removeprefix("got ") or "a training whose weights cannot be fetched"
+        return Unavailable(got, "a source that answers", "start the same command again later")
     if message:
-        return TrainingFailed(f"a training that failed: {message}")
+        return TrainingFailed(f"a training that failed: {message.removeprefix('got ')}", A_MODEL, INSTEAD)
     how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-    words = "\n".join(said[-8:])
-    return TrainingFailed(f"a training process that ended {how}", "", words or "start the same command again")
+    words = "".join(f"\n{line}" for line in said[-8:])
+    todo = "start the same command again; where it ends so once more, take the network out of --networks"
+    return TrainingFailed(f"a training process that ended {how}", A_MODEL, f"{todo}{words}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from loop.errors import BadInput, OutOfSpace
+from loop.errors import BadInput, OutOfSpace, SonoloopError
 from trainer.comparison.child import train_in_child
 from trainer.comparison.cost import Cost
 from trainer.comparison.folder import Folder
@@ -131,12 +131,23 @@ def _run(
     pending = [network for network, _ in after]
     yield news("begins", eta_seconds=_eta(comparison, [pair[0], *pending]))
     if action in (Action.TRAIN, Action.RESUME):
-        for event in _train(comparison, pair, action):
-            yield news(_stage(event), **_where(event), eta_seconds=_eta(comparison, pending, event))
+        with _named(*pair), closing(_train(comparison, pair, action)) as events:
+            for event in events:
+                yield news(_stage(event), **_where(event), eta_seconds=_eta(comparison, pending, event))
     yield news("judging")
-    drop_unfinished(comparison.folder.run(*pair))
-    judge_run(comparison.folder, comparison.protocol, *pair, comparison.threads)
+    with _named(*pair):
+        drop_unfinished(comparison.folder.run(*pair))
+        judge_run(comparison.folder, comparison.protocol, *pair, comparison.threads)
     yield news("finished", eta_seconds=_eta(comparison, pending))
+
+
+@contextmanager
+def _named(network: str, seed: int) -> Iterator[None]:
+    """Say of whatever is raised which run it was."""
+    try:
+        yield
+    except SonoloopError as exc:
+        raise type(exc)(exc.got, exc.need, exc.todo, **exc.ids, network=network, seed=seed) from exc
 
 
 def _train(comparison: Comparison, pair: tuple[str, int], action: Action) -> Generator[Mapping[str, object]]:

@@ -23,7 +23,7 @@ ROUNDS, WARM_UP = 11, 2
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one network for one frame: parameters, 10^9 multiply-adds of a forward pass at that size."""
+    """Of one network for one frame, or one tile of it: parameters, 10^9 multiply-adds of a forward pass."""
 
     parameters: int
     gmac: float
@@ -31,7 +31,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Timing:
-    """Median ms of a forward pass of one frame by network, and under what they were taken."""
+    """Median ms of a forward pass of one frame, or one tile, by network, and under what they were taken."""
 
     ms: dict[str, float]
     size: int

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loop.errors import BadInput
+from loop.errors import BadInput, BadWeights, NotFound
 from loop.masks import Mask, pack, probs_to_mask, unpack
 from loop.ports import Segmenter
 from loop.training_records import Split
 from trainer.becoming import MODEL
+from trainer.comparison.child import INSTEAD
 from trainer.comparison.folder import Folder
 from trainer.comparison.protocol import Protocol
 from trainer.comparison.runs import RESULT, read_trained
@@ -83,14 +84,18 @@ def judge_run(
 
     place = folder.run(network, seed)
     trained = read_trained(place)
-    segmenter = load_segmenter(
-        place / MODEL,
-        threads,
-        digest=trained["digest"],
-        classes=protocol.classes,
-        measures=(),
-        precision=trained["config"]["precision"],
-    )
+    try:
+        segmenter = load_segmenter(
+            place / MODEL,
+            threads,
+            digest=trained["digest"],
+            classes=protocol.classes,
+            measures=(),
+            precision=trained["config"]["precision"],
+        )
+    except (BadWeights, NotFound) as exc:
+        todo = "remove its folder below runs/, and start the same command again"
+        raise type(exc)(exc.got, exc.need, todo) from exc
     (place / MASKS).mkdir(exist_ok=True)
     judged = []
     for number, each in protocol.of_split(Split.HELD_OUT):
@@ -103,7 +108,10 @@ def judge_run(
 
 def _judge(sample: Sample, segmenter: Segmenter, masks: Path) -> JudgedFrame:
     image, truth = read_sample(sample, len(segmenter.classes))
-    probs = segmenter.predict(image)
+    try:
+        probs = segmenter.predict(image)
+    except BadWeights as exc:  # a model in service would be rolled back; this one has no other version
+        raise BadWeights(exc.got, exc.need, INSTEAD) from exc
     mask = probs_to_mask(probs)
     (masks / f"{sample.frame_id}.slm").write_bytes(pack(mask))
     return JudgedFrame(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,10 @@ HELD_OUT = 0.4
 """Share of the groups that test; the others teach: 60/40, as in the published study."""
 VERSION = 1
 LONGEST = 70
+ONE_SIDED = {
+    Split.TRAIN: "No frame that taught shows {}: no network could learn it.",
+    Split.HELD_OUT: "No frame that tested shows {}: figures of it count false alarms alone.",
+}
 BESIDE = ("plan", "split", "digest", "earlier")
 """What the file holds beside the protocol: it decides nothing."""
 
@@ -121,14 +125,29 @@ def choose_held_out(groups: Sequence[str], seed: int) -> list[str]:
 
 
 def check_protocol(protocol: Protocol) -> None:
-    """Raises BadRequest where nothing could be compared: no mask with anything in it, one clip only."""
-    if not any(any(each.classes) for each in protocol.frames):
+    """Raises BadRequest where something could not be compared: a class that no mask shows, one clip only."""
+    missing = unseen(protocol.classes, protocol.frames)
+    if missing:
         raise BadRequest(
-            f"{len(protocol.frames)} masks, none with {' or '.join(protocol.classes)} in it",
-            "frames on which it is drawn",
-            "say which pixel value is which class, as in --classes vessel=2",
+            f"{len(protocol.frames)} masks, none with {' or '.join(missing)} in it",
+            "frames on which each class is drawn",
+            "leave it out, or say which pixel value is which class, as in --classes vessel=2",
         )
     choose_held_out(protocol.groups, protocol.split_seed)
+
+
+def unseen(classes: Sequence[str], frames: Iterable[ComparedFrame]) -> list[str]:
+    """The classes that none of the frames shows."""
+    seen = {number for each in frames for number, is_there in enumerate(each.classes) if is_there}
+    return [name for number, name in enumerate(classes) if number not in seen]
+
+
+def one_sided(protocol: Protocol) -> list[str]:
+    """What must be said of classes that only one side of the split shows, a sentence for each side."""
+    without = {
+        split: unseen(protocol.classes, [each for _, each in protocol.of_split(split)]) for split in ONE_SIDED
+    }
+    return [said.format(" or ".join(without[split])) for split, said in ONE_SIDED.items() if without[split]]
 
 
 def differences(there: Protocol, asked: Protocol) -> list[str]:

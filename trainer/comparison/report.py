@@ -9,8 +9,9 @@ from loop.training_records import Split
 from trainer.comparison.aggregate import Difference, Figure, NetworkFigures, aggregate
 from trainer.comparison.cost import Cost, Timing
 from trainer.comparison.judge import Result
-from trainer.comparison.protocol import Plan, Protocol
+from trainer.comparison.protocol import Plan, Protocol, one_sided
 from trainer.comparison.published import PUBLISHED, SIZE
+from trainer.recipes import Recipe
 
 SHOWN = ("acc", "miou", "dice")
 HEADINGS = {"acc": "ACC", "miou": "mIoU", "dice": "Dice"}
@@ -58,21 +59,47 @@ def caption(report: Report) -> list[str]:
         f"{epochs} epochs, batch {recipe.batch}, augmentation {recipe.augmentation}, "
         f"{recipe.precision}, {start}; "
         f"mean of {report.plan.seeds} seed{'s' if report.plan.seeds > 1 else ''}.",
-        *_size_warning(recipe.size),
+        *_preparation_note(recipe),
+        *_size_warning(recipe),
         f"ACC, mIoU: all pixels pooled. Dice: mean over frames; {_empty_pairs(report)} left out.",
         *_classes_note(protocol.classes),
+        *one_sided(protocol),
         "[ ]: 95 % intervals by drawing clips" + (" and seeds." if report.plan.seeds > 1 else "; one seed."),
         *_intervals_note(report),
-        f"ms: median forward pass of one frame of {timing.size} px, {timing.threads} "
+        f"{_cost_of(recipe)} of {timing.size} px, {timing.threads} "
         f"thread{'s' if timing.threads > 1 else ''}, {timing.precision}, {timing.device}.",
         *_published_note(report.plan.networks),
     ]
 
 
-def _size_warning(size: int) -> list[str]:
-    if size == SIZE:
+def _preparation_note(recipe: Recipe) -> list[str]:
+    """What is done to a frame before a network sees it, where anything is."""
+    made = recipe.preparation
+    box = f"crop to the box {', '.join(f'{side:g}' for side in made.box)} ({made.box_unit})"
+    whole = f"a longest side of {made.tile_frame} px" if made.tile_frame else "its own pixels"
+    steps = {
+        box: made.crop == "box",
+        "crop to what lies within black borders": made.crop == "borders",
+        f"CLAHE of {made.clahe_clip:g} on {made.clahe_grid} x {made.clahe_grid} fields": made.clahe_clip > 0,
+        f"tiles of {recipe.size} px from {whole}, which overlap by {made.tile_overlap:g} or more": made.tiles,
+    }
+    done = [step for step, is_done in steps.items() if is_done]
+    return [f"Every frame first: {'; '.join(done)}."] if done else []
+
+
+def _cost_of(recipe: Recipe) -> str:
+    if recipe.preparation.tiles:
+        return "GMAC, ms: of one tile alone, and a frame takes several; ms: median forward pass of a tile"
+    return "ms: median forward pass of one frame"
+
+
+def _size_warning(recipe: Recipe) -> list[str]:
+    is_tiled = recipe.preparation.tiles
+    if recipe.size == SIZE and not is_tiled:
         return []
-    return [f"Frames of {size} px: the published study used {SIZE} px, so this is not its protocol in full."]
+    seen = f"{'Tiles' if is_tiled else 'Frames'} of {recipe.size} px"
+    theirs = f"whole frames of {SIZE} px" if is_tiled else f"{SIZE} px"
+    return [f"{seen}: the published study used {theirs}, so this is not its protocol in full."]
 
 
 def _classes_note(classes: Sequence[str]) -> list[str]:

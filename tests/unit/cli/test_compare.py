@@ -66,9 +66,10 @@ def test_of_several_classes_each_has_a_line_of_its_own(width: int) -> None:
     report = some_report(("fcn8s",))
     figures = report.networks[0]
     vein, nerve = figures.figures, {name: replace(f, value=0.125) for name, f in figures.figures.items()}
+    shown_both = tuple(replace(each, classes=(True, True)) for each in report.protocol.frames)
     two = replace(
         report,
-        protocol=replace(report.protocol, classes=("vein", "nerve")),
+        protocol=replace(report.protocol, classes=("vein", "nerve"), frames=shown_both),
         networks=[replace(figures, by_class=(vein, nerve))],
     )
     console = Console(width=width, file=io.StringIO(), color_system=None)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from cli.demo import DemoPlan
 from cli.pretrain import make_base_weights, parse_check
@@ -14,7 +15,9 @@ from cli.project import label_studio_id
 from cli.work import WorkPlan
 from loop.errors import BadRequest, BadWeights
 from loop.records import Project
+from trainer.networks import build_network
 from trainer.recipes import RECIPES
+from trainer.weights import describe, save_weights
 
 DEMO = DemoPlan(None, None, "vessel", 0, 3, 20, 0, "auto", "base")
 
@@ -64,6 +67,7 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str) -> None:
         {"recipe": "stages.json"},
         {"recipe": "frozen.json", "weights": "scratch"},
         {"recipe": "retinal"},
+        {"recipe": "retinal", "weights": "imagenet"},
     ],
 )
 def test_an_impossible_wish_is_refused(
@@ -87,6 +91,29 @@ def test_weights_that_are_none_are_refused_before_anything_starts(tmp_path: Path
     (tmp_path / "weights.safetensors").write_bytes(b"{}")
     with pytest.raises(BadWeights, match="no weights of ours"):
         WorkPlan(weights=str(tmp_path / "weights.safetensors")).to_request()
+
+
+def weights_of(classes: list[str], path: Path) -> str:
+    torch.manual_seed(0)
+    network = build_network(RECIPES["thorough"].network, len(classes))
+    save_weights(path, network, describe(RECIPES["thorough"].network, classes, 64), half=True)
+    return str(path)
+
+
+def test_weights_that_know_no_class_of_the_project_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    weights = weights_of(["Artery", "Nerve"], tmp_path / "weights.safetensors")
+    with pytest.raises(BadWeights, match="weights of Artery, Nerve; need some that know any of Vein"):
+        WorkPlan(classes="Vein", weights=weights).to_request()
+    assert WorkPlan(classes="nerve,Vein", weights=weights).to_request().unknown_classes() == ["Vein"]
+    assert WorkPlan(classes="Artery,Nerve", weights=weights).to_request().unknown_classes() == []
+    assert WorkPlan(classes="Vein,Artery", prior="Artery").to_request().unknown_classes() == ["Vein"]
+    assert WorkPlan(classes="Vein", weights="scratch").to_request().unknown_classes() == []
+
+
+def test_published_weights_are_refused_for_a_network_that_none_were_published_for() -> None:
+    with pytest.raises(BadRequest, match=r"imagenet weights for unet-leakyrelu.*--weights scratch"):
+        WorkPlan(recipe="retinal", weights="imagenet").to_request()
+    assert WorkPlan(recipe="fast", weights="imagenet").to_request().weights == "imagenet"
 
 
 def test_a_second_start_may_repeat_the_choices_or_leave_them_out() -> None:

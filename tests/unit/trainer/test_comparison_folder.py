@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from loop.errors import BadRequest, Conflict, OutOfMemory, OutOfSpace, TrainingFailed
+from loop.errors import BadRequest, Conflict, OutOfMemory, OutOfSpace, TrainingFailed, Unavailable
 from loop.training_records import Split
 from tests.judged import PLAN, judged, some_protocol
 from trainer.comparison.child import failure
@@ -122,6 +122,8 @@ def test_a_result_survives_its_file(tmp_path: Path) -> None:
         (1, {}, ["MemoryError"], OutOfMemory, "smaller --size"),
         (5, {"event": "failed", "message": "got a disk with no room"}, [], OutOfSpace, "make room"),
         (4, {"event": "failed", "message": "got a loss of nan"}, [], TrainingFailed, "a loss of nan"),
+        (4, {"event": "failed", "message": "got a loss of nan"}, [], TrainingFailed, "out of --networks"),
+        (6, {"event": "failed", "message": "got no weights"}, [], Unavailable, "again later"),
         (-11, {}, ["Segmentation fault"], TrainingFailed, "Segmentation fault"),
     ],
 )
@@ -131,3 +133,5 @@ def test_a_training_that_ends_without_a_model_is_told_by_its_reason(
     error = failure(code, last, said)
     assert type(error) is kind
     assert words in str(error)
+    assert error.need
+    assert error.todo

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from loop.errors import BadRequest
 from loop.training_records import Split
-from tests.judged import PLAN, compared, some_protocol
+from tests.judged import PLAN, compared, some_protocol, some_report
 from trainer.comparison.conduct import Comparison
 from trainer.comparison.cost import Cost
 from trainer.comparison.folder import open_folder
@@ -23,9 +24,11 @@ from trainer.comparison.protocol import (
     check_protocol,
     choose_held_out,
     differences,
+    one_sided,
     read_protocol,
     write_protocol,
 )
+from trainer.comparison.report import caption
 from trainer.comparison.runs import Action
 from trainer.preparation import Preparation
 from trainer.recipes import Recipe
@@ -88,6 +91,30 @@ def test_one_clip_and_empty_masks_cannot_be_compared() -> None:
     bare = replace(some_protocol(), frames=tuple(compared(n, f"clip{n}", False) for n in range(6)))
     with pytest.raises(BadRequest, match="none with vessel in it"):
         check_protocol(bare)
+
+
+def two_classes(second: Callable[[str], bool]) -> Protocol:
+    """A protocol of vein and nerve, the second on the frames of some clips alone."""
+    one = some_protocol()
+    frames = tuple(replace(each, classes=(True, second(each.group))) for each in one.frames)
+    return replace(one, classes=("vein", "nerve"), frames=frames)
+
+
+def test_a_class_that_no_frame_shows_is_refused_by_its_name() -> None:
+    with pytest.raises(BadRequest, match=r"20 masks, none with nerve in it; .*leave it out"):
+        check_protocol(two_classes(lambda group: False))
+
+
+def test_a_class_that_one_side_of_the_split_lacks_is_told_there_and_in_the_words_below_the_table() -> None:
+    held_out = some_protocol().held_out
+    taught = two_classes(lambda group: group not in held_out)
+    tested = two_classes(lambda group: group in held_out)
+    for protocol in (taught, tested):
+        check_protocol(protocol)
+    assert one_sided(taught) == ["No frame that tested shows nerve: figures of it count false alarms alone."]
+    assert one_sided(tested) == ["No frame that taught shows nerve: no network could learn it."]
+    assert one_sided(two_classes(lambda group: True)) == []
+    assert one_sided(tested)[0] in caption(replace(some_report(("fcn8s",)), protocol=tested))
 
 
 def test_a_plan_names_each_network_once() -> None:

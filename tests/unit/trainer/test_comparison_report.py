@@ -19,6 +19,7 @@ from trainer.comparison.choice import choose_frames
 from trainer.comparison.report import Report, bracket, caption, make_report, share, signed
 from trainer.comparison.writing import frames_csv, markdown, table_csv, to_dict
 from trainer.metrics import score
+from trainer.preparation import Preparation
 
 
 def test_figures_are_means_over_seeds_and_lie_within_their_intervals() -> None:
@@ -144,6 +145,26 @@ def test_a_caption_says_what_differs_from_the_published_protocol() -> None:
         caption(replace(report, protocol=small))
     )
     assert "0 of 8 pairs of empty masks left out" in "\n".join(caption(report))
+
+
+def test_a_caption_names_what_is_done_to_a_frame_and_what_the_costs_are_of() -> None:
+    report = some_report(("resnet34-unet", "fcn8s"))
+    plain = "\n".join(caption(report))
+    assert "ms: median forward pass of one frame of 512 px" in plain
+    assert "tile" not in plain
+    assert "Every frame first" not in plain
+    made = Preparation(
+        crop="box", box=(0.1, 0, 0.9, 1), clahe_clip=2, clahe_grid=4, tiles=True, tile_frame=1024
+    )
+    recipe = replace(report.protocol.recipe, size=256, preparation=made)
+    tiled = replace(report, protocol=replace(report.protocol, recipe=recipe))
+    words = "\n".join(caption(replace(tiled, timing=replace(report.timing, size=256))))
+    assert "crop to the box 0.1, 0, 0.9, 1 (share); CLAHE of 2 on 4 x 4 fields; tiles of 256 px" in words
+    assert "from a longest side of 1024 px, which overlap by 0.5 or more." in words
+    assert "GMAC, ms: of one tile alone" in words
+    assert "median forward pass of a tile of 256 px" in words
+    assert "Tiles of 256 px: the published study used whole frames of 512 px" in words
+    assert "one frame" not in words
 
 
 def test_the_report_is_there_for_spreadsheet_document_and_program() -> None:

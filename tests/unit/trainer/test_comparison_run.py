@@ -15,21 +15,24 @@ import numpy as np
 import pytest
 
 from adapters.formats.pixels import encode_png
-from loop.errors import OutOfSpace
+from loop.errors import BadWeights, OutOfSpace, TrainingFailed
 from loop.frames import frame_digest
 from loop.masks import unpack
 from tests.discs import TINY
 from tests.judged import some_protocol
 from trainer.comparison.conduct import Comparison, carry_out, check_room
 from trainer.comparison.cost import Cost, count_cost, keep_timing, kept_timing, time_networks
-from trainer.comparison.folder import open_folder
+from trainer.comparison.folder import Folder, open_folder
 from trainer.comparison.gallery import draw_all
 from trainer.comparison.material import Labelled, is_stored, store, survey
 from trainer.comparison.protocol import Plan, Protocol
 from trainer.comparison.report import make_report
-from trainer.comparison.runs import Action, read_epochs
+from trainer.comparison.runs import Action, keep_trained, read_epochs
 from trainer.job import read_job
+from trainer.networks import build_network
 from trainer.phantoms import draw_clip
+from trainer.recipes import Recipe
+from trainer.weights import describe, save_weights
 
 ROOT = Path(__file__).resolve().parents[3]
 RECIPE = replace(TINY, epochs=2, steps=0, batch=2, epoch_steps=2)
@@ -128,6 +131,52 @@ def test_a_command_that_is_killed_goes_on_and_two_trainings_never_meet(tmp_path:
     assert "(went on)" in ended.stdout
     assert "mobilenetv2-unet" in (out / "table.txt").read_text()
     assert [note["epoch"] for note in read_epochs(epochs.parent)] == list(range(1, 8))
+
+
+def stored(folder: Folder, plan: Plan, recipe: Recipe = RECIPE) -> Comparison:
+    """A comparison of phantoms, whose frames lie in its folder."""
+    store(folder, phantoms())
+    protocol = Protocol(("vessel",), recipe, "scratch", 0, survey(phantoms())[0])
+    return Comparison(folder, protocol, plan, {name: Cost(1, 1.0) for name in plan.networks}, 1)
+
+
+ONE = Plan(("mobilenetv2-unet",), 1)
+
+
+@pytest.mark.timeout(200)
+def test_a_training_whose_loss_is_no_number_is_told_with_network_seed_and_way_out(tmp_path: Path) -> None:
+    with open_folder(tmp_path, some_protocol(), ONE) as folder:
+        comparison = stored(folder, ONE, replace(RECIPE, learning_rate=1e30))
+        with pytest.raises(TrainingFailed, match=r"a training that failed") as failed:
+            list(carry_out(comparison))
+    error = failed.value
+    assert "a loss of" in error.got or "NaN" in error.got
+    assert "take the network out of --networks, or lower learning_rate" in error.todo
+    assert error.message.endswith("(network mobilenetv2-unet, seed 0)")
+
+
+def test_a_model_that_gives_nan_or_was_damaged_is_told_with_network_seed_and_way_out(tmp_path: Path) -> None:
+    with open_folder(tmp_path, some_protocol(), ONE) as folder:
+        comparison = stored(folder, ONE)
+        place = folder.run("mobilenetv2-unet", 0)
+        place.mkdir(parents=True)
+        network = build_network("mobilenetv2-unet", 1)
+        for name, tensor in network.state_dict().items():
+            if name.endswith("running_var"):
+                tensor.fill_(-1)  # of a root: finite weights that give NaN
+        digest = save_weights(
+            place / "model.safetensors", network, describe("mobilenetv2-unet", ["vessel"], 64)
+        )
+        ended = {"digest": digest, "config": {"precision": "float32"}, "metrics": {}}
+        keep_trained(place, comparison.protocol.digest, ended)
+        with pytest.raises(
+            BadWeights, match=r"gives NaN.*--networks.*network mobilenetv2-unet, seed 0"
+        ) as told:
+            list(carry_out(comparison))
+        assert "roll back" not in told.value.message
+        keep_trained(place, comparison.protocol.digest, ended | {"digest": "0" * 64})
+        with pytest.raises(BadWeights, match=r"below runs/.*network mobilenetv2-unet, seed 0"):
+            list(carry_out(comparison))
 
 
 def test_parameters_and_multiply_adds_are_counted() -> None:

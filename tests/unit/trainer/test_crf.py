@@ -137,9 +137,18 @@ def test_a_frame_and_probabilities_that_do_not_fit_are_refused() -> None:
         {"iterations": 1e9},
         {"smoothness": -1},
         {"speed": 1},
+        {"near": 1e9},
+        {"place": 10**400},
+        {"appearance": 1e30},
+        {"grey": float("inf")},
+        {"iterations": 2.5},
+        {"iterations": True},
+        {"iterations": 10**5000},
     ],
 )
 def test_settings_that_make_no_sense_are_refused(values: dict[str, object]) -> None:
-    with pytest.raises(BadRequest):
+    with pytest.raises(BadRequest) as refused:
         crf_from_dict(values)
+    assert next(iter(values)) in refused.value.message
+    assert len(refused.value.message) < 300
     assert crf_from_dict(CrfSettings(place=20).to_dict()) == CrfSettings(place=20)

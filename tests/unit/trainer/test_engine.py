@@ -91,7 +91,7 @@ def test_with_several_classes_one_channel_proposes_for_the_prior_class_alone(mod
 
 def test_a_model_of_other_classes_is_refused(tmp_path: Path) -> None:
     save_weights(tmp_path / "x", build_network(NAME, 2), describe(NAME, ["a", "b"], 64))
-    with pytest.raises(BadWeights, match="knows any of"):
+    with pytest.raises(BadWeights, match="know any of"):
         load_segmenter(tmp_path / "x", 1, classes=["c"])
 
 

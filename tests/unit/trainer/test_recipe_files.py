@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from loop.errors import BadRequest
-from trainer.recipe_files import read_recipe
+from trainer.recipe_files import read_recipe, recipe_from_dict
 from trainer.recipe_values import EXAMPLES
 from trainer.recipes import RECIPES, Recipe
 
@@ -64,6 +64,26 @@ def test_a_file_that_is_no_recipe_is_told_what_it_lacks(
         ('"name": ""', 'name = ""', "a name that can be seen", '"name": "thin veins"'),
         ('"batch": "8"', 'batch = "8"', "a finite whole number", '"batch": 8'),
         ('"batch": 0', "batch = 0", "1 or more", '"batch": 8'),
+        ('"batch": 80000', "batch = 80000", "at most 4096", '"batch": 8'),
+        ('"epochs": 20000000', "epochs = 20000000", "at most 1000000", '"epochs": 20'),
+        ('"steps": 1e7', "steps = 10000000.0", "a finite whole number", '"steps": 300'),
+        ('"steps": 10000000', "steps = 10000000", "at most 1000000", '"steps": 300'),
+        ('"epoch_steps": 1000001', "epoch_steps = 1000001", "at most 1000000", '"epoch_steps": 8'),
+        (
+            '"epochs": 2',
+            "min_epochs 4 above epochs 2",
+            "at least min_epochs",
+            '{"epochs": 2, "min_epochs": 2}',
+        ),
+        ('"steps": 0, "min_epochs": 50', "min_epochs 50 above epochs 20", "at least", '"min_epochs": 4}'),
+        ('"name": "' + "x" * 101 + '"', 'name = "xxx', "at most 100 characters", '"name": "thin veins"'),
+        ('"preparation": {"box": [0, 0, 1, 1e-9]}', "box of (0, 0, 1, 1e-09)", "at least 0.01", "order"),
+        (
+            '"preparation": {"box": [5, 5, 9, 99], "box_unit": "px"}',
+            "(px)",
+            "at least 8 px",
+            "8 or more apart",
+        ),
         ('"learning_rate": NaN', "learning_rate = NaN", "a finite number", '"learning_rate": 0.0003'),
         ('"average": 1', "average = 1", "0 up to, but not, 1", '"average": 0.98'),
         ('"size": 250', "a size of 250 px", "a multiple of 32", "take 256"),
@@ -100,6 +120,16 @@ def test_a_wrong_value_is_named_with_what_would_do(
 )
 def test_a_key_that_comes_twice_is_named(tmp_path: Path, text: str, key: str) -> None:
     assert refused(tmp_path, text).got == f"a recipe with 2 values for {key}"
+
+
+def test_few_epochs_without_steps_need_no_word_on_min_epochs(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"like": "fast", "steps": 0, "epochs": 2}')
+    assert read_recipe(tmp_path / "x.json").planned_epochs(100) == 2
+
+
+def test_a_recipe_that_was_kept_before_it_was_looked_at_goes_on() -> None:
+    kept = RECIPES["fast"].to_dict() | {"epochs": 2, "min_epochs": 4}
+    assert recipe_from_dict(kept).planned_epochs(100) == 4
 
 
 def test_a_file_that_is_not_there_is_told_without_its_name(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ SHARES = st.floats(0, 1, exclude_max=True)
 AMOUNTS = st.floats(0, 1e6)
 ANY_RECIPE = st.builds(
     Recipe,
-    name=st.text(st.characters(categories=("L", "N")), min_size=1),
+    name=st.text(st.characters(categories=("L", "N")), min_size=1, max_size=100),
     size=st.integers(1, 64).map(lambda number: 32 * number),
-    batch=COUNTS,
+    batch=st.integers(1, 4096),
     epochs=COUNTS,
     learning_rate=st.floats(1e-9, 1e3),
     steps=st.integers(0, 10_000),

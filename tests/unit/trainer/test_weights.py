@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ import torch
 from torch import nn
 
 from loop.errors import BadWeights, NotFound
+from trainer.channels import channel_sources, require_sources
 from trainer.networks import build_network
-from trainer.weights import adapt, channel_sources, describe, load_weights, read_description, save_weights
+from trainer.weights import adapt, describe, load_weights, read_description, save_weights
 
 NAME = "mobilenetv2-unet"
 CONFIG = describe(NAME, ["vein"], 64, prior=None)
@@ -84,11 +86,12 @@ def crafted(header: object, body: bytes = b"", length: int | None = None) -> byt
     return struct.pack("<Q", len(text) if length is None else length) + text + body
 
 
-def claiming(**config: object) -> bytes:
+NOTES = {"sonoloop": json.dumps({"sonoloop": CONFIG})}
+
+
+def claiming(dtype: str = "F32", shape: Sequence[int] = (1,), **config: object) -> bytes:
     notes = {"sonoloop": json.dumps({"sonoloop": CONFIG | config})}
-    return crafted(
-        {"__metadata__": notes, "a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, b"abcd"
-    )
+    return crafted({"__metadata__": notes} | tensor(dtype, [*shape], 4), b"abcd")
 
 
 def tensor(dtype: str, shape: list[int], end: int) -> dict[str, object]:
@@ -112,6 +115,17 @@ CRAFTED = {
     "a network whose name is a megabyte": claiming(network="x" * 1_000_000),
     "an ensemble of a thousand": claiming(network="+".join(["resnet34-unet"] * 1000)),
     "an ensemble with a stranger": claiming(network="resnet34-unet+x"),
+    "a class without a name": claiming(classes=["vein", " "]),
+    "a class that rings the bell": claiming(classes=["\x07\x1b[2J"]),
+    "one class that is a number": claiming(classes=[1]),
+    "a CRF of a billion px": claiming(crf={"near": 1e9}),
+    "a CRF of half a round": claiming(crf={"iterations": 2.5}),
+    "a CRF of 10^400 px": claiming(crf={"place": 10**400}),
+    "numbers of 8 bits": claiming(dtype="F8_E4M3", shape=[4]),
+    "offsets that are none": crafted({"__metadata__": NOTES, "a": {"dtype": "F32", "data_offsets": []}}),
+    "a format that is a list": crafted({"__metadata__": NOTES, "a": {"dtype": [], "data_offsets": [0, 0]}}),
+    "a byte too few": claiming()[:-1],
+    "a byte too many": claiming() + b"x",
     "a CRF of a billion rounds": claiming(crf={"iterations": 10**9}),
     "a CRF that is no settings": claiming(crf=[1]),
 }
@@ -131,10 +145,14 @@ def test_a_crafted_file_is_refused_in_a_short_sentence(name: str, tmp_path: Path
 def test_what_a_file_says_of_itself_is_read_without_its_weights(
     file: tuple[Path, str], tmp_path: Path
 ) -> None:
-    (tmp_path / "cut").write_bytes(file[0].read_bytes()[:-1000])
     said = load_weights(file[0])[1]
     assert said["network"]
-    assert read_description(file[0]) == read_description(tmp_path / "cut") == said
+    assert read_description(file[0]) == said
+    whole = file[0].read_bytes()
+    for data in (whole[:-1000], whole[:-1], whole + b"\0", whole[:1000]):
+        (tmp_path / "cut").write_bytes(data)
+        with pytest.raises(BadWeights, match=f"{len(data)} bytes.*if it was cut short"):
+            read_description(tmp_path / "cut")
     with pytest.raises(NotFound):
         read_description(tmp_path / "nowhere")
 
@@ -155,12 +173,38 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
         load_weights(tmp_path / "x")
 
 
+def test_weights_too_large_for_the_network_are_refused(tmp_path: Path) -> None:
+    network = build_network(NAME, 1).double()
+    save_weights(tmp_path / "x", network, CONFIG)
+    assert next(load_weights(tmp_path / "x")[0].parameters()).dtype == torch.float32
+    with torch.no_grad():
+        next(network.parameters()).view(-1)[0] = 1e300
+    save_weights(tmp_path / "x", network, CONFIG)
+    with pytest.raises(BadWeights, match="infinite"):
+        load_weights(tmp_path / "x")
+
+
 def test_a_single_channel_stands_for_the_prior_class_or_its_namesake_or_the_first() -> None:
     assert channel_sources(["vessel"], ["Vein", "Artery"]) == [0, None]
     assert channel_sources(["vessel"], ["Vein", "Artery"], "Artery") == [None, 0]
     assert channel_sources(["artery"], ["Vein", "Artery"]) == [None, 0]
     assert channel_sources(["vein"], ["Gefäß"]) == [0]
     assert channel_sources(["a", "b"], ["b", "c", "a"]) == [1, None, 0]
+
+
+def test_a_name_in_another_case_is_the_same_where_only_one_can_be_meant() -> None:
+    assert channel_sources(["artery", "NERVE"], ["Nerve", "Artery", "Vein"]) == [1, 0, None]
+    assert channel_sources(["Vein", "vein"], ["vein", "VEIN"]) == [1, None]
+    assert channel_sources(["vein", "nerve"], ["Vein", "VEIN"]) == [None, None]
+
+
+def test_weights_that_know_no_class_are_refused_with_both_lists() -> None:
+    assert require_sources(["a", "b"], ["c", "B"]) == [None, 1]
+    with pytest.raises(BadWeights, match=r"weights of Artery, Nerve; need some that know any of Vein; name"):
+        require_sources(["Artery", "Nerve"], ["Vein"])
+    with pytest.raises(BadWeights) as refused:
+        require_sources([f"class {number}" for number in range(254)], ["Vein"])
+    assert len(refused.value.message) < 400
 
 
 @torch.inference_mode()

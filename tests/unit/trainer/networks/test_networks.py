@@ -31,6 +31,45 @@ def in_colour(name: str, classes: int) -> int:
     return size(network) - norms + 2 * first.weight.numel()
 
 
+def rates(name: str, part: str) -> list[int]:
+    """The dilations of the 3 x 3 convolutions below one part of a network, in order."""
+    named = build_empty(name, 1).named_modules()
+    convolutions = [each for where, each in named if isinstance(each, nn.Conv2d) and where.startswith(part)]
+    found = [each for each in convolutions if each.kernel_size == (3, 3)]
+    assert all(each.padding == each.dilation for each in found if each.stride == (1, 1)), "the size is kept"
+    return [int(each.dilation[0]) for each in found if each.dilation != (1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "expected"),
+    [
+        ("deeplabv1", "encoder", [2, 2, 2]),
+        ("deeplabv1", "fc", [12]),
+        ("deeplabv2", "encoder.layer3", [2] * 23),
+        ("deeplabv2", "encoder.layer4", [4] * 3),
+        ("deeplabv2", "scores", [6, 12, 18, 24]),
+        ("deeplabv3", "decoder", [12, 24, 36]),
+        ("deeplabv3", "encoder.layer4", [4] * 6),
+        ("deeplabv3plus", "decoder", [12, 24, 36]),
+        ("deeplabv3plus", "encoder.layer4", [2] * 6),
+        ("dilated-unet", "down", [2, 4, 8]),
+    ],
+)
+def test_atrous_rates_are_those_of_the_papers_as_documented(
+    name: str, part: str, expected: list[int]
+) -> None:
+    """At stride 8 the paper of v3 doubles 6, 12 and 18; v3+ has the library's, see docs/networks.md."""
+    assert rates(name, part) == expected
+
+
+@pytest.mark.parametrize("name", ["unet-leakyrelu", "nnunet"])
+def test_leaky_units_have_a_slope_of_a_hundredth(name: str) -> None:
+    slopes = {
+        each.negative_slope for each in build_empty(name, 1).modules() if isinstance(each, nn.LeakyReLU)
+    }
+    assert slopes == {0.01}
+
+
 @pytest.mark.parametrize(
     ("name", "millions"),
     [("fcn32s", 134.3), ("fcn16s", 134.4), ("fcn8s", 134.4), ("deeplabv1", 20.5), ("segnet", 29.4)],
