@@ -13,7 +13,7 @@ from adapters.environment import label_studio_database, load_settings
 from adapters.formats.archive import Archive
 from adapters.home_files import SECRETS_FILE, SETTINGS_FILE
 from adapters.settings import Settings
-from adapters.storage import open_storage
+from adapters.storage import ObjectStorage, open_storage
 from adapters.unfinished import work_folder
 from cli.backup import LABEL_STUDIO_COPY, OWN_COPY, ending_of
 from cli.elsewhere import note_databases
@@ -93,7 +93,7 @@ def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lam
         urls = {OWN_COPY: settings.effective_database_url, LABEL_STUDIO_COPY: label_studio_database(draft)}
         _check_databases(archive, draft, urls)
         servers = _take_servers(stack, urls)
-        _move_contents(draft, settings)
+        said = [*said, *_move_contents(draft, settings)]
         for name, server in servers.items():
             dump = draft / (name + ending_of(urls[name]))
             server.load(dump)
@@ -135,16 +135,20 @@ def _take_servers(stack: ExitStack, urls: Mapping[str, str]) -> dict[str, Fillin
     }
 
 
-def _move_contents(draft: Path, settings: Settings) -> None:
-    """Into the store elsewhere, where one is set; what is there already has the same digest."""
-    if not settings.storage_url:
-        return
+def _move_contents(draft: Path, settings: Settings) -> list[str]:
+    """Into the store elsewhere, where one is set. What is there already is read: whole it stays, damaged it
+    is replaced, which is said.
+    """
     storage = open_storage(draft, settings.storage_url)
+    if not isinstance(storage, ObjectStorage):
+        return []
+    healed = 0
     for kind in ("frames", "masks", "models"):
         for path in sorted((draft / kind).rglob("*.*")):
-            storage.put(kind, path.stem, path.read_bytes())
+            healed += storage.heal(kind, path.stem, path.read_bytes())
         if kind != "frames":  # Label Studio serves those from the home
             shutil.rmtree(draft / kind, ignore_errors=True)
+    return [f"{healed} damaged contents in the store were replaced by those of the backup"] if healed else []
 
 
 def _make_readable(frames: Path) -> None:

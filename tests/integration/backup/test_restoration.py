@@ -78,6 +78,22 @@ def test_a_store_elsewhere_is_copied_and_filled_again(tmp_path: Path) -> None:
     assert names[0] == names[1]
 
 
+@pytest.mark.parametrize("kind", ["frames", "masks"])
+def test_damaged_content_in_a_store_elsewhere_is_replaced_by_the_backups(tmp_path: Path, kind: str) -> None:
+    settings = made_home(tmp_path / "home", storage_url=f"file://{tmp_path / 'store'}")
+    before = state_of(settings)
+    run("backup", tmp_path / "b.tar", "--home", settings.root)
+    files = sorted(each for each in (tmp_path / "store" / kind).rglob("*.*") if each.is_file())
+    whole = [each.read_bytes() for each in files]
+    middle = len(whole[0]) // 2
+    files[0].write_bytes(whole[0][:middle] + bytes([whole[0][middle] ^ 0xFF]) + whole[0][middle + 1 :])
+    files[1].write_bytes(whole[1][:-7])
+    output = run("restore", tmp_path / "b.tar", "--home", tmp_path / "new").output
+    assert "2 damaged contents in the store were replaced" in " ".join(output.split())
+    assert [each.read_bytes() for each in files] == whole
+    assert state_of(load_settings(tmp_path / "new")) == before
+
+
 def test_the_advice_after_a_restoration_can_be_pasted(home: Settings, tmp_path: Path) -> None:
     write_backup(home, tmp_path / "b.tar")
     output = run("restore", tmp_path / "b.tar", "--home", tmp_path / "a home; ls").output
