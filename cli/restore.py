@@ -81,10 +81,11 @@ def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lam
     A folder that is mounted, or holds empty ones at which others may be, keeps its place and is filled.
     """
     remove_moved(root)
-    has_place = root.is_dir() and (root.is_mount() or any(root.iterdir()))
+    place = root.resolve()  # a rename would put the home in the place of a link, and cannot
+    has_place = place.is_dir() and (place.is_mount() or any(place.iterdir()))
     if not has_place:
-        root.parent.mkdir(parents=True, exist_ok=True)
-    with work_folder(root if has_place else root.parent) as folder, ExitStack() as stack:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    with work_folder(place if has_place else place.parent) as folder, ExitStack() as stack:
         draft = folder / "home"
         draft.mkdir()
         archive.unpack(draft, on_bytes)
@@ -104,7 +105,7 @@ def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lam
         os.sync()
         for server in servers.values():
             server.complete()
-        (fill if has_place else give_name)(draft, root)
+        (fill if has_place else give_name)(draft, place)
     return said
 
 

@@ -152,6 +152,28 @@ def test_an_empty_folder_is_filled(home: Settings, tmp_path: Path) -> None:
     assert state_of(load_settings(tmp_path / "new")) == state_of(home)
 
 
+def test_a_link_to_an_empty_folder_is_followed(home: Settings, tmp_path: Path) -> None:
+    write_backup(home, tmp_path / "b.tar")
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "home").mkdir()
+    (tmp_path / "new").symlink_to(tmp_path / "disk" / "home")
+    run("restore", tmp_path / "b.tar", "--home", tmp_path / "new")
+    assert (tmp_path / "new").is_symlink()
+    assert state_of(load_settings(tmp_path / "new")) == state_of(home)
+    assert [each.name for each in (tmp_path / "disk").iterdir()] == ["home"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["b.tar", "disk", "home", "new"]
+
+
+@pytest.mark.parametrize("aim", ["disk/home", "new"])
+def test_a_link_to_nothing_is_refused_at_once(home: Settings, tmp_path: Path, aim: str) -> None:
+    write_backup(home, tmp_path / "b.tar")
+    (tmp_path / "new").symlink_to(tmp_path / aim)
+    output = run("restore", tmp_path / "b.tar", "--home", tmp_path / "new", code=1).output
+    assert "which is not there" in " ".join(output.split())
+    assert "nothing was unpacked" in " ".join(output.split())
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["b.tar", "home", "new"]
+
+
 @pytest.mark.parametrize("change", ["flip", "cut"])
 def test_a_changed_backup_changes_nothing(home: Settings, tmp_path: Path, change: str) -> None:
     write_backup(home, tmp_path / "b.tar")
