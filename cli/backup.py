@@ -12,8 +12,7 @@ that the rows name.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +31,7 @@ from cli.elsewhere import require_noted_database, require_noted_label_studio
 from cli.home import find_home
 from cli.markup import escape
 from cli.shell import console, progress, say
+from cli.uploads import add_uploads
 from db.backup import copy_database, is_sqlite, list_contents, require_database, stand
 from db.schema import current
 from loop.errors import BadInput, BadRequest, Conflict, NotFound
@@ -39,7 +39,6 @@ from loop.errors import BadInput, BadRequest, Conflict, NotFound
 OWN_COPY, LABEL_STUDIO_COPY = "db/sonoloop", "label-studio/label_studio"
 SQLITE, DUMP = ".sqlite3", ".dump"
 TRIES = 5
-NOT_MEDIA = ("label_studio.sqlite3",)
 OnStep = Callable[[str], None]
 OnContent = Callable[[int, int], None]
 
@@ -49,7 +48,8 @@ def back_up(home: Path | None, file: Path) -> None:
 
     Raises BadRequest for a file that is there already or in the home itself, NotFound for a home without a
     database or without the address of one, Conflict while frames are taken in: then no file is left. Raises
-    BadInput where stored content is damaged or missing: then the file holds all the rest.
+    BadInput where stored content is damaged or missing, or an upload is a link or has a name that cannot be
+    restored: then the file holds all the rest.
     """
     settings = find_home(home)
     require_noted_database(settings)
@@ -67,6 +67,18 @@ def back_up(home: Path | None, file: Path) -> None:
     counts = ", ".join(f"{number} {kind}" for kind, number in about["counts"].items())
     say(console, f"{counts}; {size / 1e6:.1f} MB in {escape(str(file))}")
     say(console, "it holds passwords and frames of patients: keep it where only you can read it")
+    for each in about["left_out"]:
+        say(console, f"not in it: {escape(each)}")
+    _require_all(about)
+
+
+def _require_all(about: Mapping[str, Any]) -> None:
+    if about["left_out"]:
+        raise BadInput(
+            f"uploads that cannot be in a backup ({len(about['left_out'])}), as {about['left_out'][0]}",
+            "plain files, in names without control characters",
+            "put the file itself where a link is, rename what is named so; all the rest is in the backup",
+        )
     if about["missing"]:
         raise BadInput(
             f"{len(about['missing'])} stored contents that are damaged or missing, and so not in the backup",
@@ -103,10 +115,11 @@ def write_backup(
             for name, path in copies.files.items():
                 writer.add_file(name, path)
             _add_settings(writer, settings)
-            _add_media(writer, settings.root / "label-studio")
+            left_out = add_uploads(writer, settings.root)
             on_step("frames, masks and models")
             counts, missing = _add_contents(writer, settings, folder, on_content)
-            manifest = writer.finish({**copies.about, "counts": counts, "missing": missing})
+            lacks = {"missing": missing, "left_out": left_out}
+            manifest = writer.finish({**copies.about, "counts": counts, **lacks})
             stream.flush()
             os.fsync(stream.fileno())
         _give_name(part, file)
@@ -167,15 +180,6 @@ def _add_settings(writer: ArchiveWriter, settings: Settings) -> None:
         path = settings.root / name
         if path.exists():
             writer.add_file(name, path)
-
-
-def _add_media(writer: ArchiveWriter, folder: Path) -> None:
-    """What people uploaded to Label Studio; a file that vanishes meanwhile was deleted there."""
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and not path.is_symlink() and not name.startswith(NOT_MEDIA):
-            with suppress(FileNotFoundError):
-                writer.add_file(f"label-studio/{name}", path)
 
 
 def _add_contents(

@@ -15,7 +15,7 @@ from adapters.locks import holder
 from adapters.services.paths import Paths
 from adapters.settings import Settings
 from adapters.unfinished import leftovers
-from loop.errors import Conflict, Unavailable
+from loop.errors import BadRequest, Conflict, Unavailable
 
 MOVING = "moving"
 """Beside the draft: a list of what is moved into the home, for as long as it is."""
@@ -52,7 +52,15 @@ def fill(draft: Path, root: Path) -> None:
 
 
 def require_free(root: Path) -> None:
-    """Raises Conflict for a folder that holds any file, be it that of a home whose services run."""
+    """Raises Conflict for a folder that holds any file, be it that of a home whose services run, BadRequest
+    for a link to nothing.
+    """
+    if root.is_symlink() and not root.exists():
+        raise BadRequest(
+            f"{root}, a link to {root.readlink()}, which is not there",
+            "a folder, or a link to one",
+            "mount the disk that it is on, or make that folder; nothing was unpacked",
+        )
     if not root.exists() or (root.is_dir() and not _holds_files(root)):
         return
     is_running = holder(Paths(load_settings(root)).supervisor_lock) is not None

@@ -13,7 +13,7 @@ from adapters.environment import label_studio_database, load_settings
 from adapters.formats.archive import Archive
 from adapters.home_files import SECRETS_FILE, SETTINGS_FILE
 from adapters.settings import Settings
-from adapters.storage import open_storage
+from adapters.storage import ObjectStorage, open_storage
 from adapters.unfinished import work_folder
 from cli.backup import LABEL_STUDIO_COPY, OWN_COPY, ending_of
 from cli.elsewhere import note_databases
@@ -81,10 +81,11 @@ def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lam
     A folder that is mounted, or holds empty ones at which others may be, keeps its place and is filled.
     """
     remove_moved(root)
-    has_place = root.is_dir() and (root.is_mount() or any(root.iterdir()))
+    place = root.resolve()  # a rename would put the home in the place of a link, and cannot
+    has_place = place.is_dir() and (place.is_mount() or any(place.iterdir()))
     if not has_place:
-        root.parent.mkdir(parents=True, exist_ok=True)
-    with work_folder(root if has_place else root.parent) as folder, ExitStack() as stack:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    with work_folder(place if has_place else place.parent) as folder, ExitStack() as stack:
         draft = folder / "home"
         draft.mkdir()
         archive.unpack(draft, on_bytes)
@@ -93,7 +94,7 @@ def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lam
         urls = {OWN_COPY: settings.effective_database_url, LABEL_STUDIO_COPY: label_studio_database(draft)}
         _check_databases(archive, draft, urls)
         servers = _take_servers(stack, urls)
-        _move_contents(draft, settings)
+        said = [*said, *_move_contents(draft, settings)]
         for name, server in servers.items():
             dump = draft / (name + ending_of(urls[name]))
             server.load(dump)
@@ -104,7 +105,7 @@ def put_back(archive: Archive, root: Path, on_bytes: Callable[[int], None] = lam
         os.sync()
         for server in servers.values():
             server.complete()
-        (fill if has_place else give_name)(draft, root)
+        (fill if has_place else give_name)(draft, place)
     return said
 
 
@@ -135,16 +136,20 @@ def _take_servers(stack: ExitStack, urls: Mapping[str, str]) -> dict[str, Fillin
     }
 
 
-def _move_contents(draft: Path, settings: Settings) -> None:
-    """Into the store elsewhere, where one is set; what is there already has the same digest."""
-    if not settings.storage_url:
-        return
+def _move_contents(draft: Path, settings: Settings) -> list[str]:
+    """Into the store elsewhere, where one is set. What is there already is read: whole it stays, damaged it
+    is replaced, which is said.
+    """
     storage = open_storage(draft, settings.storage_url)
+    if not isinstance(storage, ObjectStorage):
+        return []
+    healed = 0
     for kind in ("frames", "masks", "models"):
         for path in sorted((draft / kind).rglob("*.*")):
-            storage.put(kind, path.stem, path.read_bytes())
+            healed += storage.heal(kind, path.stem, path.read_bytes())
         if kind != "frames":  # Label Studio serves those from the home
             shutil.rmtree(draft / kind, ignore_errors=True)
+    return [f"{healed} damaged contents in the store were replaced by those of the backup"] if healed else []
 
 
 def _make_readable(frames: Path) -> None:

@@ -53,7 +53,7 @@ def _require_own_file_or_server(given: Settings) -> None:
 
 def _why_kept(name: str, address: str) -> str:
     """Empty where it is not kept. A server's database was found empty, so nobody works in it; contents are
-    only ever added to a store, each under its digest.
+    only added to a store, each under its digest, or put in the place of damaged ones.
     """
     if name == "storage_url":
         return "is kept: frames, masks and models are in that store now, whoever uses it too"

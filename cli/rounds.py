@@ -53,15 +53,17 @@ def cancel_round(home: Path | None, project_id: int) -> None:
 
 
 def promote_version(home: Path | None, project_id: int, name: str) -> None:
-    """Let a version serve. Raises NotFound."""
+    """Let a version serve. Raises NotFound, also for weights that are gone, BadWeights."""
     with open_home(home) as container:
-        _follow(container, promote(container.round_ports, _project(container, project_id).id, name))
+        project = _project(container, project_id)
+        _follow(container, promote(container.round_ports, container.storage, project.id, name))
 
 
 def roll_back(home: Path | None, project_id: int) -> None:
-    """Let the predecessor serve again. Raises BadRequest when there is none."""
+    """Let the predecessor serve again. Raises BadRequest when there is none, NotFound, BadWeights."""
     with open_home(home) as container:
-        _follow(container, rollback(container.round_ports, _project(container, project_id).id))
+        project = _project(container, project_id)
+        _follow(container, rollback(container.round_ports, container.storage, project.id))
 
 
 def _nothing() -> None: ...

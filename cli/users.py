@@ -21,6 +21,8 @@ from cli.services import require_label_studio
 from cli.shell import console, say
 from loop.errors import BadRequest, NotFound
 
+NOBODYS = ".invalid"
+"""Reserved by RFC 2606; the doctor's visitors have addresses below it, and are removed."""
 EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 LONGEST_EMAIL = 255
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 128
@@ -110,6 +112,12 @@ def check_email(email: str) -> None:
             "an email that cannot be one",
             f"name@domain with a dot in the domain, of {LONGEST_EMAIL} characters at most",
             "look for a slip in it",
+        )
+    if email.lower().endswith(NOBODYS):
+        raise BadRequest(
+            f"an email in {NOBODYS}, a domain for accounts that the doctor makes and removes",
+            "the address of a person",
+            "give the reader's own address, or any other domain",
         )
 
 

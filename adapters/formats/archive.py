@@ -13,10 +13,11 @@ import json
 import os
 import shutil
 import tarfile
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, cast
+from typing import IO, Any, BinaryIO, cast
 
 from loop.errors import BadInput, OutOfSpace
 
@@ -152,7 +153,7 @@ class Archive:
         target, source = folder / info.name, tar.extractfile(info)
         target.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()
-        with open(target, "xb", opener=private) as file:
+        with _new_file(target, info.name) as file:
             while chunk := source.read(CHUNK) if source else b"":
                 file.write(chunk)
                 digest.update(chunk)
@@ -161,12 +162,28 @@ class Archive:
             raise BadInput(f"{DAMAGED} ({info.name})", WHOLE, TODO)
 
 
+def _new_file(target: Path, name: str) -> BinaryIO:
+    try:
+        return open(target, "xb", opener=private)
+    except FileExistsError as error:
+        raise BadInput(
+            f"{name}, which differs from another name by upper and lower case alone",
+            "a disk that tells these apart",
+            "name a --home on another disk, and move it from there",
+        ) from error
+
+
 def check_name(name: str) -> None:
     """Raises BadInput for a name that could lead out of the folder it is unpacked into."""
     parts = PurePosixPath(name).parts
     is_plain = name == "/".join(parts) and not any(part in ("..", ".", "/") for part in parts)
-    if not is_plain or not name or "\\" in name or not name.isprintable() or len(name) > LONGEST_NAME:
+    if not is_plain or not name or "\\" in name or not _is_printable(name) or len(name) > LONGEST_NAME:
         raise BadInput("a backup with a name that leads elsewhere", "plain relative names", TODO)
+
+
+def _is_printable(name: str) -> bool:
+    """Python counts the spaces of other scripts out; cameras and Macs put them between time and AM."""
+    return all(each.isprintable() or unicodedata.category(each) == "Zs" for each in name)
 
 
 def _members_of(tar: tarfile.TarFile, file_size: int) -> list[tarfile.TarInfo]:
@@ -176,7 +193,7 @@ def _members_of(tar: tarfile.TarFile, file_size: int) -> list[tarfile.TarInfo]:
         members.append(info)
         if len(members) > MOST_MEMBERS:
             raise BadInput(f"a backup of more than {MOST_MEMBERS} files", "fewer", TODO)
-    names = {info.name.casefold() for info in members}
+    names = {info.name for info in members}
     if len(names) < len(members):
         raise BadInput("a backup that names a file twice", "each once", TODO)
     if [info.name for info in members[-2:]] != [MANIFEST, SEAL] or members[-2].size > LARGEST_MANIFEST:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from secrets import token_hex
 from urllib.parse import quote
 
 from adapters.label_studio.api import Api, understood
@@ -14,6 +16,7 @@ from loop.errors import BadRequest, Conflict, Denied, NotFound
 SIGN_UP = "/user/signup/"
 ACCESS = "/api/sonoloop/accounts"
 """See `inside/sonoloop_accounts.py`."""
+VISITORS = "doctor.invalid"
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,29 @@ def list_accounts(api: Api) -> list[Account]:
 
 
 def remove_account(api: Api, user_id: int) -> None:
-    """Delete an account with its locks; what it submitted would go too."""
+    """Delete an account with its locks and its drafts; what it submitted stays, and is nobody's then."""
     api.delete(f"/api/users/{user_id}/")
+
+
+def holds_work(api: Api, user_id: int) -> bool:
+    """Whether an account submitted, skipped or began any frame; not known in a Label Studio that lacks our
+    additions, and then False. `api` speaks as the first account.
+    """
+    try:
+        held = api.get(f"{ACCESS}/{user_id}/work")
+    except NotFound:
+        return False
+    return bool(held["annotations"] or held["drafts"])
+
+
+def draw_visitor() -> str:
+    """An email for an account of Sonoloop's own, of a domain that is nobody's (RFC 2606)."""
+    return f"doctor-{token_hex(8)}@{VISITORS}"
+
+
+def is_visitor(email: str) -> bool:
+    """Whether `draw_visitor` can have made it."""
+    return bool(re.fullmatch(rf"doctor-[0-9a-f]{{16}}@{re.escape(VISITORS)}", email))
 
 
 def set_password(api: Api, email: str, password: str) -> None:

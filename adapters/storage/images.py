@@ -24,23 +24,23 @@ class StoredImages:
         """Read uint8 (H, W), checked against the frame's digest. Raises NotFound, BadFrame (damaged or
         changed).
         """
-        image = _decode(self._storage.get("frames", frame.digest), frame)
+        size = (frame.width, frame.height)
+        image = decode_frame(self._storage.get("frames", frame.digest), size, frame=frame.id)
         if frame_digest(image) != frame.digest:
             got = "a stored frame whose pixels have changed"
             raise BadFrame(got, "the pixels of its digest", "import it again", frame=frame.id)
         return image
 
 
-def _decode(data: bytes, frame: Frame) -> NDArray[np.uint8]:
+def decode_frame(data: bytes, size: tuple[int, int] | None = None, **ids: object) -> NDArray[np.uint8]:
+    """The uint8 (H, W) pixels of a stored PNG, of `size` (W, H) where that is known. Raises BadFrame."""
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-            if image.size != (frame.width, frame.height):  # said by its head, before it is unpacked
+            if size is not None and image.size != size:  # said by its head, before it is unpacked
                 raise ValueError("another size")
             pixels = np.array(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BadFrame("a damaged stored frame", "a whole one", "import it again", frame=frame.id) from error
+        raise BadFrame("a damaged stored frame", "a whole one", "import it again", **ids) from error
     if pixels.dtype != np.uint8 or pixels.ndim != 2:
-        raise BadFrame(
-            "a stored frame that is no 8-bit grey", "8-bit grey", "import it again", frame=frame.id
-        )
+        raise BadFrame("a stored frame that is no 8-bit grey", "8-bit grey", "import it again", **ids)
     return pixels

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from adapters.disk import PART_PREFIX, mapped_disk_errors, write_whole
 from adapters.storage.layout import TOP_FOLDERS, check_content, place_of
+from adapters.storage.soundness import is_sound
 from loop.errors import NotFound
 
 LEFTOVER_SECONDS = 3600.0
@@ -24,11 +25,13 @@ class LocalStorage:
         self.root = root
 
     def put(self, kind: str, digest: str, data: bytes) -> None:
-        """Store whole or not at all; what is there already stays. Raises OutOfSpace, Denied, Unavailable."""
+        """Store whole or not at all; what is there already stays, unless its length shows it for damaged.
+        Raises OutOfSpace, Denied, Unavailable.
+        """
         path = self._path(kind, digest)
-        if path.exists():
-            return
         with mapped_disk_errors(kind=kind, digest=digest):
+            if path.exists() and not self._is_cut(path, kind, digest, len(data)):
+                return
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, data)
 
@@ -74,6 +77,11 @@ class LocalStorage:
             for part in leftovers:
                 part.unlink(missing_ok=True)
         return len(leftovers)
+
+    @staticmethod
+    def _is_cut(path: Path, kind: str, digest: str, length: int) -> bool:
+        """Read only where the length differs: another encoder may have written the same pixels shorter."""
+        return path.stat().st_size != length and not is_sound(kind, digest, path.read_bytes())
 
     def _path(self, kind: str, digest: str) -> Path:
         return self.root / place_of(kind, digest)

@@ -14,6 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from adapters.storage.layout import check_content, place_of
 from adapters.storage.local import LocalStorage
+from adapters.storage.soundness import is_sound
 from adapters.storage.store_errors import is_without_bucket, mapped_store_errors
 from loop.errors import BadMask, BadWeights, NotFound
 
@@ -38,10 +39,13 @@ class ObjectStorage:
         self._copies = copies
 
     def put(self, kind: str, digest: str, data: bytes) -> None:
-        """Store whole or not at all; what is there already stays. Raises OutOfSpace, Denied, Unavailable."""
+        """Store whole or not at all; what is there already stays, unless its length shows it for damaged.
+        Raises OutOfSpace, Denied, Unavailable.
+        """
         path = self._path(kind, digest)
         with mapped_store_errors(kind=kind, digest=digest):
-            if not self._has(path):
+            length = self._length(path)
+            if length != len(data) and not (length is not None and self._is_whole(kind, digest)):
                 self._files.pipe_file(path, data)
         if kind == PUBLISHED:
             self._copies.put(kind, digest, data)
@@ -60,10 +64,22 @@ class ObjectStorage:
         self._copies.put(kind, digest, data)
         return data
 
+    def heal(self, kind: str, digest: str, data: bytes) -> bool:
+        """Store `data` where nothing is, or what is there is damaged, which is read for it; whether it was
+        damaged. Raises OutOfSpace, Denied, Unavailable.
+        """
+        path = self._path(kind, digest)
+        with mapped_store_errors(kind=kind, digest=digest):
+            is_there = self._length(path) is not None
+            if is_there and self._is_whole(kind, digest):
+                return False
+            self._files.pipe_file(path, data)
+        return is_there
+
     def exists(self, kind: str, digest: str) -> bool:
         """Whether the content is in the store. Raises Denied, Unavailable (without the bucket, too)."""
         with mapped_store_errors(kind=kind, digest=digest):
-            return self._has(self._path(kind, digest))
+            return self._length(self._path(kind, digest)) is not None
 
     def local_path(self, kind: str, digest: str) -> Path:
         """A copied file with the content, fetched where needed. Raises what `get` raises."""
@@ -86,15 +102,20 @@ class ObjectStorage:
         """Remove what interrupted writes of copies left; gives the number of files. The store keeps none."""
         return self._copies.remove_leftovers()
 
-    def _has(self, path: str) -> bool:
-        """Unlike fsspec's `exists`, which takes a bucket that is gone for content that is not there."""
+    def _is_whole(self, kind: str, digest: str) -> bool:
+        """Whether the store itself, whatever the copies, holds what the digest says."""
+        return is_sound(kind, digest, bytes(self._files.cat_file(self._path(kind, digest))))
+
+    def _length(self, path: str) -> int | None:
+        """Bytes; None for nothing there. Unlike fsspec's `exists`, which takes a bucket that is gone for
+        content that is not there.
+        """
         try:
-            self._files.info(path)
+            return int(self._files.info(path)["size"])
         except FileNotFoundError as error:
             if is_without_bucket(error):
                 raise
-            return False
-        return True
+            return None
 
     def _path(self, kind: str, digest: str) -> str:
         return f"{self._root}/{place_of(kind, digest)}"

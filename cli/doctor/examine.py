@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from urllib.parse import unquote, urlsplit
 
@@ -14,6 +15,7 @@ from adapters.disk import disk_error
 from adapters.environment import label_studio_database
 from adapters.home_files import SECRETS_FILE, read_env_file
 from cli.doctor import files, label_studio, loop, machine, order, services, stored
+from cli.doctor.deployment import for_deployment
 from cli.doctor.findings import Check, Finding, State, fail, warn
 from cli.doctor.installation import Installation
 from loop.errors import SonoloopError
@@ -55,6 +57,8 @@ def examine(installation: Installation) -> Iterator[tuple[str, Finding]]:
             finding = (slow.get(check.name) or _Run(check, installation)).wait(until)
         if finding.state is State.FAIL or missing:
             failed.add(check.name)
+        if installation.settings.services == "elsewhere":
+            finding = replace(finding, todo=for_deployment(finding.todo))
         yield check.name, _without(hidden, finding)
 
 

@@ -7,8 +7,9 @@ import shlex
 import stat
 
 from adapters.environment import label_studio_database, nearest_setting, unknown_variables
-from adapters.home_files import SECRETS_FILE, SETTINGS_FILE, read_env_file
+from adapters.home_files import PREFIX, SECRETS_FILE, SETTINGS_FILE, read_env_file
 from adapters.services.secrets import DRAW
+from adapters.settings import Settings
 from adapters.unfinished import leftovers
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import Installation
@@ -17,6 +18,7 @@ from db.filling import require_whole
 from loop.errors import Unavailable
 
 OPEN_TO_OTHERS = 0o077
+OWN_SECRETS = tuple(name for name in DRAW if name.startswith(PREFIX))
 
 
 def settings(installation: Installation) -> Finding:
@@ -76,9 +78,12 @@ def home(installation: Installation) -> Finding:
 
 
 def secrets(installation: Installation) -> Finding:
-    """All there, and closed to others."""
+    """All there, and closed to others; where others run the services, variables may hold them."""
     path = installation.settings.root / SECRETS_FILE
+    is_elsewhere = installation.settings.services == "elsewhere"
     if not path.is_file():
+        if is_elsewhere:
+            return _given_secrets(installation.settings)
         return fail(
             f"no {SECRETS_FILE}",
             "that of this home",
@@ -89,11 +94,23 @@ def secrets(installation: Installation) -> Finding:
         return fail(
             f"{SECRETS_FILE} with mode {mode:03o}", "600", f"chmod 600 {path}, and change the passwords"
         )
+    if is_elsewhere:
+        return _given_secrets(installation.settings)
     held = read_env_file(path)
     missing = [name for name in DRAW if not held.get(name)]
     if missing:
         return fail(f"no {', '.join(missing)}", "every secret", f"bring {SECRETS_FILE} back from a backup")
     return ok(f"{len(DRAW)} secrets, mode {mode:03o}")
+
+
+def _given_secrets(settings: Settings) -> Finding:
+    """Those that our programs read, from wherever they have them; Label Studio's session key is its own."""
+    given = {name: getattr(settings, name.removeprefix(PREFIX).lower()) for name in OWN_SECRETS}
+    missing = [name for name, secret in given.items() if not secret.get_secret_value()]
+    if missing:
+        todo = "give it to every service from the deployment's env file, which ./sonoloop secrets writes"
+        return fail(f"no {', '.join(missing)}", "every secret, in the environment", todo)
+    return ok(f"{len(given)} secrets from the environment")
 
 
 def unfinished(installation: Installation) -> Finding:

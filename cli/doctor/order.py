@@ -9,7 +9,14 @@ from datetime import UTC, datetime
 
 from adapters.label_studio.api import Api, understood
 from adapters.label_studio.session import ReaderSession
-from adapters.label_studio.users import ensure_reader, list_accounts, remove_account
+from adapters.label_studio.users import (
+    draw_visitor,
+    ensure_reader,
+    holds_work,
+    is_visitor,
+    list_accounts,
+    remove_account,
+)
 from adapters.services.control import status
 from adapters.services.programs import LABEL_STUDIO, WORKER_LIGHT, WORKER_TRAIN
 from cli.doctor.findings import Finding, State, fail, ok, warn
@@ -18,7 +25,6 @@ from cli.doctor.loop import count_annotations
 from loop.records import Project
 from loop.sweep import followed_mark, followed_name
 
-VISITOR = "doctor@sonoloop.local"
 WORKERS = (WORKER_LIGHT, WORKER_TRAIN)
 SERVING = (LABEL_STUDIO, WORKER_LIGHT)
 SETTLING_SECONDS = 60.0
@@ -97,7 +103,7 @@ def _served(installation: Installation, project: Project) -> Finding:
         tasks = {frame.id: frame.task_id for frame in uow.frames.list(project.id)}
     placed = sorted((row for row in rows if row.remote_id), key=lambda row: row.place or 0.0)
     queue = [tasks[row.frame_id] for row in placed if row.frame_id not in read]
-    with installation.label_studio() as api, _visitor(api) as session:
+    with installation.label_studio() as api, visitor(api) as session:
         served, others = session.next_task(int(project.label_studio_id or 0)), len(list_accounts(api)) - 1
     if served is None:
         return (
@@ -118,11 +124,14 @@ def _served(installation: Installation, project: Project) -> Finding:
 
 
 @contextmanager
-def _visitor(api: Api) -> Iterator[ReaderSession]:
+def visitor(api: Api) -> Iterator[ReaderSession]:
+    """A reader of the doctor's own, whose account is removed again; of earlier ones, those that hold no work:
+    whoever took such an address by the invitation and labelled with it is a person.
+    """
     for account in list_accounts(api):
-        if account.email == VISITOR:  # of a doctor who was killed
+        if is_visitor(account.email) and not holds_work(api, account.id):  # of a doctor who was killed
             remove_account(api, account.id)
-    session = ensure_reader(api, VISITOR, secrets.token_urlsafe(16))
+    session = ensure_reader(api, draw_visitor(), secrets.token_urlsafe(16))
     try:
         yield session
     finally:

@@ -161,6 +161,14 @@ def test_what_is_no_email_is_refused_before_anything_is_asked(tmp_path: Path, em
     assert "cannot be one" in user(tmp_path / "nowhere", "add", email, code=1).output
 
 
+@pytest.mark.parametrize("email", ["doctor@doctor.invalid", "Anna@Clinic.INVALID"])
+def test_an_email_of_the_doctors_domain_is_refused_before_anything_is_asked(
+    tmp_path: Path, email: str
+) -> None:
+    output = user(tmp_path / "nowhere", "add", email, code=1).output
+    assert "a domain for accounts that the doctor makes and removes" in " ".join(output.split())
+
+
 def test_a_short_password_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
     output = user(tmp_path, "add", EMAIL, "--password-from-stdin", code=1, given="short\n").output
     assert "a password of 5 characters" in output

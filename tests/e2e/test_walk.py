@@ -24,7 +24,7 @@ from tests.services.label_studio import READER_PASSWORD
 @pytest.mark.services
 @pytest.mark.timeout(3600)
 @pytest.mark.fault(
-    "a random walk of all of these",
+    "a random walk of many of these",
     done="labels, corrections, deletions, webhooks, kill -9 of every service and of all, Redis flushed, "
     "rounds started, cancelled and rolled back, for 20 minutes",
 )

@@ -198,7 +198,9 @@ class Walk:
         return f"round {row.number}" if row else "none"
 
     def roll_back(self) -> str:
-        version = rollback(self.home.container.round_ports, self.mirror.project_id)
+        version = rollback(
+            self.home.container.round_ports, self.home.container.storage, self.mirror.project_id
+        )
         relay_outbox(self.home.container.serving_ports)
         return version.name
 

@@ -163,6 +163,15 @@ def test_only_the_proxy_is_reachable_from_outside() -> None:
     ]
 
 
+def test_label_studio_may_call_nothing_but_the_backend() -> None:
+    """It stands in the network of readers too, which has a way out."""
+    variables = SERVICES["label-studio"]["environment"]
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"):
+        assert variables[name] == "http://127.0.0.1:9"
+    assert variables["NO_PROXY"] == variables["no_proxy"] == "backend.internal"
+    assert "ProxyHandler({})" in str(SERVICES["label-studio"]["healthcheck"]), "asked here, by no proxy"
+
+
 def test_label_studio_runs_there_as_it_runs_here(tmp_path: Path) -> None:
     image = (ROOT / "deploy" / "label-studio.Dockerfile").read_text()
     there = {**SERVICES["label-studio"]["environment"], **dict(re.findall(r"([A-Z_]+)=(\S+)", image))}

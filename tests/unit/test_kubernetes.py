@@ -195,6 +195,14 @@ def test_everything_is_closed_that_is_not_opened() -> None:
             assert "ipBlock" not in str(rule), "nothing reaches the world"
 
 
+def test_the_ingress_leads_to_nothing_that_is_for_developers() -> None:
+    (rule,) = of_kind("Ingress")["sonoloop"]["spec"]["rules"]
+    leads = {each["path"]: each["backend"]["service"]["name"] for each in rule["http"]["paths"]}
+    developers = {"metrics", "django-rq", "admin", "docs", "swagger", "version", "trigger500", "samples"}
+    assert leads == {"/": "label-studio"} | {f"/{name}": "closed" for name in developers}
+    assert "closed" not in of_kind("Service")
+
+
 def test_a_policy_names_labels_that_pods_have() -> None:
     labels = [WORKLOADS[name]["spec"]["template"]["metadata"]["labels"] for name in WORKLOADS]
     known = {(key, value) for each in labels for key, value in each.items()}

@@ -78,6 +78,22 @@ def test_a_store_elsewhere_is_copied_and_filled_again(tmp_path: Path) -> None:
     assert names[0] == names[1]
 
 
+@pytest.mark.parametrize("kind", ["frames", "masks"])
+def test_damaged_content_in_a_store_elsewhere_is_replaced_by_the_backups(tmp_path: Path, kind: str) -> None:
+    settings = made_home(tmp_path / "home", storage_url=f"file://{tmp_path / 'store'}")
+    before = state_of(settings)
+    run("backup", tmp_path / "b.tar", "--home", settings.root)
+    files = sorted(each for each in (tmp_path / "store" / kind).rglob("*.*") if each.is_file())
+    whole = [each.read_bytes() for each in files]
+    middle = len(whole[0]) // 2
+    files[0].write_bytes(whole[0][:middle] + bytes([whole[0][middle] ^ 0xFF]) + whole[0][middle + 1 :])
+    files[1].write_bytes(whole[1][:-7])
+    output = run("restore", tmp_path / "b.tar", "--home", tmp_path / "new").output
+    assert "2 damaged contents in the store were replaced" in " ".join(output.split())
+    assert [each.read_bytes() for each in files] == whole
+    assert state_of(load_settings(tmp_path / "new")) == before
+
+
 def test_the_advice_after_a_restoration_can_be_pasted(home: Settings, tmp_path: Path) -> None:
     write_backup(home, tmp_path / "b.tar")
     output = run("restore", tmp_path / "b.tar", "--home", tmp_path / "a home; ls").output
@@ -134,6 +150,28 @@ def test_an_empty_folder_is_filled(home: Settings, tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     run("restore", tmp_path / "b.tar", "--home", tmp_path / "new")
     assert state_of(load_settings(tmp_path / "new")) == state_of(home)
+
+
+def test_a_link_to_an_empty_folder_is_followed(home: Settings, tmp_path: Path) -> None:
+    write_backup(home, tmp_path / "b.tar")
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "home").mkdir()
+    (tmp_path / "new").symlink_to(tmp_path / "disk" / "home")
+    run("restore", tmp_path / "b.tar", "--home", tmp_path / "new")
+    assert (tmp_path / "new").is_symlink()
+    assert state_of(load_settings(tmp_path / "new")) == state_of(home)
+    assert [each.name for each in (tmp_path / "disk").iterdir()] == ["home"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["b.tar", "disk", "home", "new"]
+
+
+@pytest.mark.parametrize("aim", ["disk/home", "new"])
+def test_a_link_to_nothing_is_refused_at_once(home: Settings, tmp_path: Path, aim: str) -> None:
+    write_backup(home, tmp_path / "b.tar")
+    (tmp_path / "new").symlink_to(tmp_path / aim)
+    output = run("restore", tmp_path / "b.tar", "--home", tmp_path / "new", code=1).output
+    assert "which is not there" in " ".join(output.split())
+    assert "nothing was unpacked" in " ".join(output.split())
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["b.tar", "home", "new"]
 
 
 @pytest.mark.parametrize("change", ["flip", "cut"])

@@ -72,7 +72,7 @@ class Loop(Mirror):
     @rule()
     def roll_back(self) -> None:
         with suppress(BadRequest):
-            rollback(self.world.rounds, self.world.project.id)
+            rollback(self.world.rounds, self.world.storage, self.world.project.id)
 
     @rule(minutes=st.sampled_from([-60, 1, 10, 60]))
     def turn_clock(self, minutes: int) -> None:

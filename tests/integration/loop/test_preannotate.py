@@ -155,7 +155,7 @@ def test_a_rollback_serves_the_old_predictions_at_once_and_draws_nothing_anew(wo
     world.model()
     world.follow()
     pushed, looks = world.pushed(), world.segmenters.looks
-    assert rollback(world.rounds, world.project.id).id == first.id
+    assert rollback(world.rounds, world.storage, world.project.id).id == first.id
     assert relay_outbox(world.serving) == [world.project.id]
     assert world.studio.model_versions[world.label_studio_id] == first.name
     assert world.follow().pushed == 0

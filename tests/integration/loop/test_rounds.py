@@ -90,7 +90,7 @@ def test_a_worse_candidate_is_kept_in_the_registry_and_out_of_service(labelled: 
     assert ended.verdict is not None
     assert "kept" in ended.verdict.reason
     assert labelled.now().champion_id == before
-    assert promote(labelled.rounds, labelled.project.id, candidate.name).id == candidate.id
+    assert promote(labelled.rounds, labelled.storage, labelled.project.id, candidate.name).id == candidate.id
     assert labelled.now().champion_id == candidate.id
 
 
@@ -217,12 +217,12 @@ def test_rollback_goes_back_through_what_served_and_then_says_that_there_is_no_m
     first = labelled.now().champion_id
     second = labelled.model()
     labelled.model()
-    assert rollback(labelled.rounds, labelled.project.id).id == second.id
-    assert rollback(labelled.rounds, labelled.project.id).id == first
+    assert rollback(labelled.rounds, labelled.storage, labelled.project.id).id == second.id
+    assert rollback(labelled.rounds, labelled.storage, labelled.project.id).id == first
     with pytest.raises(BadRequest, match="promote one by name"):
-        rollback(labelled.rounds, labelled.project.id)
+        rollback(labelled.rounds, labelled.storage, labelled.project.id)
 
 
 def test_an_unknown_version_is_refused_with_the_names_that_exist(labelled: World) -> None:
     with pytest.raises(NotFound, match="p1-v0"):
-        promote(labelled.rounds, labelled.project.id, "v9")
+        promote(labelled.rounds, labelled.storage, labelled.project.id, "v9")

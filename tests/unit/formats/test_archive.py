@@ -129,7 +129,20 @@ def test_a_file_with_holes_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_named_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="twice"):
-        Archive.open(forge(tmp_path / "a.tar", [(plain("x", 1), b"x"), (plain("X", 1), b"y")]))
+        Archive.open(forge(tmp_path / "a.tar", [(plain("x", 1), b"x"), (plain("x", 1), b"y")]))
+
+
+def test_names_that_the_disk_does_not_tell_apart_are_told_and_nothing_is_written_over(tmp_path: Path) -> None:
+    """Such a disk has the second name already when it comes; here somebody else made it."""
+    with (tmp_path / "a.tar").open("wb") as stream:
+        writer = ArchiveWriter(stream)
+        writer.add_bytes("X", b"second")
+        writer.finish({})
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "X").write_bytes(b"first")
+    with pytest.raises(BadInput, match="a disk that tells these apart"):
+        Archive.open(tmp_path / "a.tar").unpack(tmp_path / "new")
+    assert (tmp_path / "new" / "X").read_bytes() == b"first"
 
 
 def test_a_compressed_file_is_refused_unread(tmp_path: Path) -> None:
