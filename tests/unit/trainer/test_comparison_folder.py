@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from loop.errors import BadRequest, Conflict, OutOfMemory, OutOfSpace, TrainingFailed, Unavailable
+from loop.errors import (
+    BadRequest,
+    Conflict,
+    OutOfMemory,
+    OutOfSpace,
+    SonoloopError,
+    TrainingFailed,
+    Unavailable,
+)
 from loop.training_records import Split
 from tests.judged import PLAN, judged, some_protocol
 from trainer.comparison.child import failure
@@ -128,7 +136,7 @@ def test_a_result_survives_its_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_training_that_ends_without_a_model_is_told_by_its_reason(
-    code: int, last: dict[str, str], said: list[str], kind: type[Exception], words: str
+    code: int, last: dict[str, str], said: list[str], kind: type[SonoloopError], words: str
 ) -> None:
     error = failure(code, last, said)
     assert type(error) is kind
