@@ -157,7 +157,7 @@ def _described(header: bytes, size: int) -> dict[str, Any]:
     except NOT_OURS as exc:
         raise _foreign(size) from exc
     if not formats <= FORMATS:
-        got = f"weights in the formats {', '.join(map(str, sorted(formats - FORMATS)))}"[:LONGEST_WORD]
+        got = f"weights in the formats {', '.join(sorted(map(str, formats - FORMATS)))}"[:LONGEST_WORD]
         raise BadWeights(got, f"numbers in {', '.join(sorted(FORMATS))} alone", FOREIGN)
     return check_description(notes.get(DESCRIPTION))
 

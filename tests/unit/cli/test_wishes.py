@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from adapters.bootstrap import build
 from cli.demo import DemoPlan
 from cli.pretrain import make_base_weights, parse_check
-from cli.project import label_studio_id
+from cli.project import label_studio_id, make_project
 from cli.work import WorkPlan
 from loop.errors import BadRequest, BadWeights
 from loop.records import Project
+from tests.services.homes import make_settings
 from trainer.networks import build_network
 from trainer.recipes import RECIPES
 from trainer.weights import describe, save_weights
@@ -108,6 +112,20 @@ def test_weights_that_know_no_class_of_the_project_are_refused_before_anything_s
     assert WorkPlan(classes="Artery,Nerve", weights=weights).to_request().unknown_classes() == []
     assert WorkPlan(classes="Vein,Artery", prior="Artery").to_request().unknown_classes() == ["Vein"]
     assert WorkPlan(classes="Vein", weights="scratch").to_request().unknown_classes() == []
+
+
+def test_a_project_of_such_weights_gets_a_first_version_that_serves_and_names_what_it_cannot_draw(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = weights_of(["Artery", "Nerve"], tmp_path / "weights.safetensors")
+    with closing(build(make_settings(tmp_path))) as container:
+        project = make_project(container, WorkPlan(classes="Vein,nerve", weights=weights).to_request())
+        with container.database.read() as uow:
+            champion = uow.models.get(project.champion_id or 0)
+        probs = container.segmenters.load(champion).predict(np.zeros((64, 64), np.uint8))
+    assert probs.shape == (2, 64, 64)
+    assert not probs[0].any()
+    assert "from the first training on: Vein" in " ".join(capsys.readouterr().out.split())
 
 
 def test_published_weights_are_refused_for_a_network_that_none_were_published_for() -> None:

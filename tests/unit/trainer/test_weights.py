@@ -124,6 +124,13 @@ CRAFTED = {
     "numbers of 8 bits": claiming(dtype="F8_E4M3", shape=[4]),
     "offsets that are none": crafted({"__metadata__": NOTES, "a": {"dtype": "F32", "data_offsets": []}}),
     "a format that is a list": crafted({"__metadata__": NOTES, "a": {"dtype": [], "data_offsets": [0, 0]}}),
+    "formats of two kinds": crafted(
+        {"__metadata__": NOTES}
+        | {
+            name: {"dtype": kind, "data_offsets": [0, 0]}
+            for name, kind in {"a": 1, "b": "F8", "c": None}.items()
+        }
+    ),
     "a byte too few": claiming()[:-1],
     "a byte too many": claiming() + b"x",
     "a CRF of a billion rounds": claiming(crf={"iterations": 10**9}),
