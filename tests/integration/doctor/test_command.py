@@ -52,7 +52,7 @@ def test_the_command_prints_a_line_a_check_and_fails(home: Settings) -> None:
 
 def test_for_programs_it_prints_json_without_a_secret(home: Settings) -> None:
     done = CliRunner().invoke(app, ["doctor", "--json", "--home", str(home.root)])
-    said = json.loads(done.output)
+    said = json.loads(done.stdout)
     assert said["ok"] is False
     assert {"check", "state", "got", "need", "do"} == set(said["checks"][0])
     secrets = [
