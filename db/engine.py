@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
 
-from db.foreign_errors import silent_error, translate
+from db import postgresql
+from db.foreign_errors import translate
 from db.types import dump_json
 from loop.errors import BadRequest
 
@@ -25,11 +26,6 @@ BUSY_SECONDS = 5
 KEPT_CONNECTIONS = 20
 """As many as a server of ours has threads, and a few more: a connection beyond them is opened and closed
 again for every unit, and 16 that log in at once, in Python, keep a webhook waiting for half a second.
-"""
-
-LOGIN_SECONDS, ANSWER_SECONDS = 10, 120
-"""How long a PostgreSQL that is silent is waited for, at its door and for one answer afterwards: behind a
-firewall that drops what it should pass, or on a machine that hangs, it would be for ever.
 """
 
 MIGRATE_SECONDS = 60
@@ -59,10 +55,11 @@ BEGIN: dict[tuple[str, Access], tuple[str, ...]] = {
         "BEGIN IMMEDIATE",
     ),
     # One snapshot for the whole unit, as SQLite gives it.
-    ("postgresql", Access.READ): ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",),
-    ("postgresql", Access.WRITE): (),
-    ("postgresql", Access.NOTE): ("SET LOCAL synchronous_commit = off",),
+    ("postgresql", Access.READ): ("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",),
+    ("postgresql", Access.WRITE): ("BEGIN",),
+    ("postgresql", Access.NOTE): ("BEGIN; SET LOCAL synchronous_commit = off",),
     ("postgresql", Access.MIGRATE): (
+        "BEGIN",
         f"SET LOCAL lock_timeout = '{MIGRATE_SECONDS}s'",
         "SELECT pg_advisory_xact_lock(7366601)",  # any number, as long as every migration takes the same
     ),
@@ -84,7 +81,6 @@ def make_engine(url: str) -> Engine:
         poolclass=QueuePool,
         pool_size=KEPT_CONNECTIONS,
         max_overflow=-1,  # without a limit nobody waits for a turn
-        pool_pre_ping=True,  # finds connections that a restart of the server has cut
         connect_args=_sqlite_arguments() if sqlite_path(address) else _postgresql_arguments(),
     )
     event.listen(engine, "handle_error", translate)
@@ -92,7 +88,7 @@ def make_engine(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
     else:
-        event.listen(engine, "do_connect", _connect)
+        postgresql.prepare(engine)
     os.register_at_fork(before=partial(_close_idle, weakref.ref(engine)))
     return engine
 
@@ -139,17 +135,7 @@ def _sqlite_arguments() -> dict[str, Any]:
 def _postgresql_arguments() -> dict[str, Any]:
     limits = {"lock_timeout": f"{BUSY_SECONDS}s", "idle_in_transaction_session_timeout": "60s"}
     said = {"application_name": "sonoloop", "startup_params": {"TimeZone": "UTC", **limits}}
-    return {**said, "timeout": LOGIN_SECONDS}
-
-
-def _connect(dialect: Any, _record: object, words: Any, named: Any) -> Any:
-    try:
-        connection = dialect.connect(*words, **named)
-    except OSError as exc:  # of the socket: the driver leaves it as it is
-        raise silent_error() from exc
-    # The driver knows one patience for the door and all answers; its socket is the only way to another.
-    connection._usock.settimeout(ANSWER_SECONDS)
-    return connection
+    return {**said, "timeout": postgresql.LOGIN_SECONDS}
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
@@ -166,5 +152,9 @@ def _close_idle(reference: weakref.ref[Engine]) -> None:
 
 def _begin(connection: Connection) -> None:
     access = connection.get_execution_options().get("access", Access.WRITE)
-    for statement in BEGIN[connection.dialect.name, access]:
+    first, *others = BEGIN[connection.dialect.name, access]
+    driver = connection.connection.dbapi_connection
+    with driver.beginning() if isinstance(driver, postgresql.Connection) else nullcontext():
+        connection.exec_driver_sql(first)
+    for statement in others:
         connection.exec_driver_sql(statement)

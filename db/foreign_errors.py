@@ -86,8 +86,6 @@ def translate(context: ExceptionContext) -> None:
 
     A mistake in our own SQL has no answer here and stays as it is.
     """
-    if context.is_pre_ping:
-        return  # the pool opens another connection instead
     foreign = context.original_exception
     if isinstance(foreign, SonoloopError):
         raise foreign

@@ -14,6 +14,7 @@ from adapters.home_files import remember_settings
 from adapters.services.secrets import ensure_secrets
 from cli.app import app
 from db import engine as engines
+from db import postgresql
 from loop.errors import Unavailable
 
 
@@ -29,7 +30,7 @@ def test_commands_give_a_silent_database_up(
     words: list[str], silent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(engines, "LOGIN_SECONDS", 0.5)
+    monkeypatch.setattr(postgresql, "LOGIN_SECONDS", 0.5)
     ensure_secrets(tmp_path / "home")
     remember_settings(tmp_path / "home", {"database_url": silent})
     done = CliRunner().invoke(app, [*words, "--home", str(tmp_path / "home")])
@@ -40,7 +41,7 @@ def test_commands_give_a_silent_database_up(
 def test_an_answer_that_does_not_come_is_given_up_and_never_taken_for_the_next(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(postgresql, "ANSWER_SECONDS", 0.5)
     engine = engines.make_engine(postgres_url).execution_options(access=engines.Access.READ)
     with pytest.raises(Unavailable, match="does not answer"), engine.connect() as connection:
         connection.execute(text("SELECT pg_sleep(2), 1"))
