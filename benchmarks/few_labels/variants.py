@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from trainer.preparation import Preparation
 from trainer.recipes import RECIPES, Recipe
 
 PHANTOMS = "phantoms"
@@ -23,6 +24,7 @@ class Variant:
 
 
 PAPER = replace(RECIPES["paper"], looks=1)
+THOROUGH = replace(RECIPES["thorough"], looks=1)
 REFERENCE = Recipe(
     name="reference",
     size=256,
@@ -53,7 +55,8 @@ VARIANTS: Mapping[str, Variant] = {
     "paper 256 px": Variant(replace(PAPER, size=256), is_from_phantoms=False),
     "reference": Variant(REFERENCE, is_from_phantoms=False),
     "fast": Variant(replace(RECIPES["fast"], looks=1)),
-    "thorough": Variant(replace(RECIPES["thorough"], looks=1)),
+    "thorough": Variant(THOROUGH),
+    "thorough 384 px": Variant(replace(THOROUGH, size=384)),
     "tuned": _tuned(),
     "tuned from scratch": Variant(TUNED, is_from_phantoms=False),
     "150 steps": _tuned(steps=150),
@@ -64,6 +67,7 @@ VARIANTS: Mapping[str, Variant] = {
     "ultrasound": _tuned(augmentation="ultrasound"),
     "average": _tuned(average=0.98),
     "dice": _tuned(loss="dice"),
+    "clahe": _tuned(preparation=Preparation(clahe_clip=2.0)),
     "384 px": _tuned(size=384),
     "pseudo-labels": Variant(TUNED, pseudo=True, shares=SHARES),
 }
