@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from adapters.label_studio.api import Api, understood
 from adapters.label_studio.client import LabelStudioClient
 from adapters.label_studio.lists import filter_by
-from adapters.services.programs import WORKER_TRAIN
+from adapters.services.programs import WORKER_LIGHT, WORKER_TRAIN
+from cli.doctor.advice import SEE_WHO_SENDS, START, see_log
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import Installation, ask
 from cli.services import is_stopped
@@ -50,7 +51,7 @@ def webhook(installation: Installation, project: Project) -> Finding:
                 return ok("sent by Label Studio and found in the inbox")
         time.sleep(LOOK_SECONDS)
     got = f"none in the inbox {ARRIVAL_SECONDS:.0f} s after Label Studio should have sent one"
-    todo = "./sonoloop up; see logs backend and label-studio (labels arrive every 30 s all the same)"
+    todo = START + "; " + SEE_WHO_SENDS + " (labels arrive every 30 s all the same)"
     return fail(got, "one", todo)
 
 
@@ -82,7 +83,7 @@ def mirror(installation: Installation, project: Project) -> Finding:
             return ok(f"{there} annotations there and here{what}")
         if time.monotonic() > until:
             every = installation.settings.reconcile_seconds
-            todo = f"look again in {2 * every} s; ./sonoloop logs worker-light"
+            todo = f"look again in {2 * every} s; " + see_log(WORKER_LIGHT)
             return fail(f"{there} annotations in Label Studio, {here} here", "the same", todo)
         time.sleep(LOOK_SECONDS)
 
@@ -124,15 +125,11 @@ def rounds(installation: Installation) -> Finding:
     last = [each[-1] for each in listed if each]
     stuck = [each.number for each in last if _is_stuck(each, now)]
     if stuck and is_stopped(installation.settings, WORKER_TRAIN):
-        return warn(f"round {stuck[0]} waits for worker-train", "it running", "./sonoloop up")
+        return warn(f"round {stuck[0]} waits for worker-train", "it running", START)
     if stuck:
-        return fail(
-            f"round {stuck[0]} held by nobody", "a worker that takes it", "./sonoloop logs worker-train"
-        )
+        return fail(f"round {stuck[0]} held by nobody", "a worker that takes it", see_log(WORKER_TRAIN))
     if refused:
-        return warn(
-            "a change that Label Studio refuses to follow", "it taken", "./sonoloop logs worker-light"
-        )
+        return warn("a change that Label Studio refuses to follow", "it taken", see_log(WORKER_LIGHT))
     failed = [each.number for each in last if each.state is RoundState.FAILED]
     if failed:
         return warn(

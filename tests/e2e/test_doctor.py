@@ -184,7 +184,7 @@ def test_an_order_that_is_wrong_for_the_mirrors_sake_alone_is_told_as_such(
     for annotation in made:
         api.delete(f"/api/annotations/{annotation}/")
     assert (finding.state, "though worker-light answers" in finding.got) == (State.FAIL, True), finding
-    assert "logs worker-light" in finding.todo
+    assert "logs worker-light" in finding.todo.here
     assert (silent.state, "since worker-light does not answer" in silent.got) == (State.FAIL, True), silent
     wait_until(lambda: loop.mirror(installation, project).state is State.OK, "level again")
     assert order.order(installation, project).state is State.OK
