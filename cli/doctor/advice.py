@@ -52,6 +52,9 @@ RENEW_LABEL_STUDIO = Advice(
 PUT_RIGHT = Advice(
     "./sonoloop up puts it right", "docker compose run --rm sonoloop up puts it right (docs/deployment.md)"
 )
+LOOK_ANEW = Advice(
+    "./sonoloop down, then up, looks at all of them anew", "once a day all of them are looked at anew"
+)
 SEE_WHO_SENDS = Advice(
     "see logs backend and label-studio", "see docker compose logs backend label-studio, or kubectl logs"
 )

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from adapters.disk import disk_error
 from adapters.environment import label_studio_database
 from adapters.home_files import SECRETS_FILE, read_env_file
-from cli.doctor import files, label_studio, loop, machine, order, services, stored
+from cli.doctor import files, label_studio, loop, machine, mirrored, order, services, stored
 from cli.doctor.advice import Advice
 from cli.doctor.findings import Check, Finding, State, fail, warn
 from cli.doctor.installation import Installation, NoDatabase
@@ -104,7 +104,7 @@ def _of_project(project: Project) -> list[Check]:
         Check(setup, partial(label_studio.setup, project=project), after=(name,), seconds=12),
         Check(f"{name} webhook", partial(loop.webhook, project=project), after=(name, setup), seconds=10),
         Check(f"{name} order", partial(order.order, project=project), after=(name,), seconds=15),
-        Check(f"{name} mirror", partial(loop.mirror, project=project), after=(name,), seconds=10),
+        Check(f"{name} mirror", partial(mirrored.mirror, project=project), after=(name,), seconds=10),
     ]
 
 

@@ -47,17 +47,18 @@ class Installation:
     @contextmanager
     def unit(self) -> Iterator[UnitOfWork]:
         """One look into the database. Raises NotFound for a file that is not there, Unavailable."""
-        with self._database() as database, database.read() as uow:
+        with self.database() as database, database.read() as uow:
             yield uow
 
     @contextmanager
     def change(self) -> Iterator[UnitOfWork]:
         """One change in the database, of what the doctor itself left there."""
-        with self._database() as database, database.write() as uow:
+        with self.database() as database, database.write() as uow:
             yield uow
 
     @contextmanager
-    def _database(self) -> Iterator[SqlDatabase]:
+    def database(self) -> Iterator[SqlDatabase]:
+        """That of the home, as it is. Raises what `unit` does."""
         require_noted_database(self.settings)
         if not self.settings.database_url and not self.settings.database_file.is_file():
             raise NoDatabase

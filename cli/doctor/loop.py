@@ -1,4 +1,4 @@
-"""The loop at work: webhooks arrive, the mirror is level, rounds move."""
+"""The loop at work: webhooks arrive, what was set aside is seen, rounds move."""
 
 from __future__ import annotations
 
@@ -16,13 +16,11 @@ from cli.doctor.installation import Installation, ask
 from cli.services import is_stopped
 from loop.errors import NotFound
 from loop.events import TASKS_DELETED, parse_event
-from loop.messages import BAD_ANNOTATION
-from loop.records import Decision, Project
+from loop.records import Project
 from loop.training_records import Round, RoundState
 from loop.unreadable import TODO, count_unreadable, unreadable_labels
 
 ARRIVAL_SECONDS = 4.0
-LEVEL_SECONDS = 4.0
 PROBE = "sonoloop-doctor"
 LONG_DEAD = timedelta(minutes=5)
 LOOK_SECONDS = 0.2
@@ -70,33 +68,6 @@ def _probes(api: Api, remote: int) -> list[int]:
     except NotFound:
         return []
     return [int(each["id"]) for each in found["tasks"]]
-
-
-@understood
-def mirror(installation: Installation, project: Project) -> Finding:
-    """As many annotations there as here; a label of this very moment is waited for."""
-    until = time.monotonic() + LEVEL_SECONDS
-    while True:
-        there, here, aside = count_annotations(installation, project)
-        if here <= there <= here + aside:
-            what = f", {there - here} of them set aside" if there > here else ""
-            return ok(f"{there} annotations there and here{what}")
-        if time.monotonic() > until:
-            every = installation.settings.reconcile_seconds
-            todo = f"look again in {2 * every} s; " + see_log(WORKER_LIGHT)
-            return fail(f"{there} annotations in Label Studio, {here} here", "the same", todo)
-        time.sleep(LOOK_SECONDS)
-
-
-def count_annotations(installation: Installation, project: Project) -> tuple[int, int, int]:
-    """How many there are in Label Studio, here, and here among what was set aside."""
-    with installation.label_studio() as api:
-        remote = ask(api, f"/api/projects/{project.label_studio_id}/")
-    there = int(remote["total_annotations_number"]) + int(remote["skipped_annotations_number"])
-    with installation.unit() as uow:
-        latest = uow.masks.latest_of_all(project.id)
-        aside = sum(each.kind == BAD_ANNOTATION for each in uow.marks.list_set_aside())
-    return there, sum(each.decision is not Decision.DELETED for each in latest), aside
 
 
 def set_aside(installation: Installation) -> Finding:

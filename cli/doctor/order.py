@@ -22,7 +22,7 @@ from adapters.services.programs import LABEL_STUDIO, WORKER_LIGHT, WORKER_TRAIN
 from cli.doctor.advice import START, START_IT, see_log
 from cli.doctor.findings import Finding, State, fail, ok, warn
 from cli.doctor.installation import Installation
-from cli.doctor.loop import count_annotations
+from cli.doctor.mirrored import judge, look
 from loop.records import Project
 from loop.sweep import followed_mark, followed_name
 
@@ -68,11 +68,11 @@ def find_cause(installation: Installation, project: Project) -> Finding | None:
         if late < LATE_SECONDS:
             return warn(waits, "none", "look again in a minute")
         return fail(f"the mirror is stuck, though worker-light answers; {waits}", "none", SEE_LOG)
-    there, here, aside = count_annotations(installation, project)
-    if not here <= there <= here + aside:
-        behind = f"the mirror is behind, though worker-light answers: {here} of {there} annotations are here"
-        return fail(behind, "all of them", SEE_LOG)
-    return None
+    level = judge(installation, project, look(installation, project))
+    if level.state is State.OK:
+        return None
+    behind = f"the mirror is behind, though worker-light answers: {level.got}"
+    return Finding(level.state, behind, level.need, SEE_LOG if level.state is State.FAIL else level.todo)
 
 
 def _not_yet(finding: Finding) -> Finding:
