@@ -17,7 +17,7 @@ from cli.doctor.examine import examine
 from cli.doctor.findings import State
 from cli.doctor.installation import Installation, read_installation
 from cli.markup import escape
-from cli.shell import console, say
+from cli.shell import console, errors, say
 
 COLOURS = {State.OK: "green", State.WARN: "yellow", State.FAIL: "bold red"}
 
@@ -44,7 +44,8 @@ def show_examination(home: Path | None, as_json: bool) -> int:
     """Print every finding; gives the exit code, 1 where a check failed."""
     installation = read_installation(home)
     found: list[Line] = []
-    with console.status("looking") as spinner:
+    # Some environments force colours, and with them the spinner, into a pipe too: programs read JSON alone.
+    with (errors if as_json else console).status("looking") as spinner:
         for line in lines_on(installation):
             found.append(line)
             spinner.update(f"looked at {line.check}")
