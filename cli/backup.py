@@ -20,7 +20,8 @@ from typing import Any
 
 from adapters.disk import sync_folder
 from adapters.environment import label_studio_database
-from adapters.formats.archive import ArchiveWriter, Manifest, private
+from adapters.formats.archive import ArchiveWriter, private
+from adapters.formats.archive_manifest import Manifest
 from adapters.home_files import SECRETS_FILE, SETTINGS_FILE
 from adapters.settings import Settings
 from adapters.storage import open_storage

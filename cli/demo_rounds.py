@@ -12,7 +12,7 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from adapters.bootstrap import Container
 from cli.demo_report import RoundRow, Truth, evaluate, gate_dice
 from cli.markup import escape
-from cli.round_words import describe_round
+from cli.round_words import describe_round, with_state
 from cli.shell import console, progress, say
 from cli.simulated import SimulatedReader
 from loop.errors import Unavailable
@@ -73,9 +73,8 @@ class Demo:
             return None
         task = _begin(bars, f"round {live.number} trains")
         while live.state.is_live:
-            bars.update(
-                task, description=f"round {live.number} {live.state.value}: {escape(describe_round(live))}"
-            )
+            doing = with_state(live.state.value, describe_round(live))
+            bars.update(task, description=f"round {live.number} {escape(doing)}")
             time.sleep(LOOK_SECONDS)
             with self.container.database.read() as uow:
                 live = uow.rounds.get(live.id)
@@ -230,4 +229,5 @@ def _begin(bars: Progress, what: str) -> TaskID:
 
 def _describe(row: RoundRow) -> str:
     dice = "–" if row.all_truth.dice_mean is None else f"{row.all_truth.dice_mean:.3f}"
-    return f"round {row.number}: {row.labels} labels, held-out Dice {dice}, {row.outcome}: {row.reason}"
+    outcome = with_state(row.outcome, row.reason)
+    return f"round {row.number}: {row.labels} labels, held-out Dice {dice}, {outcome}"

@@ -20,6 +20,11 @@ def describe_round(row: Round) -> str:
     return row.error or "the reason was not recorded; ./sonoloop logs worker-train may say it"
 
 
+def with_state(state: str, words: str) -> str:
+    """A round's state and what is said of it, in one line; words that begin with the state are enough."""
+    return words if words.startswith(state) else f"{state}: {words}"
+
+
 def _describe_live(row: Round) -> str:
     if row.is_cancel_requested:
         return "is being cancelled"

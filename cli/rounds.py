@@ -10,7 +10,7 @@ from pathlib import Path
 from adapters.bootstrap import Container
 from cli.home import choose_project, open_home
 from cli.markup import escape
-from cli.round_words import describe_round
+from cli.round_words import describe_round, with_state
 from cli.services import has_workers
 from cli.shell import console, say
 from loop.errors import BadRequest, Unavailable
@@ -36,7 +36,7 @@ def start_round(home: Path | None, project_id: int, wait: bool) -> None:
             say(console, "[yellow]it waits: the services are stopped, ./sonoloop up starts them[/]")
         elif wait:
             row = _watch(container, planned.round)
-            say(console, f"round {row.number} {row.state.value}: {escape(describe_round(row))}")
+            say(console, f"round {row.number} {escape(_state_of(row))}")
 
 
 def cancel_round(home: Path | None, project_id: int) -> None:
@@ -73,12 +73,16 @@ def _watch(container: Container, row: Round, at_each_look: Callable[[], object] 
     """Show a round's progress until it has ended, and return it."""
     with console.status("waiting for a worker") as spinner:
         while row.state.is_live:
-            spinner.update(f"round {row.number} {row.state.value}: {escape(describe_round(row))}")
+            spinner.update(f"round {row.number} {escape(_state_of(row))}")
             time.sleep(LOOK_SECONDS)
             at_each_look()
             with container.database.read() as uow:
                 row = uow.rounds.get(row.id)
     return row
+
+
+def _state_of(row: Round) -> str:
+    return with_state(row.state.value, describe_round(row))
 
 
 def _project(container: Container, project_id: int) -> Project:

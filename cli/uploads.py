@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adapters.formats.archive import ArchiveWriter, check_name
+from adapters.formats.archive import ArchiveWriter
+from adapters.formats.archive_manifest import check_name
 from loop.errors import BadInput
 
 PLACE = "label-studio"

@@ -128,13 +128,16 @@ def _store_later(ports: IngestPorts, frame: Frame, latest: MaskVersion, annotati
         return Ingested.KNOWN  # deleted meanwhile, which the next look sees
     if annotation.updated_at == latest.updated_at and latest.decision is not Decision.DELETED:
         return Ingested.KNOWN
-    if _is_state(ports, frame, latest, annotation):
+    if is_held(ports, frame, latest, annotation):
         return Ingested.KNOWN
     later = max(annotation.updated_at, latest.updated_at + MOMENT)
     return _store(ports, frame, replace(annotation, updated_at=later))
 
 
-def _is_state(ports: IngestPorts, frame: Frame, version: MaskVersion, annotation: RemoteAnnotation) -> bool:
+def is_held(ports: IngestPorts, frame: Frame, version: MaskVersion, annotation: RemoteAnnotation) -> bool:
+    """Whether the mirror's version says the same as an annotation that was changed no later: a clock that was
+    turned back may have given it an earlier time. Raises BadInput for one that cannot be read.
+    """
     if annotation.updated_at > version.updated_at or version.decision is Decision.DELETED:
         return False
     if annotation.was_cancelled or version.decision is Decision.SKIPPED:

@@ -13,6 +13,7 @@ from adapters.label_studio.lists import (
     Json,
     changed_tasks,
     filter_by,
+    list_annotation_times,
     list_predictions,
     list_task_ids,
     list_tasks,
@@ -74,6 +75,10 @@ class LabelStudioClient:
     def task_ids(self, project_id: int) -> set[int]:
         """The ids of all tasks."""
         return list_task_ids(self._paced, project_id)
+
+    def annotation_times(self, project_id: int) -> dict[int, datetime]:
+        """When each annotation was last changed, by its id; drafts are none."""
+        return list_annotation_times(self._paced, project_id)
 
     def get_task(self, task_id: int) -> RemoteTask:
         """One task with all its annotations, skipped ones included."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from functools import partial
 from urllib.parse import unquote, urlsplit
 
@@ -14,10 +13,10 @@ from pydantic import SecretStr
 from adapters.disk import disk_error
 from adapters.environment import label_studio_database
 from adapters.home_files import SECRETS_FILE, read_env_file
-from cli.doctor import files, label_studio, loop, machine, order, services, stored
-from cli.doctor.deployment import for_deployment
+from cli.doctor import files, label_studio, loop, machine, mirrored, order, services, stored
+from cli.doctor.advice import Advice
 from cli.doctor.findings import Check, Finding, State, fail, warn
-from cli.doctor.installation import Installation
+from cli.doctor.installation import Installation, NoDatabase
 from loop.errors import SonoloopError
 from loop.records import Project
 
@@ -57,8 +56,6 @@ def examine(installation: Installation) -> Iterator[tuple[str, Finding]]:
             finding = (slow.get(check.name) or _Run(check, installation)).wait(until)
         if finding.state is State.FAIL or missing:
             failed.add(check.name)
-        if installation.settings.services == "elsewhere":
-            finding = replace(finding, todo=for_deployment(finding.todo))
         yield check.name, _without(hidden, finding)
 
 
@@ -80,6 +77,8 @@ class _Run:
     def _look(self, installation: Installation) -> None:
         try:
             self._finding = self._check.look(installation)
+        except NoDatabase as error:
+            self._finding = fail(error.got, error.need, error.advice)
         except SonoloopError as error:
             self._finding = fail(error.got, error.need, error.todo)
         except OSError as error:
@@ -105,7 +104,7 @@ def _of_project(project: Project) -> list[Check]:
         Check(setup, partial(label_studio.setup, project=project), after=(name,), seconds=12),
         Check(f"{name} webhook", partial(loop.webhook, project=project), after=(name, setup), seconds=10),
         Check(f"{name} order", partial(order.order, project=project), after=(name,), seconds=15),
-        Check(f"{name} mirror", partial(loop.mirror, project=project), after=(name,), seconds=10),
+        Check(f"{name} mirror", partial(mirrored.mirror, project=project), after=(name,), seconds=10),
     ]
 
 
@@ -132,8 +131,7 @@ def _passwords_in(url: str) -> Iterator[str]:
 def _without(hidden: Iterable[str], finding: Finding) -> Finding:
     for secret in hidden:
         if len(secret) >= SHORTEST_SECRET:
-            got, need, todo = (
-                text.replace(secret, "***") for text in (finding.got, finding.need, finding.todo)
-            )
-            finding = Finding(finding.state, got, need, todo)
+            said = finding.got, finding.need, finding.todo.here, finding.todo.deployed
+            got, need, *todo = (text.replace(secret, "***") for text in said)
+            finding = Finding(finding.state, got, need, Advice(*todo))
     return finding

@@ -11,6 +11,7 @@ from adapters.home_files import PREFIX, SECRETS_FILE, SETTINGS_FILE, read_env_fi
 from adapters.services.secrets import DRAW
 from adapters.settings import Settings
 from adapters.unfinished import leftovers
+from cli.doctor.advice import START
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import Installation
 from cli.placing import require_restored
@@ -61,7 +62,7 @@ def home(installation: Installation) -> Finding:
     """There, ours, writable, and closed to others."""
     root = installation.settings.root
     if not root.is_dir():
-        return fail(f"no folder {root}", "a home", "make one by ./sonoloop up, or name yours by --home")
+        return fail(f"no folder {root}", "a home", "make one by " + START + ", or name yours by --home")
     strangers = [path.name for path in (root, *sorted(root.iterdir())) if path.lstat().st_uid != os.getuid()]
     if strangers:
         got = f"{', '.join(strangers[:3])} of another user"
@@ -87,7 +88,7 @@ def secrets(installation: Installation) -> Finding:
         return fail(
             f"no {SECRETS_FILE}",
             "that of this home",
-            "bring it back from a backup; a new home: ./sonoloop up",
+            "bring it back from a backup; a new home: " + START,
         )
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & OPEN_TO_OTHERS:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cli.doctor.advice import NOTHING, Advice, same
 from cli.doctor.installation import Installation
 
 SECONDS = 6.0
@@ -26,7 +27,7 @@ class Finding:
     state: State
     got: str
     need: str = ""
-    todo: str = ""
+    todo: Advice = NOTHING
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,11 @@ def ok(got: str) -> Finding:
     return Finding(State.OK, got)
 
 
-def warn(got: str, need: str = "", todo: str = "") -> Finding:
+def warn(got: str, need: str = "", todo: Advice | str = "") -> Finding:
     """Works, but somebody should know."""
-    return Finding(State.WARN, got, need, todo)
+    return Finding(State.WARN, got, need, same(todo))
 
 
-def fail(got: str, need: str = "", todo: str = "") -> Finding:
+def fail(got: str, need: str = "", todo: Advice | str = "") -> Finding:
     """Does not work."""
-    return Finding(State.FAIL, got, need, todo)
+    return Finding(State.FAIL, got, need, same(todo))

@@ -15,6 +15,7 @@ from adapters.label_studio.api import Api
 from adapters.queue import CeleryQueue
 from adapters.settings import Settings
 from adapters.storage import LocalStorage, ObjectStorage, open_storage
+from cli.doctor.advice import START
 from cli.elsewhere import require_noted_database
 from db import SqlDatabase
 from loop.errors import BadRequest, NotFound
@@ -22,6 +23,15 @@ from loop.ports import UnitOfWork
 from loop.records import Project
 
 ANSWER_SECONDS = 4.0
+
+
+class NoDatabase(NotFound):
+    """A home without its database, with advice for wherever the services run."""
+
+    advice = "run " + START
+
+    def __init__(self) -> None:
+        super().__init__("no database", "the one that the first start makes", self.advice.here)
 
 
 @dataclass(frozen=True)
@@ -37,20 +47,21 @@ class Installation:
     @contextmanager
     def unit(self) -> Iterator[UnitOfWork]:
         """One look into the database. Raises NotFound for a file that is not there, Unavailable."""
-        with self._database() as database, database.read() as uow:
+        with self.database() as database, database.read() as uow:
             yield uow
 
     @contextmanager
     def change(self) -> Iterator[UnitOfWork]:
         """One change in the database, of what the doctor itself left there."""
-        with self._database() as database, database.write() as uow:
+        with self.database() as database, database.write() as uow:
             yield uow
 
     @contextmanager
-    def _database(self) -> Iterator[SqlDatabase]:
+    def database(self) -> Iterator[SqlDatabase]:
+        """That of the home, as it is. Raises what `unit` does."""
         require_noted_database(self.settings)
         if not self.settings.database_url and not self.settings.database_file.is_file():
-            raise NotFound("no database", "the one that the first start makes", "run ./sonoloop up")
+            raise NoDatabase
         with closing(SqlDatabase(self.settings.effective_database_url)) as database:
             yield database
 

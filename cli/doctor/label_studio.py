@@ -6,14 +6,13 @@ import re
 
 from adapters.label_studio.api import understood
 from adapters.label_studio.provision import BACKEND_TITLE, project_faults, webhook_faults
+from cli.doctor.advice import PUT_RIGHT, RENEW_LABEL_STUDIO
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import ANSWER_SECONDS, Installation, ask
 from cli.doctor.machine import LOCKS
 from cli.project import backend_plan, project_plan
 from loop.errors import Denied, NotFound
 from loop.records import Frame, Project
-
-MEND = "./sonoloop up puts it right"
 
 
 @understood
@@ -52,7 +51,7 @@ def version(installation: Installation) -> Finding:
     if not found:
         return warn(f"{release}, with no lock file to compare")
     if release != found[1]:
-        return fail(release, found[1], "./sonoloop down, remove .venv-label-studio, ./sonoloop up")
+        return fail(release, found[1], RENEW_LABEL_STUDIO)
     return ok(release)
 
 
@@ -72,7 +71,7 @@ def frames_served(installation: Installation) -> Finding:
 
 def _compare(installation: Installation, frame: Frame, served: bytes) -> Finding:
     if served != installation.storage().get("frames", frame.digest):
-        return fail("other bytes than the stored frame", "the frame", MEND)
+        return fail("other bytes than the stored frame", "the frame", PUT_RIGHT)
     return ok(f"a frame of {len(served) / 1000:.0f} kB as it is stored")
 
 
@@ -108,7 +107,7 @@ def setup(installation: Installation, project: Project) -> Finding:
     if faults == ["model_version"] and is_behind:
         return warn(f"served by {remote['model_version']} still", champion, "look again in a minute")
     if faults:
-        return fail(f"changed: {', '.join(faults)}", "as ./sonoloop up made it", MEND)
+        return fail(f"changed: {', '.join(faults)}", "as ./sonoloop up made it", PUT_RIGHT)
     return ok(f"served by {champion}, backend and webhook connected")
 
 

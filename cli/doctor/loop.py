@@ -1,4 +1,4 @@
-"""The loop at work: webhooks arrive, the mirror is level, rounds move."""
+"""The loop at work: webhooks arrive, what was set aside is seen, rounds move."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from datetime import UTC, datetime, timedelta
 from adapters.label_studio.api import Api, understood
 from adapters.label_studio.client import LabelStudioClient
 from adapters.label_studio.lists import filter_by
-from adapters.services.programs import WORKER_TRAIN
+from adapters.services.programs import WORKER_LIGHT, WORKER_TRAIN
+from cli.doctor.advice import SEE_WHO_SENDS, START, see_log
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import Installation, ask
 from cli.services import is_stopped
 from loop.errors import NotFound
 from loop.events import TASKS_DELETED, parse_event
-from loop.messages import BAD_ANNOTATION
-from loop.records import Decision, Project
+from loop.records import Project
 from loop.training_records import Round, RoundState
 from loop.unreadable import TODO, count_unreadable, unreadable_labels
 
 ARRIVAL_SECONDS = 4.0
-LEVEL_SECONDS = 4.0
 PROBE = "sonoloop-doctor"
 LONG_DEAD = timedelta(minutes=5)
 LOOK_SECONDS = 0.2
@@ -50,7 +49,7 @@ def webhook(installation: Installation, project: Project) -> Finding:
                 return ok("sent by Label Studio and found in the inbox")
         time.sleep(LOOK_SECONDS)
     got = f"none in the inbox {ARRIVAL_SECONDS:.0f} s after Label Studio should have sent one"
-    todo = "./sonoloop up; see logs backend and label-studio (labels arrive every 30 s all the same)"
+    todo = START + "; " + SEE_WHO_SENDS + " (labels arrive every 30 s all the same)"
     return fail(got, "one", todo)
 
 
@@ -69,33 +68,6 @@ def _probes(api: Api, remote: int) -> list[int]:
     except NotFound:
         return []
     return [int(each["id"]) for each in found["tasks"]]
-
-
-@understood
-def mirror(installation: Installation, project: Project) -> Finding:
-    """As many annotations there as here; a label of this very moment is waited for."""
-    until = time.monotonic() + LEVEL_SECONDS
-    while True:
-        there, here, aside = count_annotations(installation, project)
-        if here <= there <= here + aside:
-            what = f", {there - here} of them set aside" if there > here else ""
-            return ok(f"{there} annotations there and here{what}")
-        if time.monotonic() > until:
-            every = installation.settings.reconcile_seconds
-            todo = f"look again in {2 * every} s; ./sonoloop logs worker-light"
-            return fail(f"{there} annotations in Label Studio, {here} here", "the same", todo)
-        time.sleep(LOOK_SECONDS)
-
-
-def count_annotations(installation: Installation, project: Project) -> tuple[int, int, int]:
-    """How many there are in Label Studio, here, and here among what was set aside."""
-    with installation.label_studio() as api:
-        remote = ask(api, f"/api/projects/{project.label_studio_id}/")
-    there = int(remote["total_annotations_number"]) + int(remote["skipped_annotations_number"])
-    with installation.unit() as uow:
-        latest = uow.masks.latest_of_all(project.id)
-        aside = sum(each.kind == BAD_ANNOTATION for each in uow.marks.list_set_aside())
-    return there, sum(each.decision is not Decision.DELETED for each in latest), aside
 
 
 def set_aside(installation: Installation) -> Finding:
@@ -124,15 +96,11 @@ def rounds(installation: Installation) -> Finding:
     last = [each[-1] for each in listed if each]
     stuck = [each.number for each in last if _is_stuck(each, now)]
     if stuck and is_stopped(installation.settings, WORKER_TRAIN):
-        return warn(f"round {stuck[0]} waits for worker-train", "it running", "./sonoloop up")
+        return warn(f"round {stuck[0]} waits for worker-train", "it running", START)
     if stuck:
-        return fail(
-            f"round {stuck[0]} held by nobody", "a worker that takes it", "./sonoloop logs worker-train"
-        )
+        return fail(f"round {stuck[0]} held by nobody", "a worker that takes it", see_log(WORKER_TRAIN))
     if refused:
-        return warn(
-            "a change that Label Studio refuses to follow", "it taken", "./sonoloop logs worker-light"
-        )
+        return warn("a change that Label Studio refuses to follow", "it taken", see_log(WORKER_LIGHT))
     failed = [each.number for each in last if each.state is RoundState.FAILED]
     if failed:
         return warn(

@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 
 from adapters.label_studio import server
 from adapters.services.programs import LABEL_STUDIO, PROJECT_ROOT, service_names
+from cli.doctor.advice import START
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import ANSWER_SECONDS, Installation
 
@@ -43,7 +44,7 @@ def label_studio_packages(installation: Installation) -> Finding:
         return ok("elsewhere")
     folders = [str(path) for path in server.PYTHON.parents[1].glob("lib/python3.11/site-packages")]
     if not folders:
-        return fail("no environment of Label Studio", "the one that the first start makes", "./sonoloop up")
+        return fail("no environment of Label Studio", "the one that the first start makes", START)
     return _compare(LOCKS / "label-studio.lock", distributions(path=folders), ".venv-label-studio")
 
 
@@ -57,7 +58,7 @@ def _compare(lock: Path, installed: Iterable[Distribution], environment: str) ->
         return ok(f"Python {sys.version.split()[0]}, {len(wanted)} packages as locked")
     more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
     need = f"those of requirements/{lock.name}"
-    return fail(f"{', '.join(wrong[:SHOWN])}{more}", need, f"remove {environment}, then ./sonoloop up")
+    return fail(f"{', '.join(wrong[:SHOWN])}{more}", need, f"remove {environment}, then " + START)
 
 
 def _pins(lines: Iterable[str]) -> Iterable[tuple[str, str]]:

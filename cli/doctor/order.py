@@ -19,9 +19,10 @@ from adapters.label_studio.users import (
 )
 from adapters.services.control import status
 from adapters.services.programs import LABEL_STUDIO, WORKER_LIGHT, WORKER_TRAIN
+from cli.doctor.advice import START, START_IT, see_log
 from cli.doctor.findings import Finding, State, fail, ok, warn
 from cli.doctor.installation import Installation
-from cli.doctor.loop import count_annotations
+from cli.doctor.mirrored import judge, look
 from loop.records import Project
 from loop.sweep import followed_mark, followed_name
 
@@ -31,7 +32,7 @@ SETTLING_SECONDS = 60.0
 """So long after their start they may have something to make up for."""
 LATE_SECONDS = 30.0
 """A change in Label Studio that waits so long for the mirror is stuck."""
-SEE_LOG = "./sonoloop logs worker-light says why; the order follows once the mirror is level"
+SEE_LOG = see_log(WORKER_LIGHT, "says why; the order follows once the mirror is level")
 
 
 @understood
@@ -57,7 +58,7 @@ def find_cause(installation: Installation, project: Project) -> Finding | None:
     """
     with installation.queue() as queue:
         if WORKER_LIGHT not in queue.workers(seconds=2.0, limit=len(WORKERS)):
-            todo = "./sonoloop logs worker-light says why; ./sonoloop up starts it, and Redis"
+            todo = see_log(WORKER_LIGHT, "says why; ") + START_IT + ", and Redis"
             return fail("worker-light does not answer", "an answer within 2 s", todo)
     with installation.unit() as uow:
         inbox = uow.figures.inbox()
@@ -67,11 +68,11 @@ def find_cause(installation: Installation, project: Project) -> Finding | None:
         if late < LATE_SECONDS:
             return warn(waits, "none", "look again in a minute")
         return fail(f"the mirror is stuck, though worker-light answers; {waits}", "none", SEE_LOG)
-    there, here, aside = count_annotations(installation, project)
-    if not here <= there <= here + aside:
-        behind = f"the mirror is behind, though worker-light answers: {here} of {there} annotations are here"
-        return fail(behind, "all of them", SEE_LOG)
-    return None
+    level = judge(installation, project, look(installation, project))
+    if level.state is State.OK:
+        return None
+    behind = f"the mirror is behind, though worker-light answers: {level.got}"
+    return Finding(level.state, behind, level.need, SEE_LOG if level.state is State.FAIL else level.todo)
 
 
 def _not_yet(finding: Finding) -> Finding:
@@ -106,20 +107,16 @@ def _served(installation: Installation, project: Project) -> Finding:
     with installation.label_studio() as api, visitor(api) as session:
         served, others = session.next_task(int(project.label_studio_id or 0)), len(list_accounts(api)) - 1
     if served is None:
-        return (
-            ok("nothing left to read")
-            if not queue
-            else fail("no task", "the first of the queue", "./sonoloop up")
-        )
+        return ok("nothing left to read") if not queue else fail("no task", "the first of the queue", START)
     if served.id not in queue:
         return fail(
             "a task outside the queue" if queue else "a task before the queue is drawn",
             "the first of the queue",
-            "wait a minute; ./sonoloop logs worker-light",
+            "wait a minute; " + see_log(WORKER_LIGHT),
         )
     place = queue.index(served.id)
     if place > others:
-        return fail(f"the task at place {place + 1}", f"one of the first {others + 1}", "./sonoloop up")
+        return fail(f"the task at place {place + 1}", f"one of the first {others + 1}", START)
     return ok(f"place {place + 1} of {len(queue)} was served")
 
 

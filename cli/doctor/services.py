@@ -26,6 +26,7 @@ from adapters.services.programs import (
 )
 from adapters.services.readiness import SETTLED_SECONDS
 from adapters.settings import Settings
+from cli.doctor.advice import START, START_ANEW, START_IT, same, see_log, see_logs
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import ANSWER_SECONDS, Installation
 from loop.errors import Unavailable
@@ -35,7 +36,7 @@ FRESH_SECONDS = 5.0
 MANY_WAITING = 1000
 BEAT_SPARE_SECONDS = 4.0
 LONGEST_BEAT_SECONDS = 20.0
-START = "./sonoloop up starts it; ./sonoloop logs says why it ended"
+START_OR_SEE = START_IT + "; " + see_logs("says why it ended")
 
 
 def services(installation: Installation) -> Finding:
@@ -45,18 +46,18 @@ def services(installation: Installation) -> Finding:
         return ok("elsewhere")
     down = [f"{each.name} {each.state}" for each in states if each.state != "running"]
     if len(down) == len(states) and all(each.state == "stopped" for each in states):
-        return fail("all stopped", "all running", "./sonoloop up")
+        return fail("all stopped", "all running", START)
     if down:
-        return fail(", ".join(down), "all running", "./sonoloop logs SERVICE says why; ./sonoloop up")
+        return fail(", ".join(down), "all running", see_logs("says why; ", "SERVICE") + START)
     if alone := [each.name for each in states if each.detail == UNSUPERVISED]:
-        return fail(f"{', '.join(alone)} without a supervisor", "one that watches over them", "./sonoloop up")
+        return fail(f"{', '.join(alone)} without a supervisor", "one that watches over them", START)
     young = [each.name for each in states if each.seconds < FRESH_SECONDS]
     if young:
         return warn(f"{', '.join(young)} begun a moment ago", "services that stay", "look again in a minute")
     configuration = Paths(installation.settings).configuration
     is_known = installation.refused is None  # else a default stands where they may have another value
     if is_known and configuration.read_text(encoding="utf-8") != render(installation.settings):
-        return warn("services with other settings", "the present ones", "./sonoloop down, then up")
+        return warn("services with other settings", "the present ones", START_ANEW)
     return ok(f"{len(states)} running, the youngest for {min(each.seconds for each in states) / 60:.0f} min")
 
 
@@ -89,15 +90,15 @@ def _port(installation: Installation, port: Port) -> Finding:
     if is_free(port.host, port.number):
         if seconds > SETTLED_SECONDS:
             got = f"nobody listens, though {port.service} has run for {seconds / 60:.0f} min"
-            return fail(got, "it listening", "./sonoloop up starts it again")
+            return fail(got, "it listening", START_IT + " again")
         is_coming = running is not None and running.pid
         return warn(f"nobody listens yet for {port.service}") if is_coming else ok(f"free for {port.service}")
     if has_port(installation.settings, port):
         return ok(f"{port.service} of this home")
     option = f"--{port.setting.replace('_', '-')}"
-    todo = f"end that program, or ./sonoloop up {option} another"
+    todo = "end that program, or " + START + f" {option} another"
     if running is not None and running.state != "stopped":
-        todo = f"end that program: {port.service} tries again; or ./sonoloop down, then up {option} another"
+        todo = f"end that program: {port.service} tries again; or " + START_ANEW + f" {option} another"
     return fail(f"taken by {listener_of(port.number)}", f"free for {port.service}", todo)
 
 
@@ -106,15 +107,13 @@ def redis(installation: Installation) -> Finding:
     with installation.queue() as queue:
         began = time.monotonic()
         if not queue.is_up():
-            where = "SONOLOOP_REDIS_URL" if installation.settings.redis_url else "./sonoloop logs redis"
-            return fail(
-                "no answer", "a running Redis", f"nothing is lost; ./sonoloop up starts it; see {where}"
-            )
+            where = same("SONOLOOP_REDIS_URL") if installation.settings.redis_url else see_log(REDIS)
+            return fail("no answer", "a running Redis", "nothing is lost; " + START_IT + "; see " + where)
         text = f"answers in {1000 * (time.monotonic() - began):.0f} ms"
         lengths = queue.lengths()
     text += "".join(f", {count} waiting for {name}" for name, count in sorted(lengths.items()))
     if max(lengths.values()) > MANY_WAITING:
-        return warn(text, "workers that keep up", "./sonoloop logs worker-light")
+        return warn(text, "workers that keep up", see_log(WORKER_LIGHT))
     return ok(text)
 
 
@@ -124,7 +123,7 @@ def workers(installation: Installation) -> Finding:
     with installation.queue() as queue:
         answered = queue.workers(seconds=2.0, limit=len(wanted))
     if silent := sorted(wanted - answered):
-        return fail(f"no answer from {', '.join(silent)}", "an answer within 2 s", START)
+        return fail(f"no answer from {', '.join(silent)}", "an answer within 2 s", START_OR_SEE)
     return ok(f"{', '.join(sorted(answered))} answer")
 
 
@@ -132,17 +131,19 @@ def beat(installation: Installation) -> Finding:
     """Its wake-ups have no trace but what they cause, so wait until the workers count one more."""
     every = installation.settings.sweep_seconds
     if every + BEAT_SPARE_SECONDS > LONGEST_BEAT_SECONDS:
-        return warn(f"wakes every {every} s, too rarely to wait for", todo="./sonoloop logs beat")
+        return warn(f"wakes every {every} s, too rarely to wait for", todo=see_log(BEAT))
     began = time.monotonic()
     with installation.queue() as queue:
         first = queue.runs_of(Job.SWEEP)
         if first is None:
-            raise Unavailable("no worker that could tell of it", "a running worker", START)
+            return fail("no worker that could tell of it", "a running worker", START_OR_SEE)
         while time.monotonic() - began < every + BEAT_SPARE_SECONDS:
             if (queue.runs_of(Job.SWEEP) or 0) > first:
                 return ok(f"woke a worker {time.monotonic() - began:.0f} s after the question")
             time.sleep(0.5)
-    return fail(f"nothing within {every + BEAT_SPARE_SECONDS:.0f} s", f"a wake-up every {every} s", START)
+    return fail(
+        f"nothing within {every + BEAT_SPARE_SECONDS:.0f} s", f"a wake-up every {every} s", START_OR_SEE
+    )
 
 
 def backend(installation: Installation) -> Finding:
@@ -156,7 +157,7 @@ def backend(installation: Installation) -> Finding:
             health = client.get("/health", extensions=asked)
             versions = client.get("/versions", auth=account, extensions=asked)
     except httpx.HTTPError as error:
-        return fail(f"no answer ({type(error).__name__})", "a running backend", START)
+        return fail(f"no answer ({type(error).__name__})", "a running backend", START_OR_SEE)
     except Unavailable:
         return fail(
             "another program on its port", "the ML backend", "end that program; nothing was sent to it"
@@ -165,9 +166,7 @@ def backend(installation: Installation) -> Finding:
         todo = "mend SONOLOOP_BACKEND_URL or its port"
         return fail("an answer of another program", "the ML backend", todo)
     if versions.status_code == 401:
-        return fail(
-            "a refusal of our account", "the password it was started with", "./sonoloop down, then up"
-        )
+        return fail("a refusal of our account", "the password it was started with", START_ANEW)
     try:
         count = len(versions.json()["versions"])
     except (ValueError, LookupError, TypeError):

@@ -12,6 +12,7 @@ from adapters.environment import label_studio_database
 from adapters.hosts import bare_address
 from adapters.storage.images import StoredImages
 from adapters.storage.layout import place_of
+from cli.doctor.advice import START_ANEW, STOP
 from cli.doctor.findings import Check, Finding, fail, ok, warn
 from cli.doctor.installation import Installation
 from cli.elsewhere import require_noted_label_studio
@@ -37,10 +38,10 @@ def database(installation: Installation) -> Finding:
     if revision not in known_revisions():
         return fail(f"the schema of a newer Sonoloop ({revision})", f"{head} or older", "update Sonoloop")
     if revision != head:
-        return fail(f"the older schema {revision}", head, "./sonoloop down, then up, brings it up to date")
+        return fail(f"the older schema {revision}", head, START_ANEW + ", brings it up to date")
     looked = look_over(url)
     if looked.fault:
-        return fail("a damaged database", "a whole one", "./sonoloop down, then restore a backup")
+        return fail("a damaged database", "a whole one", STOP + ", then restore a backup")
     skew = abs((looked.now - datetime.now(UTC)).total_seconds())
     if skew > SKEW_SECONDS:
         return warn(f"whole, but its clock is {skew:.0f} s off", "the same time", "let NTP keep both clocks")

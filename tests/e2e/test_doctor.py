@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from pydantic import SecretStr
 from adapters.label_studio.users import list_accounts
 from adapters.services.control import status
 from adapters.services.programs import BACKEND, BEAT, REDIS, WORKER_LIGHT
-from cli.doctor import label_studio, loop, order, services
+from cli.doctor import label_studio, loop, mirrored, order, services
 from cli.doctor.examine import examine
 from cli.doctor.findings import State
 from cli.doctor.installation import Installation, read_installation
@@ -173,6 +174,7 @@ def test_an_order_that_is_wrong_for_the_mirrors_sake_alone_is_told_as_such(
     home: Home, project: Project, installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(order, "SETTLING_SECONDS", 0.0)
+    monkeypatch.setattr(mirrored, "FRESH", timedelta(0))
     mirror, api = Mirror(home.container, project.id), home.container.label_studio_api
     read = mirror.unread()[: len(list_accounts(api)) + 2]
     with nothing_mirrored(home):
@@ -184,9 +186,9 @@ def test_an_order_that_is_wrong_for_the_mirrors_sake_alone_is_told_as_such(
     for annotation in made:
         api.delete(f"/api/annotations/{annotation}/")
     assert (finding.state, "though worker-light answers" in finding.got) == (State.FAIL, True), finding
-    assert "logs worker-light" in finding.todo
+    assert "logs worker-light" in finding.todo.here
     assert (silent.state, "since worker-light does not answer" in silent.got) == (State.FAIL, True), silent
-    wait_until(lambda: loop.mirror(installation, project).state is State.OK, "level again")
+    wait_until(lambda: mirrored.mirror(installation, project).state is State.OK, "level again")
     assert order.order(installation, project).state is State.OK
 
 
@@ -203,12 +205,17 @@ def test_frames_that_are_not_served_are_told(
         folder.with_name("elsewhere").rename(folder)
 
 
-def test_a_label_that_is_not_copied_is_told(home: Home, project: Project, installation: Installation) -> None:
+def test_a_label_that_is_not_copied_is_told(
+    home: Home, project: Project, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mirror = Mirror(home.container, project.id)
     task = mirror.queue()[-1]
     api = home.container.label_studio_api
     with paused(home, WORKER_LIGHT):
         made = api.post(f"/api/tasks/{task}/annotations/", {"result": []})["id"]
-        fails(lambda: loop.mirror(installation, project), "annotations in Label Studio")
+        soon = mirrored.mirror(installation, project)
+        monkeypatch.setattr(mirrored, "FRESH", timedelta(0))
+        fails(lambda: mirrored.mirror(installation, project), f"1 missing here (number {made})")
         api.delete(f"/api/annotations/{made}/")
-    wait_until(lambda: loop.mirror(installation, project).state is State.OK, "level again")
+    assert (soon.state, "just being copied" in soon.todo.here) == (State.WARN, True), soon
+    wait_until(lambda: mirrored.mirror(installation, project).state is State.OK, "level again")

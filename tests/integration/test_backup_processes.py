@@ -159,7 +159,7 @@ def test_what_a_killed_backup_left_is_named_by_the_doctor_and_gone_with_the_next
     (left,) = target.iterdir()
     found = unfinished(Installation(home))
     assert found.state is State.WARN
-    assert f"rm -r {left}" in found.todo
+    assert f"rm -r {left}" in found.todo.here
     write_backup(home, tmp_path / "third.tar")
     assert names(target) == names(home.root / NOTES) == []
     assert unfinished(Installation(home)).state is State.OK

@@ -50,7 +50,7 @@ def test_what_a_killed_export_left_is_named_by_the_doctor_and_gone_with_the_next
     (left,) = target.parent.iterdir()
     found = unfinished(Installation(home))
     assert found.state is State.WARN
-    assert f"rm -r {left}" in found.todo
+    assert f"rm -r {left}" in found.todo.here
     assert ended(start_command("export", target, "--home", home.root))[0] == 0
     assert names(target.parent) == ["dataset"]
     assert len(list((target / "masks").iterdir())) == FRAMES

@@ -137,6 +137,32 @@ def test_both_tell_of_the_same_changes_with_every_annotation(
     assert list(studio.tasks_changed_since(project, last[0].updated_at + timedelta(microseconds=1))) == []
 
 
+def test_both_give_the_times_of_all_annotations_of_one_project_without_their_drawings(
+    label_studio_server: LabelStudioServer,
+    api: Api,
+    studio: LabelStudioClient,
+    foreign: LabelStudioClient,
+    reader: ReaderSession,
+) -> None:
+    project, tasks = new_project(api, studio, 3)
+    other, (of_other,) = new_project(api, studio, 1)
+    reader.submit(tasks[0], DRAWING, 2.0, None)
+    reader.submit(tasks[0], DRAWING, 2.0, None)
+    reader.skip(tasks[1], DRAWING, None, None)
+    reader.save_draft(tasks[2], DRAWING, 1.0)
+    reader.submit(of_other, DRAWING, 2.0, None)
+    told = studio.tasks_changed_since(project, None)
+    times = {each.id: each.updated_at for task in told for each in task.annotations}
+    assert len(times) == 3
+    assert studio.annotation_times(project) == foreign.annotation_times(project) == times
+    assert len(studio.annotation_times(other)) == 1
+    transport = Watched()
+    with closing(Api(label_studio_server.url, label_studio_server.token, transport=transport)) as watched:
+        LabelStudioClient(watched).annotation_times(project)
+    assert len(transport.asked) == 1
+    assert transport.received < 60 * len(times) < len(str(DRAWING))
+
+
 def in_order(task: RemoteTask) -> RemoteTask:
     return replace(task, annotations=tuple(sorted(task.annotations, key=lambda each: each.id)))
 
@@ -178,6 +204,6 @@ def test_a_stranger_is_told_nothing(
 ) -> None:
     for token in ("", "0" * 40):
         with Api(label_studio_server.url, token) as stranger:
-            for kind in ("tasks", "predictions", "changes"):
+            for kind in ("tasks", "predictions", "annotations", "changes"):
                 with pytest.raises(Denied):
                     rows(PacedApi(stranger, Pace()), project[0], kind, {})

@@ -140,7 +140,7 @@ def test_before_the_home_is_there_the_doctor_and_the_start_name_the_killed_resto
     finding = dict(examine(read_installation(place.home)))["restoration"]
     assert finding.state is State.FAIL
     assert "a restoration is filling" in finding.got
-    assert "restore FILE again" in finding.todo
+    assert "restore FILE again" in finding.todo.here
     code, _, errors = ended(start_command("up", "--home", place.home))
     assert code == 1
     assert "restore FILE again" in errors

@@ -67,7 +67,7 @@ def test_review_gives_the_address_and_the_reason(home: Settings) -> None:
 
 def test_the_doctor_warns_of_it(home: Settings) -> None:
     finding = dict(examine(read_installation(home.root)))["set aside"]
-    assert (finding.state, finding.todo.startswith(TODO)) == (State.WARN, True)
+    assert (finding.state, finding.todo.here.startswith(TODO)) == (State.WARN, True)
     assert finding.got == f"{WHICH}, others set aside: 1, skipped by two readers: 0"
 
 

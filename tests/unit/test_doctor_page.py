@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from adapters.environment import load_settings
+from adapters.services import programs
+from cli.doctor import advice
 from cli.doctor.examine import all_checks
 from cli.doctor.findings import State
 from cli.doctor.installation import Installation
@@ -26,6 +28,8 @@ VALUES = {"/srv/sonoloop", "600", "redis stopped, backend stopped", "http://127.
 
 FEWEST_LETTERS = 4
 """Of its own, in a saying: one of fewer would fit any text."""
+SERVICES = {name: each for name, each in vars(programs).items() if name.isupper()}
+"""By the names under which the doctor's code has them."""
 
 
 def rows() -> list[tuple[str, str, str]]:
@@ -43,11 +47,31 @@ def sayings() -> Iterator[str]:
     """What the doctor's code can say, as patterns: any value may stand where it puts one."""
     for path in (ROOT / "cli" / "doctor").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                yield re.escape(node.value)
-            elif isinstance(node, ast.JoinedStr):
-                parts = [each.value if isinstance(each, ast.Constant) else None for each in node.values]
-                yield "".join(".*" if part is None else re.escape(str(part)) for part in parts)
+            yield said(node)
+
+
+def said(node: ast.AST) -> str:
+    """The pattern of one expression; "" for one that says nothing, ".*" for what is not known here."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return re.escape(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(said(each) or ".*" for each in node.values)
+    if isinstance(node, ast.BinOp):
+        return "".join(said(each) or ".*" for each in (node.left, node.right))
+    if isinstance(node, ast.Name) and isinstance(given := getattr(advice, node.id, None), advice.Advice):
+        return re.escape(given.here)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return advised(node.func.id, node.args)
+    return ""
+
+
+def advised(name: str, given: list[ast.expr]) -> str:
+    """What a function of the advice gives for those words, and for names of services."""
+    words = [
+        each.value if isinstance(each, ast.Constant) else SERVICES.get(ast.unparse(each)) for each in given
+    ]
+    is_known = name in ("see_log", "see_logs") and None not in words
+    return re.escape(getattr(advice, name)(*words).here) if is_known else ""
 
 
 SAYINGS = {each for each in sayings() if len(re.findall("[a-z]", each)) >= FEWEST_LETTERS}

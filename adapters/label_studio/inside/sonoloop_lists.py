@@ -56,6 +56,14 @@ class TaskKeys(_Keys):
         return Task.objects.filter(project=project).values_list("id")
 
 
+class AnnotationKeys(_Keys):
+    """(id, moment of the last change) of each annotation."""
+
+    def rows(self, project, _):
+        """Unordered."""
+        return Annotation.objects.filter(task__project=project).values_list("id", "updated_at")
+
+
 class ChangedTasks(_List):
     """Tasks with their annotations, oldest change first: those changed after `since`, and those of that very
     moment whose id is behind `beyond`.

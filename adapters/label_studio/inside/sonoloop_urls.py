@@ -7,7 +7,7 @@ from core.urls import urlpatterns
 from django.urls import path
 from sonoloop_accounts import Access, Disabled, Work
 from sonoloop_json import answer_in_ascii
-from sonoloop_lists import ChangedTasks, PredictionKeys, TaskKeys
+from sonoloop_lists import AnnotationKeys, ChangedTasks, PredictionKeys, TaskKeys
 
 answer_in_ascii()
 
@@ -16,6 +16,7 @@ urlpatterns = [
     path("api/sonoloop/accounts/<int:pk>", Access.as_view()),
     path("api/sonoloop/accounts/<int:pk>/work", Work.as_view()),
     path("api/projects/<int:pk>/sonoloop/predictions", PredictionKeys.as_view()),
+    path("api/projects/<int:pk>/sonoloop/annotations", AnnotationKeys.as_view()),
     path("api/projects/<int:pk>/sonoloop/tasks", TaskKeys.as_view()),
     path("api/projects/<int:pk>/sonoloop/changes", ChangedTasks.as_view()),
     *urlpatterns,

@@ -8,9 +8,9 @@ from adapters.environment import load_settings
 from adapters.home_files import remember_settings
 from adapters.services.secrets import ensure_secrets
 from adapters.settings import Settings
-from cli.doctor.examine import examine
-from cli.doctor.findings import Finding, State
+from cli.doctor.findings import State
 from cli.doctor.installation import read_installation
+from cli.doctor.show import Line, lines_on
 from tests.machine import free_port
 from tests.services.homes import make_home
 
@@ -24,8 +24,8 @@ def made_home(root: Path, **chosen: object) -> Settings:
     return load_settings(root)
 
 
-def found(home: Settings) -> dict[str, Finding]:
-    return dict(examine(read_installation(home.root)))
+def found(home: Settings) -> dict[str, Line]:
+    return {line.check: line for line in lines_on(read_installation(home.root))}
 
 
 def failing(home: Settings, name: str) -> str:

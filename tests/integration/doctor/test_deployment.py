@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 
 import pytest
 
 from adapters.home_files import SECRETS_FILE, read_env_file, remember_settings
+from adapters.services.programs import BACKEND, BEAT, LABEL_STUDIO, REDIS, WORKER_LIGHT, WORKER_TRAIN
 from adapters.services.secrets import DRAW
 from adapters.settings import Settings
-from cli.doctor.deployment import for_deployment
+from cli.doctor import advice
+from cli.doctor.advice import Advice, see_log, see_logs
 from cli.doctor.findings import State
-from cli.doctor.services import START
+from cli.doctor.services import START_OR_SEE
 from tests.conftest import ROOT
 from tests.integration.doctor.homes import failing, found
 from tests.machine import free_port
+
+SERVICES = (REDIS, WORKER_LIGHT, WORKER_TRAIN, BEAT, BACKEND, LABEL_STUDIO)
+OF_A_HOME = re.compile(r"\./sonoloop (up|down|logs)|see logs")
+"""Commands for services that the home itself starts."""
 
 
 @pytest.fixture
@@ -69,19 +77,50 @@ def test_no_line_tells_to_start_or_to_look_at_services_that_are_not_here(deploye
     assert not [name for name, each in findings.items() if "./sonoloop logs" in each.todo]
 
 
-def test_every_advice_of_the_doctor_has_words_for_a_deployment() -> None:
-    sources = "\n".join(path.read_text() for path in sorted((ROOT / "cli" / "doctor").glob("*.py")))
-    advice = re.findall(r'"([^"\n]*\./sonoloop (?:up|down|logs)[^"\n]*)"', sources)
-    assert len(advice) > 20
-    told = [for_deployment(each) for each in advice if r"\./" not in each]
-    assert not [each for each in told if re.search(r"\./sonoloop (?:up|down|logs)|  |\\", each)]
-    assert "docker compose logs worker-light, or kubectl logs, says why" in " ".join(told)
-    assert for_deployment(START).endswith("docker compose logs, or kubectl logs, says why it ended")
+def sayings() -> Iterator[tuple[str, str]]:
+    """File and text of whatever the doctor's modules put into words; docstrings are none."""
+    for path in sorted((ROOT / "cli" / "doctor").glob("*.py")):
+        tree = ast.parse(path.read_text())
+        unsaid = {id(each.value) for each in ast.walk(tree) if isinstance(each, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in unsaid:
+                yield path.name, node.value
 
 
-def test_the_services_that_are_named_are_those_of_the_deployment() -> None:
+def all_advice() -> dict[str, Advice]:
+    """By name whatever can be advised about services."""
+    made = {name: each for name, each in vars(advice).items() if isinstance(each, Advice) and each.here}
+    made |= {f"log of {each}": see_log(each, "says why") for each in SERVICES}
+    return made | {"logs": see_logs("says why"), "log of one": see_logs("says why", "SERVICE")}
+
+
+def test_whatever_a_finding_says_of_services_comes_from_what_knows_both_wordings() -> None:
+    others = [(name, text) for name, text in sayings() if name != "advice.py" and OF_A_HOME.search(text)]
+    assert others == [("label_studio.py", "as ./sonoloop up made it")], "a need, which is so everywhere"
+    assert len([each for each in sayings() if OF_A_HOME.search(each[1])]) > 6, "it does look"
+
+
+@pytest.mark.parametrize("name", sorted(all_advice()))
+def test_no_advice_for_a_deployment_speaks_of_services_that_the_home_would_start(name: str) -> None:
+    given = all_advice()[name]
+    assert OF_A_HOME.search(given.words(is_deployed=False))
+    assert given.words(is_deployed=True)
+    assert not OF_A_HOME.search(given.words(is_deployed=True))
+
+
+def test_the_words_for_a_deployment() -> None:
+    assert see_log(WORKER_LIGHT, "says why").deployed == (
+        "docker compose logs worker-light, or kubectl logs, says why"
+    )
+    assert START_OR_SEE.deployed == (
+        "docker compose ps, or kubectl get pods, shows whether it runs; "
+        "docker compose logs, or kubectl logs, says why it ended"
+    )
+
+
+@pytest.mark.parametrize("ours", SERVICES)
+def test_the_services_that_are_named_are_those_of_the_deployment(ours: str) -> None:
     compose = (ROOT / "docker-compose.yml").read_text()
-    for ours in ("redis", "worker-light", "worker-train", "beat", "backend", "label-studio"):
-        named = re.search(r"compose logs ([a-z-]+)", for_deployment(f"./sonoloop logs {ours} says why"))
-        assert named is not None
-        assert f"\n  {named[1]}:" in compose
+    named = re.search(r"compose logs ([a-z-]+)", see_log(ours).deployed)
+    assert named is not None
+    assert f"\n  {named[1]}:" in compose

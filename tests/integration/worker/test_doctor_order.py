@@ -15,7 +15,7 @@ from loop.ports import Job
 from loop.records import Project
 from tests.integration.worker.conftest import Stage
 from tests.machine import wait_until
-from tests.services.homes import LABEL_STUDIO_PROJECT, make_home
+from tests.services.homes import LABEL_STUDIO_PROJECT, NOW, make_home
 from tests.services.stand_in import StandIn, standing_in
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
@@ -24,14 +24,14 @@ FRAMES = 3
 
 
 class Overloaded(StandIn):
-    """A Label Studio that still says how many annotations a project has, and serves none of them."""
+    """A Label Studio that still lists when the annotations of a project were changed, and serves none."""
 
     there = FRAMES
 
     def answer(self) -> None:
-        if self.path.startswith("/api/projects/"):
-            counts = {"total_annotations_number": self.there, "skipped_annotations_number": 0}
-            self.say(200, json.dumps(counts).encode())
+        if self.path.startswith(f"/api/projects/{LABEL_STUDIO_PROJECT}/sonoloop/annotations"):
+            rows = [(501 + n, (NOW + timedelta(seconds=n)).isoformat()) for n in range(self.there)]
+            self.say(200, json.dumps({"rows": rows, "page": 5000}).encode())
         else:
             self.say(503)
 
@@ -45,7 +45,10 @@ class Ahead(Overloaded):
 def at(stage: Stage, url: str) -> tuple[Installation, Project]:
     """The installation with that Label Studio, and its project."""
     settings = stage.settings.model_copy(update={"label_studio_url": url})
-    return Installation(settings), make_home(settings, frames=FRAMES, held_out=1)
+    make_home(settings, frames=FRAMES, held_out=1)
+    installation = Installation(settings)
+    (project,) = installation.projects()
+    return installation, project
 
 
 def start_light(stage: Stage, url: str) -> None:
@@ -99,4 +102,5 @@ def test_labels_that_nobody_told_of_are_the_cause(stage: Stage) -> None:
         start_light(stage, url)
         cause = find_cause(installation, project)
     assert cause is not None
-    assert f"{FRAMES} of {FRAMES + 1} annotations are here" in cause.got
+    assert cause.state is State.FAIL
+    assert f"of {FRAMES + 1} annotations in Label Studio: 1 missing here (number {501 + FRAMES})" in cause.got

@@ -13,11 +13,13 @@ import pytest
 from rich.progress import Progress
 
 from adapters.bootstrap import Container, build
-from cli.demo_rounds import Demo
+from cli.demo_report import RoundRow
+from cli.demo_rounds import Demo, _describe
 from cli.simulated import FrameRead
 from loop.reader import ReaderMove
 from loop.records import NewFrame
 from tests.services.homes import make_settings
+from trainer.metrics import score
 
 NOW = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 SERVED = "HTHTT"
@@ -67,3 +69,23 @@ def test_frames_that_start_no_round_are_read_without_waiting_for_one(
     assert live is not None
     assert reader.read == 4
     assert capsys.readouterr().out == "the simulated reader reads\n", "no bar shows it here"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "said"),
+    [
+        (
+            "promoted",
+            "promoted unproven: no model was in service",
+            "promoted unproven: no model was in service",
+        ),
+        (
+            "rejected",
+            "kept: no held-out frame is labelled yet",
+            "rejected: kept: no held-out frame is labelled yet",
+        ),
+    ],
+)
+def test_the_line_on_an_ended_round_says_its_outcome_once(outcome: str, reason: str, said: str) -> None:
+    row = RoundRow(1, "p1-v1", 20, None, 0, score([]), outcome, reason, None, 90.0)
+    assert _describe(row) == f"round 1: 20 labels, held-out Dice –, {said}"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 from adapters.services.control import ServiceStatus
 from adapters.services.secrets import ensure_secrets
 from cli.app import app
-from cli.round_words import describe_progress, describe_round
+from cli.round_words import describe_progress, describe_round, with_state
 from cli.status import (
     HomeStatus,
     ProjectStatus,
@@ -23,6 +24,7 @@ from cli.status import (
     show,
 )
 from db import SqlDatabase, open_database
+from loop.gate import FrameOutcome, judge
 from loop.planning import HANDED_BACK
 from loop.records import Decision, NewFrame, Project
 from loop.training_records import Round, RoundState, Verdict
@@ -202,6 +204,20 @@ def test_an_ended_round_shows_its_verdict_or_its_error() -> None:
     verdict = Verdict(True, False, "P = 0.93", {})
     assert describe_round(replace(ROUND, state=RoundState.PROMOTED, verdict=verdict)) == "P = 0.93"
     assert describe_round(replace(ROUND, state=RoundState.FAILED, error="out of memory")) == "out of memory"
+
+
+def test_a_line_on_a_round_says_its_state_once() -> None:
+    """As the gate really words it; "rejected" is no word of its verdicts."""
+    counts = (np.array([each]) for each in (150, 25, 25, 800))
+    candidate = [FrameOutcome(1, "clip", *counts)]
+    verdicts = {"promoted": judge(candidate, None, seed=1), "rejected": judge(candidate, candidate, seed=1)}
+    said = {
+        state: with_state(state, describe_round(replace(ROUND, state=RoundState(state), verdict=verdict)))
+        for state, verdict in verdicts.items()
+    }
+    assert said["promoted"] == "promoted unproven: no model was in service"
+    assert said["rejected"].startswith("rejected: kept unproven: only 1 held-out frames")
+    assert with_state("training", describe_round(replace(AGAIN, attempt=1))).startswith("training, epoch 1/7")
 
 
 def test_a_cancelled_round_shows_neither_its_progress_nor_an_older_error() -> None:
