@@ -12,9 +12,17 @@ from typing import Any
 
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer, create_server
+from waitress.task import ErrorTask, Task, WSGITask
 
 from adapters.http_bodies import BodyLimit, BoundedRequest
 
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Of every answer. Programs call these servers: a browser that is led here shall show, keep, run nothing."""
 HEADER_BYTES = 16 << 10
 CLEANUP_SECONDS = 10
 SPARE = 16
@@ -61,11 +69,33 @@ def listen(
     return server
 
 
+class _CarefulTask(Task):  # type: ignore[misc] # waitress ships no types
+    """An answer with the headers that every answer has; what an application says itself stays as it is."""
+
+    response_headers: list[tuple[str, str]]
+
+    def build_response_header(self) -> bytes:
+        given = {name.lower() for name, _ in self.response_headers}
+        self.response_headers += [pair for pair in HEADERS.items() if pair[0].lower() not in given]
+        return bytes(super().build_response_header())
+
+
+class _Answer(_CarefulTask, WSGITask):  # type: ignore[misc]
+    """From the application."""
+
+
+class _Refusal(_CarefulTask, ErrorTask):  # type: ignore[misc]
+    """From waitress, of a request that no application sees."""
+
+
 class BoundedChannel(HTTPChannel):  # type: ignore[misc] # waitress ships no types
     """One connection. Waitress takes a request in whole before a thread sees it, so that slow callers hold no
     thread; but it closes only silent ones, and a byte now and then is no silence to it. So a request has a
     deadline here, and where all connections are taken the one that has waited longest makes room.
     """
+
+    task_class = _Answer
+    error_task_class = _Refusal
 
     def __init__(self, limits: Limits, limit_of: BodyLimit | None, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

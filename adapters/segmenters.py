@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict
 
+from adapters.cores import usable_cores
 from adapters.metrics.instruments import ModelMetrics
 from adapters.metrics.timing import TimedSegmenter
 from adapters.settings import Settings
@@ -58,7 +58,7 @@ class StoredSegmenters:
             project = uow.projects.get(model.project_id)
         segmenter = load_segmenter(
             self._storage.local_path("models", model.digest),
-            self._settings.threads or os.cpu_count() or 1,
+            self._settings.threads or usable_cores(),
             digest=model.digest,
             classes=project.classes,
             prior_class=project.settings.get("prior") or None,

@@ -100,7 +100,11 @@ class Settings(BaseSettings):
     metrics_port: int = Field(
         0, ge=0, le=65534, description="Port of a worker's own figures (train: the next one); 0: none."
     )
-    threads: int = Field(0, ge=0, description="Threads of the numeric libraries; 0: as many as cores.")
+    threads: int = Field(
+        0,
+        ge=0,
+        description="Threads of the numeric libraries; 0: as many as cores, or as a container may use.",
+    )
     training_niceness: int = Field(
         19,
         ge=0,

@@ -68,11 +68,18 @@ def find_compose() -> Path | None:
     return Path(found) if found else None
 
 
+def find_caddy() -> Path | None:
+    """The proxy that docker-compose.yml puts in front of Label Studio; None where there is none."""
+    found = shutil.which("caddy")
+    return Path(found) if found else None
+
+
 CHROMIUM = Part("Chromium", "chromium", find_chromium)
 POSTGRES = Part("PostgreSQL", "postgresql", find_postgres)
 REDIS = Part("Redis", "redis-server", find_redis)
 COMPOSE = Part("Docker Compose", "docker-compose", find_compose)
-PARTS = (CHROMIUM, POSTGRES, REDIS, COMPOSE)
+CADDY = Part("Caddy", "caddy", find_caddy)
+PARTS = (CHROMIUM, POSTGRES, REDIS, COMPOSE, CADDY)
 """All that `sonoloop test` brings."""
 
 
@@ -91,7 +98,9 @@ def bring(parts: Sequence[Part]) -> list[Part]:
 
 def _install(packages: Sequence[str]) -> None:
     apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-y"]
-    for command in (["update"], ["install", "--no-install-recommends", *packages]):
+    # One by one: a name that the system does not know would keep all the others away.
+    installs = [["install", "--no-install-recommends", package] for package in packages]
+    for command in (["update"], *installs):
         subprocess.run([*apt, *command], stdout=subprocess.DEVNULL, check=False)
 
 

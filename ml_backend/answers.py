@@ -8,6 +8,7 @@ import structlog
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from adapters.http_server import HEADERS
 from adapters.throttle import TooMany
 from loop.errors import BadInput, BadRequest, Conflict, Denied, NotFound, SonoloopError, Unavailable
 
@@ -20,13 +21,6 @@ STATUS: tuple[tuple[type[SonoloopError], int], ...] = (
     (BadInput, 400),
     (BadRequest, 400),
 )
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-"""Programs call this server: a browser that is led here shall show, keep and run nothing."""
 
 Answer = Response | tuple[Response, int]
 

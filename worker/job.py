@@ -5,7 +5,6 @@ champion.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from adapters.bootstrap import Container
+from adapters.cores import usable_cores
 from loop.errors import BadInput
 from loop.gate import FrameOutcome
 from loop.records import ModelVersion, Project
@@ -85,7 +85,7 @@ def build_job(
         classes=facts.project.classes,
         recipe=recipe,
         seed=round_.seed,
-        threads=container.settings.threads or os.cpu_count() or 1,
+        threads=container.settings.threads or usable_cores(),
         samples=tuple(samples),
         out=out,
         base=_base(container, facts),

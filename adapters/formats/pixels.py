@@ -17,6 +17,7 @@ from loop.errors import BadFrame
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM")
 MAX_PIXELS = 40_000_000
 MIN_SIDE = 8
+BAND_PIXELS = 1_000_000
 
 DAMAGE = (OSError, SyntaxError, ValueError, LookupError, TypeError, EOFError, OverflowError, struct.error)
 """What Pillow's decoders raise on damaged bytes, seen by feeding them truncated and altered files."""
@@ -37,8 +38,9 @@ def decode_frame(data: bytes) -> NDArray[np.uint8]:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_header(image)
             _check_checksums(data, image)
-            grey = _to_grey(ImageOps.exif_transpose(image))
-    return np.asarray(grey, dtype=np.uint8).copy()
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)
+            return _grey_by_bands(image)
 
 
 def encode_png(image: NDArray[np.uint8]) -> bytes:
@@ -121,6 +123,19 @@ def _check_checksums(data: bytes, image: Image.Image) -> None:
     if image.format == "PNG":
         with Image.open(io.BytesIO(data), formats=("PNG",)) as copy:
             copy.verify()
+
+
+def _grey_by_bands(image: Image.Image) -> NDArray[np.uint8]:
+    """Each step on the way to grey is a picture of its own: of the whole one they would take five times what
+    it takes itself.
+    """
+    width, height = image.size
+    grey = np.empty((height, width), np.uint8)
+    rows = max(1, BAND_PIXELS // width)
+    for top in range(0, height, rows):
+        band = image.crop((0, top, width, min(top + rows, height)))
+        grey[top : top + rows] = np.asarray(_to_grey(band))
+    return grey
 
 
 def _to_grey(image: Image.Image) -> Image.Image:

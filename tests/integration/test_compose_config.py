@@ -35,6 +35,18 @@ def test_every_profile_is_understood_and_every_variable_filled_in(env_file: Path
     assert resolved(compose, env_file)["services"].keys() >= {"postgres", "label-studio", "backend", "beat"}
 
 
+@pytest.mark.parametrize(("written", "cores"), [("", 0.0), ("TRAIN_CPUS=0", 0.0), ("TRAIN_CPUS=1.5", 1.5)])
+def test_training_keeps_to_the_cores_that_the_env_file_names(
+    env_file: Path, written: str, cores: float
+) -> None:
+    kept = [line for line in env_file.read_text().splitlines() if not line.startswith("TRAIN_CPUS=")]
+    env_file.write_text("\n".join([*kept, written, ""]))
+    services = resolved(demand(COMPOSE), env_file, *PROFILES)["services"]
+    limits = {name: float(service.get("cpus") or 0) for name, service in services.items()}
+    training = {"worker-train-cpu": cores, "worker-train-gpu": cores}
+    assert limits == dict.fromkeys(services, 0.0) | training
+
+
 def test_nothing_starts_on_the_example_alone() -> None:
     done = subprocess.run(
         [str(demand(COMPOSE)), "--env-file", str(EXAMPLE), "config"],

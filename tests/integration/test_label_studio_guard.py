@@ -21,6 +21,7 @@ from tests.services.label_studio import LabelStudioServer, project_plan
 
 pytestmark = pytest.mark.services
 SECRET = b"a secret of the home"
+PINNED = b'"release": "1.'
 MARKUP = '"><script>alert(1)</script>${x}'
 
 
@@ -86,6 +87,18 @@ def test_the_api_is_closed_to_strangers_and_to_guessed_tokens(
     for token in ("", "0" * 40):
         with Api(label_studio_server.url, token) as stranger, pytest.raises(Denied):
             stranger.read(path)
+
+
+@pytest.mark.parametrize("path", ["/api/version/", "/version/", "/anything/version/"])
+def test_strangers_are_told_of_no_version_and_accounts_are(
+    label_studio_server: LabelStudioServer, api: Api, reader: ReaderSession, path: str
+) -> None:
+    with Api(label_studio_server.url) as stranger:
+        assert stranger.read(path).content == b'{"label-studio-os-package": {}}'
+    with Api(label_studio_server.url, "0" * 40) as guesser, pytest.raises(Denied):
+        guesser.read(path)
+    assert PINNED in api.read(path).content
+    assert PINNED in reader.fetch(path)
 
 
 def test_nobody_signs_up_without_an_invitation(label_studio_server: LabelStudioServer) -> None:

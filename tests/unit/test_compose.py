@@ -116,6 +116,13 @@ def test_every_service_that_stays_has_a_health_check_and_limits() -> None:
     assert [name for name, service in SERVICES.items() if "mem_limit" not in service] == []
 
 
+def test_where_cores_are_wanted_readers_come_first_then_drawing_then_training() -> None:
+    shares = {name: service["cpu_shares"] for name, service in SERVICES.items() if "cpu_shares" in service}
+    usual = 1024  # what Docker gives to all others
+    assert shares.keys() == {"worker-light", "worker-train-cpu", "worker-train-gpu"}
+    assert usual > shares["worker-light"] > shares["worker-train-cpu"] == shares["worker-train-gpu"]
+
+
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_a_service_can_do_little_beside_its_work(name: str) -> None:
     service = SERVICES[name]

@@ -131,6 +131,18 @@ def test_a_pod_is_asked_for_its_health_and_has_limits(name: str) -> None:
         assert "livenessProbe" not in here, "a training must not be killed because Valkey is away"
 
 
+def test_where_cores_are_wanted_readers_come_before_drawing_and_training() -> None:
+    """A pod's share of a busy machine is what it requests."""
+    asked = {name: container(name)["resources"]["requests"]["cpu"] for name in WORKLOADS}
+    assert [name for name, cpu in asked.items() if not re.fullmatch(r"\d+m", cpu)] == []
+    share = {name: int(cpu[:-1]) for name, cpu in asked.items()}
+    readers = min(share[name] for name in ("label-studio", "postgres", "backend"))
+    working = ("worker-light", "worker-train-cpu", "worker-train-gpu")
+    assert max(share[name] for name in working) < readers
+    assert sum(share.values()) - share["worker-train-gpu"] <= 4000, "a machine of 4 cores holds all of them"
+    assert [name for name in WORKLOADS if "cpu" in container(name)["resources"]["limits"]] == []
+
+
 def test_a_job_mounts_what_the_command_of_docker_compose_does_and_writes_where_it_does() -> None:
     compose = {str(volume).rsplit(":", 1)[1] for volume in COMPOSE["sonoloop"]["volumes"]}
     for name in JOBS:

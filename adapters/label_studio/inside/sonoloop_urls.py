@@ -1,7 +1,11 @@
 """Label Studio's own addresses, and those of our lists and of what we add for accounts."""
 
 # mypy: ignore-errors
-# ruff: noqa: F403
+# ruff: noqa: E402, F403
+from sonoloop_versions import tell_strangers_no_version
+
+tell_strangers_no_version()  # before Label Studio's addresses take hold of what it guards
+
 from core.urls import *
 from core.urls import urlpatterns
 from django.urls import path

@@ -16,12 +16,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from adapters.http_server import listen
+from adapters.http_server import HEADERS, listen
 from adapters.label_studio.provision import SECRET_HEADER
 from adapters.settings import Settings
 from adapters.throttle import REFUSALS
 from ml_backend.access import BODY_BYTES, OPEN
-from ml_backend.answers import HEADERS
 from ml_backend.app import create_app
 from ml_backend.server import LIMITS
 from tests.integration.ml_backend.conftest import Backend, serve

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from adapters.formats.pixels import MAX_PIXELS, decode_frame, encode_png
+from adapters.formats.pixels import BAND_PIXELS, MAX_PIXELS, decode_frame, encode_png
 from loop.errors import BadFrame
 
 FORMATS = ["PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM"]
@@ -106,6 +106,20 @@ def test_palette_indices_become_the_greys_they_stand_for(kind: str) -> None:
     image = Image.fromarray(indices).convert("P")
     image.putpalette([10, 10, 10, 90, 90, 90, 250, 250, 250])
     assert np.array_equal(decode_frame(saved(image, kind)), np.array([10, 90, 250])[indices])
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L"])
+def test_a_picture_of_many_bands_becomes_what_each_of_its_parts_becomes(mode: str) -> None:
+    """Upright and turned; the last band is a rest, and in parts each band is one of its own."""
+    wide = np.random.default_rng(1).integers(0, 256, (470, 5300, 4), np.uint8)
+    image = Image.fromarray(wide).convert(mode)
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    upright, turned = (decode_frame(saved(image, "PNG", exif=given)) for given in (Image.Exif(), exif))
+    assert image.width * image.height > 2 * BAND_PIXELS
+    parts = [decode_frame(saved(image.crop((0, top, 5300, top + 47)), "PNG")) for top in range(0, 470, 47)]
+    assert np.array_equal(upright, np.concatenate(parts))
+    assert np.array_equal(turned, np.rot90(upright, -1))
 
 
 def test_black_and_white_images_become_0_and_255() -> None:
