@@ -16,7 +16,7 @@ from cli.system_parts import PARTS, bring, explain_missing, is_ci
 ROOT = Path(__file__).resolve().parents[1]
 IN_PARALLEL = (
     "-n",
-    str(min(4, max(2, os.cpu_count() or 1))),
+    str(min(4, max(3, os.cpu_count() or 1))),
     "--dist",
     "loadfile",
     "--no-loadscope-reorder",
