@@ -61,6 +61,11 @@ def _check_claims(config: Mapping[str, Any]) -> None:
         if not isinstance(name, str) or not name.strip() or not name.isprintable():
             got = f"weights for a class called {ascii(name)[:LONGEST_WORD]}"
             raise BadWeights(got, "a name that can be seen for each class", FOREIGN)
+    if len(set(classes)) < len(classes):
+        double = next(name for name in classes if classes.count(name) > 1)
+        got = f"weights for {classes.count(double)} classes called {double[:LONGEST_WORD]!r}"
+        todo = "which of them draws it cannot be known: train again with each class named once"
+        raise BadWeights(got, "a name of its own for each class", todo)
     if not 32 <= size <= MAX_SIDE:
         got = f"weights for a side of {str(size)[:LONGEST_WORD]} px"
         raise BadWeights(got, f"32 to {MAX_SIDE} px", FOREIGN)
