@@ -19,6 +19,7 @@ from cli.compare_table import render_report
 from cli.markup import escape
 from cli.shell import console, progress, say
 from loop.errors import BadRequest
+from loop.masks import exclusive
 from loop.training_records import Split
 from trainer.comparison.conduct import Comparison, News, carry_out, check_room
 from trainer.comparison.cost import Timing, count_cost, keep_timing, kept_timing, time_networks
@@ -93,7 +94,7 @@ def compare(request: CompareRequest) -> None:
     costs = {name: count_cost(name, count, size) for name in plan.networks}
     with open_folder(request.out, protocol, plan) as folder:
         if not is_stored(folder, protocol.frames):
-            store(folder, _readable(source, []))
+            store(folder, _readable(source, [], []))
         comparison = Comparison(folder, protocol, plan, costs, request.threads or os.cpu_count() or 1)
         _say_protocol(comparison)
         check_room(comparison)
@@ -126,12 +127,15 @@ def _settled(out: Path, protocol: Protocol) -> Protocol:
 
 def _survey(source: LabelledFolder) -> tuple[ComparedFrame, ...]:
     """Read everything once, and say what cannot be used. Raises BadRequest where nothing can."""
-    left_out: list[LeftOut] = []
-    frames, again = survey(_readable(source, left_out))
+    left_out, overlaps = list[LeftOut](), list[int]()
+    frames, again = survey(_readable(source, left_out, overlaps))
     for each in left_out[:SHOWN_LEFT_OUT]:
         say(console, f"[yellow]left out[/] {escape(str(each.relative))}: {escape(each.error.message)}")
     if len(left_out) > SHOWN_LEFT_OUT:
         say(console, f"[yellow]left out[/] {len(left_out) - SHOWN_LEFT_OUT} more files")
+    if overlaps:
+        pixels = f"{sum(overlaps)} px of {len(overlaps)} frames belong to several classes:"
+        say(console, f"[yellow]{pixels}[/] there the first of {escape(', '.join(source.classes))} counts")
     if again:
         say(console, f"{again} frames came again; of equal pictures the first counts")
     if not frames:
@@ -140,12 +144,17 @@ def _survey(source: LabelledFolder) -> tuple[ComparedFrame, ...]:
     return frames
 
 
-def _readable(source: LabelledFolder, left_out: list[LeftOut]) -> Iterator[Labelled]:
+def _readable(source: LabelledFolder, left_out: list[LeftOut], overlaps: list[int]) -> Iterator[Labelled]:
+    """The frames with at most one class a pixel, for more no network here can answer; those left out, and the
+    pixels of each frame where classes overlap, are put into the lists.
+    """
     with progress(TextColumn("reading frames"), BarColumn(), MofNCompleteColumn()) as bars:
         task = bars.add_task("", total=None)
         for item in source.read(lambda done, total: bars.update(task, completed=done, total=total)):
             if isinstance(item, LabelledFrame):
-                yield Labelled(item.file.digest, item.file.png, item.mask, item.group)
+                mask, several = exclusive(item.mask)
+                overlaps += [several] if several else []
+                yield Labelled(item.file.digest, item.file.png, mask, item.group)
             else:
                 left_out.append(item)
 

@@ -99,6 +99,17 @@ def index_map(mask: Mask) -> tuple[NDArray[np.uint8], int]:
     return np.where(union(mask), first, 0).astype(np.uint8), overlaps
 
 
+def exclusive(mask: Mask) -> tuple[Mask, int]:
+    """Bool (C, H, W) to the same with at most one class a pixel, and on how many pixels there were several.
+
+    The first of the class list wins, as in `index_map`: what `probs_to_mask` can say, and no more.
+    """
+    indices, overlaps = index_map(mask)
+    if not overlaps:
+        return mask, 0
+    return np.stack([indices == number for number in range(1, len(mask) + 1)]), overlaps
+
+
 def probs_to_mask(probs: NDArray[np.float32], threshold: float = 0.5) -> Mask:
     """Probabilities float (C, H, W) to bool (C, H, W): p > threshold, and of several classes only the
     likeliest.

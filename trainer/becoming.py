@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,26 @@ from trainer.checkpoint import load_best
 from trainer.job import IMAGENET, JobSpec, check_base
 from trainer.networks import build_network
 from trainer.networks.base import Network
-from trainer.weights import adapt, describe, load_weights, save_weights
+from trainer.networks.rates import before_rates
+from trainer.weights import adapt, describe, load_weights, read_description, save_weights
 
 if TYPE_CHECKING:
     from trainer.training import Training
 
 MODEL = "model.safetensors"
+
+
+def as_its_base(job: JobSpec) -> JobSpec:
+    """The job with the network that its base really is, where the base lent its name to another one: a
+    project that began on such weights goes on with them. A new one of the two is refused when it is made.
+
+    Raises BadWeights, NotFound.
+    """
+    if job.base in (None, IMAGENET) or before_rates(job.recipe.network) == job.recipe.network:
+        return job
+    network = read_description(Path(str(job.base)))["network"]
+    is_older = network == before_rates(job.recipe.network)
+    return replace(job, recipe=replace(job.recipe, network=network)) if is_older else job
 
 
 def first_network(job: JobSpec) -> Network:

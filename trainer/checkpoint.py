@@ -23,6 +23,7 @@ from loop.errors import BadWeights, NotFound
 from trainer.averaging import Average
 from trainer.durable import write_whole
 from trainer.job import JobSpec
+from trainer.networks.rates import atrous_rates
 from trainer.weights import from_bytes, read_weights, to_bytes
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -79,6 +80,8 @@ def fingerprint(job: JobSpec) -> str:
     samples = [(s.frame_id, s.split, s.image.name, s.mask.name) for s in job.samples]
     base = job.base_digest or job.base
     deciding = [job.recipe.deciding(), job.classes, job.prior_class, job.seed, base, sorted(samples)]
+    if rates := atrous_rates(job.recipe.network):  # tensors of other rates would fit
+        deciding.append(rates)
     return hashlib.sha256(json.dumps(deciding).encode()).hexdigest()
 
 

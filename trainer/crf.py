@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, sparse
+from scipy import fft, ndimage, sparse
 from scipy.special import expit, logit
 
 from loop.errors import BadInput, BadRequest
@@ -49,6 +49,12 @@ widths beyond these mean nothing on frames of 256 grey levels and a longest side
 """
 LEAST = 1e-6
 """No probability counts as surer than this."""
+WIDEST = 257
+"""Taps. A wider Gaussian, up to thousands of px in a large frame, goes by Fourier transforms: what they cost
+does not grow with it.
+"""
+BAND = 1 << 21
+"""Numbers that are transformed at once: a large frame whole would take ten times its own memory."""
 Plane = NDArray[np.float32]
 
 
@@ -203,8 +209,27 @@ def _linear_weights(cells: Sequence[Plane], grid: tuple[int, ...]) -> sparse.csr
 def _filtered(values: NDArray[Any], taps: Sequence[Plane]) -> NDArray[Any]:
     """Correlate along each axis, zero outside."""
     for axis, weights in enumerate(taps):
-        values = ndimage.correlate1d(values, weights, axis, mode="constant")
+        if len(weights) <= WIDEST:
+            values = ndimage.correlate1d(values, weights, axis, mode="constant")
+        else:
+            values = _filtered_wide(values, weights, axis)
     return values
+
+
+def _filtered_wide(values: NDArray[Any], weights: Plane, axis: int) -> NDArray[Any]:
+    """As `correlate1d` for taps that are the same on both sides, a band of lines at a time."""
+    answer = np.empty_like(values)
+    lines, answers = np.moveaxis(values, axis, -1), np.moveaxis(answer, axis, -1)
+    long, middle = lines.shape[-1], len(weights) // 2
+    half = weights[middle : middle + long]
+    size = fft.next_fast_len(long + len(half), real=True)  # what comes in at the far end reaches no pixel
+    around = np.zeros(size, np.float32)
+    around[: len(half)], around[size + 1 - len(half) :] = half, half[:0:-1]
+    factors = fft.rfft(around)
+    for begin in range(0, len(lines), band := max(1, BAND * long // (size * lines[0].size))):
+        part = slice(begin, begin + band)
+        answers[part] = fft.irfft(fft.rfft(lines[part], size) * factors, size)[..., :long]
+    return answer
 
 
 def _taps(sigma: float) -> Plane:

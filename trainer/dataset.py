@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from loop.errors import BadFrame, BadInput
-from loop.masks import Mask, check_mask, index_map, unpack
+from loop.masks import Mask, check_mask, exclusive, index_map, unpack
 from trainer.augmentation import Augmentation
 from trainer.endings import wants_memory
 from trainer.job import Sample
@@ -56,8 +56,8 @@ def read_image(path: Path, frame_id: int) -> NDArray[np.uint8]:
 
 
 def read_sample(sample: Sample, classes: int) -> tuple[NDArray[np.uint8], Mask]:
-    """Read a frame uint8 (H, W) and its truth bool (C, H, W). Raises BadFrame, BadMask when they do not
-    fit.
+    """Read a frame uint8 (H, W) and its truth bool (C, H, W), of several classes on one pixel the first: no
+    answer holds more, so it could not be scored in full. Raises BadFrame, BadMask when they do not fit.
     """
     image = read_image(sample.image, sample.frame_id)
     try:
@@ -65,7 +65,7 @@ def read_sample(sample: Sample, classes: int) -> tuple[NDArray[np.uint8], Mask]:
     except OSError as exc:
         got, need, todo = "a mask that cannot be read", "the one stored by ingest", "fetch it from a backup"
         raise BadInput(got, need, todo, frame=sample.frame_id) from exc
-    return image, check_mask(unpack(data), classes, *image.shape)
+    return image, exclusive(check_mask(unpack(data), classes, *image.shape))[0]
 
 
 class FrameSet:

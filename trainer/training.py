@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from loop.errors import BadInput
 from loop.training_records import Split
 from trainer.averaging import Average
-from trainer.becoming import first_network
+from trainer.becoming import as_its_base, first_network
 from trainer.checkpoint import Progress, load_checkpoint, save_best, state_tensors
 from trainer.choosing import is_given_up, judge, keep_if_best
 from trainer.dataset import AHEAD, FrameSet, training_batches
@@ -106,7 +106,7 @@ def begin(job: JobSpec, clock: Clock = time.monotonic) -> Training:
 
     Raises BadInput when no training sample is usable, BadWeights, BadRequest, NotFound, Unavailable.
     """
-    device = find_device()
+    device, job = find_device(), as_its_base(job)
     seen = len(job.classes), job.recipe.size, job.recipe.preparation
     frames = FrameSet(job.of_split(Split.TRAIN), *seen)
     inner = FrameSet(job.of_split(Split.INNER), *seen)

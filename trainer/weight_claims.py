@@ -9,6 +9,7 @@ from loop.errors import BadRequest, BadWeights
 from trainer.crf import crf_from_dict
 from trainer.nearest import LONGEST_WORD
 from trainer.networks import MAX_CLASSES, members
+from trainer.networks.rates import atrous_rates, before_rates
 from trainer.preparation import preparation_from_dict
 from trainer.preprocess import MEAN, STD
 
@@ -17,7 +18,10 @@ FOREIGN = "name a file that Sonoloop wrote, such as a model of an export: those 
 
 
 def check_description(config: Any) -> dict[str, Any]:
-    """Give the description back. Raises BadWeights where it lacks something, or claims what cannot be."""
+    """Give the description back; the network of one that says no atrous rates by its name of today.
+
+    Raises BadWeights where it lacks something, or claims what cannot be.
+    """
     needed = {"network": str, "classes": list, "size": int, "mean": float, "std": float}
     if not isinstance(config, dict):
         raise BadWeights("weights without a description", f"one with {', '.join(needed)}", FOREIGN)
@@ -32,6 +36,19 @@ def check_description(config: Any) -> dict[str, Any]:
         raise BadWeights(
             got, f"{MEAN}, {STD}", "train again with this version: the others would see other grey"
         )
+    return _with_rates(config)
+
+
+def _with_rates(config: dict[str, Any]) -> dict[str, Any]:
+    """Weights of other rates would fit, and draw nonsense."""
+    network = config["network"]
+    if "rates" not in config:
+        network = before_rates(network)
+        rates = atrous_rates(network)
+        return config | {"network": network} | ({"rates": rates} if rates else {})
+    if config["rates"] != atrous_rates(network):
+        got = f"weights for {network} with the atrous rates {ascii(config['rates'])[:LONGEST_WORD]}"
+        raise BadWeights(got, f"{atrous_rates(network) or 'none'}", "use the version that trained them")
     return config
 
 
@@ -44,6 +61,11 @@ def _check_claims(config: Mapping[str, Any]) -> None:
         if not isinstance(name, str) or not name.strip() or not name.isprintable():
             got = f"weights for a class called {ascii(name)[:LONGEST_WORD]}"
             raise BadWeights(got, "a name that can be seen for each class", FOREIGN)
+    if len(set(classes)) < len(classes):
+        double = next(name for name in classes if classes.count(name) > 1)
+        got = f"weights for {classes.count(double)} classes called {double[:LONGEST_WORD]!r}"
+        todo = "which of them draws it cannot be known: train again with each class named once"
+        raise BadWeights(got, "a name of its own for each class", todo)
     if not 32 <= size <= MAX_SIDE:
         got = f"weights for a side of {str(size)[:LONGEST_WORD]} px"
         raise BadWeights(got, f"32 to {MAX_SIDE} px", FOREIGN)

@@ -17,6 +17,7 @@ from trainer.crf import CrfSettings
 from trainer.durable import write_whole
 from trainer.nearest import LONGEST_WORD
 from trainer.networks import build_empty, build_network, members
+from trainer.networks.rates import atrous_rates
 from trainer.preparation import PLAIN, Preparation, preparation_from_dict
 from trainer.preprocess import MEAN, STD
 from trainer.weight_claims import FOREIGN, check_description
@@ -44,12 +45,14 @@ def describe(
 ) -> dict[str, Any]:
     """Make the least description that a weight file carries, with anything in JSON's types beside it.
 
-    A network whose paper ends with the dense CRF gets "crf", its settings, unless `more` has others or None.
+    A network whose paper ends with the dense CRF gets "crf", its settings, unless `more` has others or None;
+    one with atrous rates that could be others gets "rates".
     """
     entries = members(network)
     crf = {"crf": CrfSettings().to_dict()} if len(entries) == 1 and entries[0].has_crf else {}
+    rates = {"rates": found} if (found := atrous_rates(network)) else {}
     least = {"network": network, "classes": list(classes), "size": size, "mean": MEAN, "std": STD}
-    return least | {"preparation": preparation.to_dict()} | crf | more
+    return least | {"preparation": preparation.to_dict()} | crf | rates | more
 
 
 def preparation_of(config: Mapping[str, Any]) -> Preparation:

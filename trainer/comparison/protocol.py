@@ -16,6 +16,7 @@ from typing import Any
 from loop.errors import BadRequest
 from loop.training_records import Split
 from trainer.durable import write_whole
+from trainer.networks.rates import atrous_rates, check_names
 from trainer.recipe_files import recipe_from_dict
 from trainer.recipes import Recipe
 
@@ -27,7 +28,7 @@ ONE_SIDED = {
     Split.TRAIN: "No frame that taught shows {}: no network could learn it.",
     Split.HELD_OUT: "No frame that tested shows {}: figures of it count false alarms alone.",
 }
-BESIDE = ("plan", "split", "digest", "earlier")
+BESIDE = ("plan", "split", "digest", "earlier", "rates")
 """What the file holds beside the protocol: it decides nothing."""
 
 
@@ -165,12 +166,17 @@ def differences(there: Protocol, asked: Protocol) -> list[str]:
 
 def write_protocol(path: Path, protocol: Protocol, plan: Plan, earlier: Sequence[str] = ()) -> None:
     """Write both as JSON, with other digests that results of the same protocol bear. Raises OutOfSpace."""
-    content = {"plan": asdict(plan), **protocol.to_dict()} | ({"earlier": list(earlier)} if earlier else {})
+    rates = atrous_rates("+".join(plan.networks))
+    content = {"plan": asdict(plan), "rates": rates, **protocol.to_dict()} | (
+        {"earlier": list(earlier)} if earlier else {}
+    )
     write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def read_protocol(path: Path) -> tuple[Protocol, Plan]:
-    """Read what `write_protocol` wrote, now or in an older version. Raises BadRequest for anything else."""
+    """Read what `write_protocol` wrote, now or in an older version. Raises BadRequest for anything else, and
+    as `check_names` does for one from before it said atrous rates.
+    """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         protocol, plan = _protocol(values), Plan(tuple(values["plan"]["networks"]), values["plan"]["seeds"])
@@ -180,6 +186,8 @@ def read_protocol(path: Path) -> tuple[Protocol, Plan]:
         raise _unreadable() from exc
     if not is_whole:
         raise _unreadable()
+    if "rates" not in values:
+        check_names(plan.networks)
     return protocol, plan
 
 

@@ -53,6 +53,7 @@ MEASURED: dict[str, Figures] = {
     "deeplabv2": Figures(42_567_620, 177.14),
     "deeplabv3": Figures(26_000_833, 108.79),
     "deeplabv3plus": Figures(22_431_185, 31.12),
+    "deeplabv3plus-wide": Figures(22_431_185, 31.12),
     "pspnet": Figures(22_071_361, 92.17),
     "unetplusplus": Figures(26_072_337, 73.12),
     "attention-unet": Figures(7_939_745, 42.24),

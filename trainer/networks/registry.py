@@ -45,6 +45,11 @@ class Entry:
         """Authors and year."""
         return f"{self.authors} {self.year}"
 
+    @property
+    def rates(self) -> tuple[int, ...]:
+        """The atrous rates of its pyramid, as far as they can be chosen; none of most networks."""
+        return tuple(self.options.get("decoder_atrous_rates", ()))
+
     def build(self, classes: int, encoder_weights: str | None) -> Network:
         """Make the network. Raises BadRequest for weights of an encoder where there are none, Unavailable."""
         module, function = self.builder.split(".")
@@ -64,6 +69,11 @@ class Entry:
 def _smp(authors: str, year: int, architecture: str, encoder: str, **options: Any) -> Entry:
     options |= {"architecture": architecture, "encoder": encoder}
     return Entry(authors, year, SMP, "from_smp.build", options, is_pretrained=True)
+
+
+def _atrous(year: int, architecture: str, stride: int, *rates: int) -> Entry:
+    options = {"encoder_output_stride": stride, "decoder_atrous_rates": rates}
+    return _smp("Chen et al.", year, architecture, "resnet34", stride=stride, **options)
 
 
 def _vgg(authors: str, year: int, builder: str, has_crf: bool = False, **options: Any) -> Entry:
@@ -93,8 +103,9 @@ NETWORKS: dict[str, Entry] = {
     "deeplabv2": Entry(
         "Chen et al.", 2018, OWN, "deeplab.build_v2", {}, is_pretrained=True, stages=WITHOUT_DECODER
     ),
-    "deeplabv3": _smp("Chen et al.", 2017, "deeplabv3", "resnet34", stride=8),
-    "deeplabv3plus": _smp("Chen et al.", 2018, "deeplabv3plus", "resnet34", stride=16),
+    "deeplabv3": _atrous(2017, "deeplabv3", 8, 12, 24, 36),
+    "deeplabv3plus": _atrous(2018, "deeplabv3plus", 16, 6, 12, 18),
+    "deeplabv3plus-wide": _atrous(2018, "deeplabv3plus", 16, 12, 24, 36),
     "pspnet": _smp("Zhao et al.", 2017, "pspnet", "resnet34", stride=8, encoder_depth=5, output_stride=8),
     "unetplusplus": _smp("Zhou et al.", 2018, "unetplusplus", "resnet34"),
     "attention-unet": _of(MONAI, "from_monai.attention_unet", "Oktay et al.", 2018),

@@ -15,6 +15,7 @@ from loop.masks import (
     Mask,
     check_mask,
     dice,
+    exclusive,
     index_map,
     mask_digest,
     pack,
@@ -79,6 +80,15 @@ def test_the_first_class_of_the_list_wins_an_overlap(mask: Mask) -> None:
         assert indices[y, x] == (here[0] + 1 if len(here) else 0)
     assert overlaps == sum(mask.sum(axis=0).ravel() > 1)
     assert np.array_equal(indices > 0, union(mask))
+
+
+@given(masks.filter(lambda mask: mask.shape[0] > 0))
+def test_truth_of_one_class_a_pixel_is_what_a_perfect_answer_can_match(mask: Mask) -> None:
+    alone, overlaps = exclusive(mask)
+    assert np.array_equal(probs_to_mask(alone.astype(np.float32)), alone)
+    assert overlaps == index_map(mask)[1]
+    assert np.array_equal(index_map(alone)[0], index_map(mask)[0])
+    assert index_map(alone)[1] == 0
 
 
 def test_of_several_classes_only_the_likeliest_above_the_threshold_is_drawn() -> None:

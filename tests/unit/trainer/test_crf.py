@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 from scipy.special import expit, logit
 
 from loop.errors import BadInput, BadRequest
 from tests.discs import draw_disc
-from trainer.crf import Bilateral, CrfSettings, Spatial, crf_from_dict, dense_crf
+from trainer.crf import WIDEST, Bilateral, CrfSettings, Spatial, crf_from_dict, dense_crf
 
 HEIGHT, WIDTH = 24, 31
 Pairs = NDArray[np.float64]
@@ -89,6 +92,52 @@ def test_sums_of_place_alone_are_exact_but_for_the_cut_tails() -> None:
     image, probs = small_case(3)
     exact = (all_pairs(image, 2.5) @ probs[1].ravel()).reshape(image.shape)
     assert np.abs(Spatial(2.5)(probs[1]) - exact).max() < 1e-3 * exact.max()
+
+
+@pytest.mark.parametrize("shape", [(700, 90), (90, 700), (301, 300), (1, 900)])
+@pytest.mark.parametrize("sigma", [40.0, 75.3, 500.0, 4000.0])
+def test_sums_of_a_wide_gaussian_are_those_of_a_narrow_one_by_another_way(
+    shape: tuple[int, int], sigma: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plane = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+    monkeypatch.setattr("trainer.crf.BAND", 5000)
+    found = Spatial(sigma)(plane)
+    rows, columns = (np.subtract.outer(np.arange(side), np.arange(side)) / sigma for side in shape)
+    near = [np.where(abs(each) <= 4 + 1 / sigma, np.exp(-(each**2) / 2), 0) for each in (rows, columns)]
+    exact = near[0] @ plane.astype(float) @ near[1]
+    assert found.dtype == np.float32
+    assert np.abs(found - exact).max() < 1e-5 * (near[0] @ np.ones(shape) @ near[1]).max()
+
+
+def test_the_widest_settings_cost_no_more_products_a_pixel_than_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`near` 64 in a frame of 4000 px is a Gaussian of 4001 taps on either axis."""
+    taps, correlate = list[int](), ndimage.correlate1d
+
+    def counted(values: Pairs, weights: Pairs, axis: int, mode: str) -> Pairs:
+        taps.append(len(weights))
+        return np.asarray(correlate(values, weights, axis, mode=mode))
+
+    monkeypatch.setattr("trainer.crf.ndimage.correlate1d", counted)
+    image = np.random.default_rng(0).integers(0, 255, (40, 4000), np.uint8)
+    probs = np.full((1, *image.shape), 0.7, np.float32)
+    for near in (1, 16, 64):
+        for place in (16, 1024):
+            found = dense_crf(image, probs, CrfSettings(near=near, place=place, iterations=1))
+            assert np.isfinite(found).all()
+    assert taps
+    assert max(taps) <= WIDEST
+
+
+def test_a_wide_gaussian_takes_little_memory_beside_the_frame() -> None:
+    plane = np.ones((1500, 2000), np.float32)
+    spatial = Spatial(300)
+    tracemalloc.start()
+    spatial(plane)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * plane.nbytes, "both axes' answers, and bands of 8 MB"
 
 
 def test_a_blurred_answer_is_drawn_to_the_edge_of_the_disc() -> None:

@@ -116,6 +116,7 @@ CRAFTED = {
     "an ensemble of a thousand": claiming(network="+".join(["resnet34-unet"] * 1000)),
     "an ensemble with a stranger": claiming(network="resnet34-unet+x"),
     "a class without a name": claiming(classes=["vein", " "]),
+    "two classes of one name": claiming(classes=["vein", "artery", "vein"]),
     "a class that rings the bell": claiming(classes=["\x07\x1b[2J"]),
     "one class that is a number": claiming(classes=[1]),
     "a CRF of a billion px": claiming(crf={"near": 1e9}),
@@ -147,6 +148,17 @@ def test_a_crafted_file_is_refused_in_a_short_sentence(name: str, tmp_path: Path
     with pytest.raises(BadWeights) as refused:
         read_description(tmp_path / "x")
     assert len(refused.value.message) < 400
+
+
+def test_a_file_with_two_classes_of_one_name_is_refused_by_that_name(tmp_path: Path) -> None:
+    """Its first channel would have stood for both. Upper and lower case tell classes apart, as ever."""
+    config = describe(NAME, ["vein", "artery", "vein"], 64)
+    save_weights(tmp_path / "x", build_network(NAME, 3), config)
+    for read in (load_weights, read_description):
+        with pytest.raises(BadWeights, match=r"2 classes called 'vein'; need a name of its own.*named once"):
+            read(tmp_path / "x")
+    save_weights(tmp_path / "x", build_network(NAME, 2), describe(NAME, ["vein", "Vein"], 64))
+    assert load_weights(tmp_path / "x")[1]["classes"] == ["vein", "Vein"]
 
 
 def test_what_a_file_says_of_itself_is_read_without_its_weights(

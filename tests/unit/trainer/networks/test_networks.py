@@ -50,16 +50,30 @@ def rates(name: str, part: str) -> list[int]:
         ("deeplabv2", "scores", [6, 12, 18, 24]),
         ("deeplabv3", "decoder", [12, 24, 36]),
         ("deeplabv3", "encoder.layer4", [4] * 6),
-        ("deeplabv3plus", "decoder", [12, 24, 36]),
+        ("deeplabv3plus", "decoder", [6, 12, 18]),
         ("deeplabv3plus", "encoder.layer4", [2] * 6),
+        ("deeplabv3plus-wide", "decoder", [12, 24, 36]),
+        ("deeplabv3plus-wide", "encoder.layer4", [2] * 6),
         ("dilated-unet", "down", [2, 4, 8]),
     ],
 )
 def test_atrous_rates_are_those_of_the_papers_as_documented(
     name: str, part: str, expected: list[int]
 ) -> None:
-    """At stride 8 the paper of v3 doubles 6, 12 and 18; v3+ has the library's, see docs/networks.md."""
+    """Only the rates of deeplabv3plus-wide are no paper's, see docs/networks.md."""
     assert rates(name, part) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "widened"), [("deeplabv3", 1), ("deeplabv3plus", 1), ("deeplabv3plus-wide", 2)]
+)
+def test_atrous_rates_belong_to_the_stride_that_the_features_really_have(name: str, widened: int) -> None:
+    """6, 12 and 18 at stride 16: 96, 192 and 288 px of the frame, at stride 8 as well."""
+    _, features = build_empty(name, 1).eval().forward_with_features(torch.empty(1, 1, 64, 96, device="meta"))
+    stride = 64 // features.shape[-2]
+    assert features.shape[-2:] == (64 // stride, 96 // stride)
+    seen = [rate * stride for rate in rates(name, "decoder")]
+    assert seen == [widened * pixels for pixels in (96, 192, 288)]
 
 
 @pytest.mark.parametrize("name", ["unet-leakyrelu", "nnunet"])
