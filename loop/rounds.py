@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loop.errors import Conflict, IllegalMove, LeaseLost
-from loop.gate import FrameOutcome, judge
+from loop.gate import judge
 from loop.manifest import build_training_set
+from loop.outcomes import FrameOutcome
 from loop.planning import HANDED_BACK, Planned, RoundPorts, RoundRules, plan, tries, wake
 from loop.policy import check_move
 from loop.ports import Job, UnitOfWork

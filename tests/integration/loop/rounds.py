@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from loop.gate import FrameOutcome
 from loop.ingest import reconcile
+from loop.outcomes import FrameOutcome
 from loop.policy import TriggerRule
 from loop.records import ModelVersion
 from loop.rounds import (

@@ -8,14 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loop.errors import BadRequest
-from loop.gate import (
-    FrameOutcome,
-    GateRule,
-    bootstrap_means,
-    frame_dice,
-    judge,
-    outcomes_from_evaluation,
-)
+from loop.gate import GateRule, judge
+from loop.outcomes import FrameOutcome, frame_dice
+from loop.resampling import bootstrap_means
 
 PIXELS = 1000
 
@@ -159,16 +154,3 @@ def test_bootstraps_repeat_with_their_seed_and_stay_within_the_values(seed: int,
 
 def test_a_rule_can_be_changed() -> None:
     assert not judge(frames(0.8), frames(0.8), seed=0, rule=GateRule(margin=-0.05)).is_promoted
-
-
-def test_a_trainers_evaluation_is_read_and_a_gap_in_it_refused() -> None:
-    counts = {"tp": [1], "fp": [2], "fn": [3], "tn": [4]}
-    entry = {"frame_id": 7, "group": "g", "candidate": counts, "champion": None}
-    read = outcomes_from_evaluation({"frames": [entry]}, "candidate")
-    assert read is not None
-    assert (read[0].frame_id, read[0].group, read[0].fn.tolist()) == (7, "g", [3])
-    assert outcomes_from_evaluation({"frames": [entry]}, "champion") is None
-    with pytest.raises(BadRequest):
-        outcomes_from_evaluation({"frames": [entry, {**entry, "champion": counts}]}, "champion")
-    with pytest.raises(BadRequest):
-        outcomes_from_evaluation({"frames": [{**entry, "candidate": {"tp": [1]}}]}, "candidate")
