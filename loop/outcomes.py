@@ -87,6 +87,19 @@ def scores(outcomes: Sequence[FrameOutcome]) -> dict[str, Any]:
     }
 
 
+def dice_of_class(outcomes: Sequence[FrameOutcome], plane: int) -> Floats:
+    """Dice of one class on each frame, float64 (N,): 1 where neither truth nor prediction holds it."""
+    tp = np.array([item.tp[plane] for item in outcomes], np.float64)
+    wrong = np.array([item.fp[plane] + item.fn[plane] for item in outcomes], np.float64)
+    size = 2 * tp + wrong
+    return np.asarray(np.divide(2 * tp, size, out=np.ones_like(tp), where=size > 0))
+
+
+def holds_class(outcomes: Sequence[FrameOutcome], plane: int) -> NDArray[np.bool_]:
+    """Whether truth or prediction hold the class, bool (N,)."""
+    return np.array([(item.tp + item.fp + item.fn)[plane] > 0 for item in outcomes], np.bool_)
+
+
 def _outcome(entry: Mapping[str, Any], counts: Mapping[str, Sequence[int]]) -> FrameOutcome:
     arrays = {name: np.asarray(counts[name], dtype=np.int64) for name in NAMES}
     return FrameOutcome(int(entry["frame_id"]), str(entry["group"]), **arrays)
