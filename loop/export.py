@@ -8,13 +8,13 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from loop.errors import BadRequest
 from loop.ports import UnitOfWork
-from loop.records import Decision, Frame, MaskVersion
+from loop.records import Arm, Decision, Frame, MaskVersion
 from loop.splits import is_for_validation
 from loop.unreadable import UnreadableLabel, unreadable_labels
 
@@ -37,8 +37,9 @@ class ExportFrame:
     """One labelled frame and where its mask came from.
 
     `mask_digest` None is an empty mask; `reader` is a pseudonym, None when unknown; `seconds` is None for a
-    simulated reader; `proposed_by` names the model version whose proposal was shown; `may_be_outdated`: a
-    label of the frame cannot be read in its newest state.
+    simulated reader; `arm` says why the frame was asked for (None: no queue held it); `proposed_by` names
+    the model version whose proposal was shown; `may_be_outdated`: a label of the frame cannot be read in its
+    newest state.
     """
 
     digest: str
@@ -56,6 +57,7 @@ class ExportFrame:
     proposed_by: str | None
     dice_to_proposal: float | None
     may_be_outdated: bool = False
+    arm: Arm | None = None
 
     @property
     def group(self) -> str:
@@ -124,11 +126,14 @@ def gather_export(
     parts = assign_parts(list(frames.values()), val_fraction, seed)
     proposers = _proposers(uow, project_id)
     champion = uow.models.get(project.champion_id) if project.champion_id is not None else None
+    arms = uow.selections.arms(project_id)
     unreadable = unreadable_labels(uow, project_id)
     outdated = {label.frame.id for label in unreadable}
     exported = [
-        _export_frame(
-            frames[mask.frame_id], mask, parts, proposers, may_be_outdated=mask.frame_id in outdated
+        replace(
+            _export_frame(frames[mask.frame_id], mask, parts, proposers),
+            may_be_outdated=mask.frame_id in outdated,
+            arm=arms.get(mask.frame_id),
         )
         for mask in masks
     ]
@@ -166,8 +171,6 @@ def _export_frame(
     mask: MaskVersion,
     parts: Mapping[str, Part],
     proposers: Mapping[int, str],
-    *,
-    may_be_outdated: bool,
 ) -> ExportFrame:
     part = parts[frame.group]
     is_blind = mask.proposal_id is None
@@ -186,5 +189,4 @@ def _export_frame(
         labelled_at=mask.updated_at,
         proposed_by=proposers.get(mask.proposal_id) if mask.proposal_id is not None else None,
         dice_to_proposal=mask.dice_to_proposal,
-        may_be_outdated=may_be_outdated,
     )

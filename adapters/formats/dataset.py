@@ -213,6 +213,7 @@ def _provenance(entry: _Entry) -> Json:
         "mask_digest": frame.mask_digest,
         "split": frame.part.value,
         "decision": exported_decision(frame.decision),
+        "arm": frame.arm.value if frame.arm else None,
         "reader": frame.reader,
         "is_simulated": frame.is_simulated,
         "seconds": frame.seconds,

@@ -164,6 +164,7 @@ def test_the_manifest_says_where_every_mask_came_from(tmp_path: Path) -> None:
     assert content["counts"]["unlabelled_frames_left_out"] == 7
     assert content["counts"]["by_decision"] == {"fixed": len(truth) - 1, "empty": 1}
     frame = next(frame for frame in content["frames"] if frame["decision"] == "fixed")
+    assert frame["arm"] == "blind"
     assert (frame["reader"], frame["seconds"], frame["proposed_by"]) == ("reader-1", 12.5, "p1-v0")
     readme = (out / "README.txt").read_text()
     assert "Veins of the arm" in readme

@@ -11,7 +11,7 @@ import pytest
 from db import SqlDatabase, open_database
 from loop.errors import BadRequest, NotFound
 from loop.export import ExportSet, Part, assign_parts, gather_export
-from loop.records import Decision, Frame, NewFrame, Purpose
+from loop.records import Arm, Decision, Frame, NewFrame, Purpose, SelectionEntry
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
@@ -116,6 +116,18 @@ def test_every_mask_says_where_it_came_from(database: SqlDatabase, project_id: i
     assert (frame.seconds, frame.dice_to_proposal, frame.labelled_at) == (8.0, 0.8, NOON)
     assert frame.reader is not None
     assert frame.reader.startswith("reader-")
+
+
+def test_every_mask_says_by_which_arm_its_frame_was_asked_for(database: SqlDatabase, project_id: int) -> None:
+    label(database, project_id, 4)
+    label(database, project_id, 5)
+    with database.write() as uow:
+        frame = uow.frames.list(project_id)[4]
+        entries = [SelectionEntry(frame.id, 0, Arm.BLIND, None)]
+        model = uow.projects.get(project_id).champion_id or 0
+        uow.selections.add(project_id, model, strategy="random", seed=0, entries=entries, now=NOON)
+        uow.commit()
+    assert [each.arm for each in gather(database, project_id).frames] == [Arm.BLIND, None]
 
 
 def test_seconds_of_a_simulated_reader_do_not_leave(database: SqlDatabase, project_id: int) -> None:
