@@ -16,13 +16,23 @@ def describe_round(row: Round) -> str:
     if row.state is RoundState.CANCELLED:
         return "cancelled by hand"  # an error in its record is that of an attempt before
     if row.verdict is not None:
-        return row.verdict.reason
+        return "; ".join([row.verdict.reason, *_describe_classes(row.verdict.figures)])
     return row.error or "the reason was not recorded; ./sonoloop logs worker-train may say it"
 
 
 def with_state(state: str, words: str) -> str:
     """A round's state and what is said of it, in one line; words that begin with the state are enough."""
     return words if words.startswith(state) else f"{state}: {words}"
+
+
+def _describe_classes(figures: Mapping[str, Any]) -> list[str]:
+    """The champion's and the candidate's Dice by class, where there are several and a frame holds them."""
+    by_class = figures.get("by_class") or ()
+    if len(by_class) < 2:
+        return []
+    known = [each for each in by_class if each["delta"] is not None]
+    changes = [f"{each['class']} {each['champion']:.3f} to {each['candidate']:.3f}" for each in known]
+    return [f"Dice by class: {', '.join(changes)}"] if changes else []
 
 
 def _describe_live(row: Round) -> str:

@@ -23,8 +23,10 @@ from cli.round_words import describe_round
 from cli.shell import console, say
 from db import SqlDatabase
 from loop.errors import NotFound, SonoloopError
+from loop.judging import has_held_out
 from loop.ports import UnitOfWork
 from loop.records import Decision, Project
+from loop.splits import MIN_GROUPS_TO_HOLD_OUT
 from loop.training_records import Round
 from loop.unreadable import TODO, UnreadableLabel, count_unreadable, unreadable_labels
 
@@ -32,6 +34,10 @@ LOOK_SECONDS = 2.0
 ROUNDS_SHOWN = 5
 YOUNG_SECONDS = 240.0
 """So long after its start a service may not answer yet."""
+NOTHING_HELD_OUT = (
+    "no recording is held out, so no new model can be compared with the one in service: "
+    f"./sonoloop add brings more recordings (from {MIN_GROUPS_TO_HOLD_OUT} on some are held out)"
+)
 Part = str | Table
 """A line of markup or a table."""
 COLOURS = {"running": "green", "starting": "yellow", "stopping": "yellow", "stopped": "dim", "failed": "red"}
@@ -41,7 +47,8 @@ COLOURS = {"running": "green", "starting": "yellow", "stopping": "yellow", "stop
 class ProjectStatus:
     """One project in figures: `decisions` counts the labelled frames by what gave the current mask of each,
     `skipped` those that were skipped and have none, `left_out` those that no round uses because of
-    `unreadable` labels; of the `untaught` classes the champion saw none drawn.
+    `unreadable` labels; of the `untaught` classes the champion saw none drawn. Without a held-out frame
+    (`has_held_out`) no model can be compared with the champion.
     """
 
     project: Project
@@ -55,6 +62,7 @@ class ProjectStatus:
     untaught: tuple[str, ...] = ()
     unreadable: tuple[UnreadableLabel, ...] = ()
     left_out: int = 0
+    has_held_out: bool = True
 
 
 @dataclass(frozen=True)
@@ -156,6 +164,7 @@ def read_project(uow: UnitOfWork, project: Project) -> ProjectStatus:
         skipped=len(skipped),
         untaught=tuple(champion.metrics.get("absent", ())) if champion else (),
         unreadable=unreadable,
+        has_held_out=has_held_out(uow, project.id),
         left_out=len(current.keys() & {label.frame.id for label in unreadable}),
     )
 
@@ -202,6 +211,8 @@ def _render_project(each: ProjectStatus) -> list[Part]:
     if each.untaught:
         names = escape(", ".join(each.untaught))
         lines.append(f"  [yellow]no {names} in what {each.champion} learned from[/]: it draws none")
+    if each.frames and not each.has_held_out:
+        lines.append(f"  [yellow]{NOTHING_HELD_OUT}[/]")
     if each.for_review:
         lines.append(f"  [yellow]{each.for_review} frames skipped by two readers[/]: ./sonoloop review")
     if each.unreadable:

@@ -8,25 +8,28 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from loop.errors import BadRequest
 from loop.ports import UnitOfWork
-from loop.records import Decision, Frame, MaskVersion
-from loop.splits import inner_split
+from loop.records import Arm, Decision, Frame, MaskVersion
+from loop.splits import is_for_validation
 from loop.unreadable import UnreadableLabel, unreadable_labels
 
 VAL_FRACTION = 0.15
 
 
 class Part(StrEnum):
-    """The part of an exported dataset that a frame belongs to; held-out clips are the test part."""
+    """The part of an exported dataset that a frame belongs to; held-out clips are the test part, but for the
+    frames that were labelled over a proposal: these would favour the model that made it.
+    """
 
     TRAIN = "train"
     VAL = "val"
     TEST = "test"
+    PROPOSED = "proposed"
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,9 @@ class ExportFrame:
     """One labelled frame and where its mask came from.
 
     `mask_digest` None is an empty mask; `reader` is a pseudonym, None when unknown; `seconds` is None for a
-    simulated reader; `proposed_by` names the model version whose proposal was shown; `may_be_outdated`: a
-    label of the frame cannot be read in its newest state.
+    simulated reader; `arm` says why the frame was asked for (None: no queue held it); `proposed_by` names
+    the model version whose proposal was shown; `may_be_outdated`: a label of the frame cannot be read in its
+    newest state.
     """
 
     digest: str
@@ -53,6 +57,7 @@ class ExportFrame:
     proposed_by: str | None
     dice_to_proposal: float | None
     may_be_outdated: bool = False
+    arm: Arm | None = None
 
     @property
     def group(self) -> str:
@@ -86,8 +91,9 @@ class ExportSet:
         return tuple(frame for frame in self.frames if frame.part is part)
 
     def counts(self) -> dict[str, int]:
-        """How many frames each part holds."""
-        return {part.value: len(self.of_part(part)) for part in Part}
+        """How many frames each part holds; PROPOSED only where it holds any."""
+        counts = {part: len(self.of_part(part)) for part in Part}
+        return {part.value: count for part, count in counts.items() if count or part is not Part.PROPOSED}
 
     def outdated(self) -> tuple[ExportFrame, ...]:
         """The frames whose mask may be an older one."""
@@ -95,7 +101,12 @@ class ExportSet:
 
     def decisions(self) -> dict[str, int]:
         """How many frames each decision of a reader gave."""
-        return dict(sorted(Counter(frame.decision.value for frame in self.frames).items()))
+        return dict(sorted(Counter(exported_decision(frame.decision) for frame in self.frames).items()))
+
+
+def exported_decision(decision: Decision) -> str:
+    """What a decision is called outside, where the classes may be others than veins."""
+    return "empty" if decision is Decision.NO_VEIN else decision.value
 
 
 def gather_export(
@@ -103,9 +114,9 @@ def gather_export(
 ) -> ExportSet:
     """Read the current trainable masks of a project; the bytes stay in storage until they are written.
 
-    Held-out clips are the test part; of the others, `val_fraction` of the groups (patients, else clips) are
-    the validation part, chosen by hash. Raises BadRequest when nothing is labelled, NotFound for an unknown
-    project.
+    Held-out clips are the test part, as far as they were read blind; of the others, about `val_fraction` of
+    the groups (patients, else clips) are the validation part, each by its own hash. Raises BadRequest when
+    nothing is labelled, NotFound for an unknown project.
     """
     project = uow.projects.get(project_id)
     masks = [version for version in uow.masks.current(project_id) if version.decision.is_trainable]
@@ -115,11 +126,14 @@ def gather_export(
     parts = assign_parts(list(frames.values()), val_fraction, seed)
     proposers = _proposers(uow, project_id)
     champion = uow.models.get(project.champion_id) if project.champion_id is not None else None
+    arms = uow.selections.arms(project_id)
     unreadable = unreadable_labels(uow, project_id)
     outdated = {label.frame.id for label in unreadable}
     exported = [
-        _export_frame(
-            frames[mask.frame_id], mask, parts, proposers, may_be_outdated=mask.frame_id in outdated
+        replace(
+            _export_frame(frames[mask.frame_id], mask, parts, proposers),
+            may_be_outdated=mask.frame_id in outdated,
+            arm=arms.get(mask.frame_id),
         )
         for mask in masks
     ]
@@ -138,8 +152,9 @@ def assign_parts(frames: Sequence[Frame], val_fraction: float, seed: int) -> dic
     """Give each group its part: test where any of its frames is held out, else val or train by hash."""
     held_out = {frame.group for frame in frames if frame.is_held_out}
     others = {frame.group for frame in frames} - held_out
-    val = inner_split(others, val_fraction, seed)
-    parts = dict.fromkeys(others, Part.TRAIN) | dict.fromkeys(val, Part.VAL)
+    parts = {
+        group: Part.VAL if is_for_validation(group, val_fraction, seed) else Part.TRAIN for group in others
+    }
     return parts | dict.fromkeys(held_out, Part.TEST)
 
 
@@ -156,16 +171,16 @@ def _export_frame(
     mask: MaskVersion,
     parts: Mapping[str, Part],
     proposers: Mapping[int, str],
-    *,
-    may_be_outdated: bool,
 ) -> ExportFrame:
+    part = parts[frame.group]
+    is_blind = mask.proposal_id is None
     return ExportFrame(
         digest=frame.digest,
         width=frame.width,
         height=frame.height,
         clip=frame.clip,
         patient=frame.patient,
-        part=parts[frame.group],
+        part=part if is_blind or part is not Part.TEST else Part.PROPOSED,
         mask_digest=mask.mask_digest,
         decision=mask.decision,
         reader=f"reader-{mask.reader_id}" if mask.reader_id is not None else None,
@@ -174,5 +189,4 @@ def _export_frame(
         labelled_at=mask.updated_at,
         proposed_by=proposers.get(mask.proposal_id) if mask.proposal_id is not None else None,
         dice_to_proposal=mask.dice_to_proposal,
-        may_be_outdated=may_be_outdated,
     )

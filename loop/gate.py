@@ -1,7 +1,8 @@
 """The gate: a candidate must be as good as the champion on held-out frames that were read blind.
 
 Groups (patients, else clips) are resampled, not frames, because the frames of one recording resemble each
-other (cluster bootstrap: Field & Welsh, "Bootstrapping clustered data", 2007).
+other (cluster bootstrap: Field & Welsh, "Bootstrapping clustered data", 2007). docs/decisions/gate.md says
+where the rule's numbers come from.
 """
 
 from __future__ import annotations
@@ -11,66 +12,43 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from loop.errors import BadRequest
+from loop.gate_classes import Behind, ClassChange, changes_by_class
+from loop.outcomes import Floats, FrameOutcome, find_insanity, frame_dice, scores
+from loop.resampling import bootstrap_means
+from loop.splits import MIN_GROUPS_TO_HOLD_OUT
 from loop.training_records import Verdict
 
-Counts = NDArray[np.int64]
-Floats = NDArray[np.float64]
+NONE_LABELLED = "no held-out frame is labelled yet"
+NO_RECORDING = (
+    "this project has no held-out recording: add more recordings "
+    f"(from {MIN_GROUPS_TO_HOLD_OUT} on some are held out), or ./sonoloop promote by hand"
+)
 
 
 @dataclass(frozen=True)
 class GateRule:
     """Promote when P(candidate's Dice - champion's > -`margin`) >= `confidence` over `bootstraps`
-    resamplings.
+    resamplings, and for each class of several the same with `class_margin` and `class_confidence`.
 
-    With fewer than `min_frames` frames or `min_groups` groups there is no such proof.
+    With fewer than `min_frames` frames or `min_groups` groups there is no such proof; then a class on at
+    least `min_class_frames` frames must not fall by `class_drop` in the mean.
     """
 
     margin: float = 0.01
     confidence: float = 0.8
     bootstraps: int = 2000
     min_frames: int = 10
-    min_groups: int = 2
+    min_groups: int = 6
+    class_margin: float = 0.05
+    class_confidence: float = 0.5
+    class_drop: float = 0.10
+    min_class_frames: int = 3
 
-
-@dataclass(frozen=True, eq=False)
-class FrameOutcome:
-    """What a model got right and wrong on one frame: pixels per class, int (C,)."""
-
-    frame_id: int
-    group: str
-    tp: Counts
-    fp: Counts
-    fn: Counts
-    tn: Counts
-
-
-def frame_dice(outcome: FrameOutcome) -> float:
-    """Dice of one frame: the mean over the classes that truth or prediction hold; 1 when they hold none."""
-    size = 2 * outcome.tp + outcome.fp + outcome.fn
-    there = size > 0
-    return float(np.mean(2 * outcome.tp[there] / size[there])) if there.any() else 1.0
-
-
-def find_insanity(outcomes: Sequence[FrameOutcome]) -> str | None:
-    """Why these outcomes cannot come from a usable model, or None: not finite, constant, all background."""
-    if not outcomes:
-        return None
-    tp, fp, fn, tn = (
-        np.stack([getattr(item, name) for item in outcomes]) for name in ("tp", "fp", "fn", "tn")
-    )
-    if not all(_is_finite(item) for item in outcomes):
-        return "the figures are not finite"
-    drawn, true, pixels = tp + fp, tp + fn, tp + fp + fn + tn
-    if not drawn.any():
-        return "it draws nothing on any frame" if true.any() else None
-    if (drawn == pixels).all(axis=0).any():
-        return "it draws one class everywhere"
-    if len(outcomes) > 2 and _is_constant(drawn / pixels) and not _is_constant(true / pixels):
-        return "it draws the same area on every frame"
-    return None
+    def is_enough(self, frames: int, groups: int) -> bool:
+        """Whether so many frames of so many groups can prove anything."""
+        return frames >= self.min_frames and groups >= self.min_groups
 
 
 def judge(
@@ -79,15 +57,19 @@ def judge(
     *,
     seed: int,
     rule: GateRule | None = None,
+    classes: Sequence[str] = (),
+    behind: Behind | None = None,
+    has_held_out: bool = True,
 ) -> Verdict:
     """Decide on promotion from both models' outcomes on the same frames (`champion` None: nothing serves
-    yet).
+    yet). `behind`: how far the champion lies behind the best before it, which counts against the margins.
+    `has_held_out` False: the project has no frame that could be read for the gate.
 
     The verdict's figures hold `frames`, `groups`, `candidate` and `champion` (dice, dice_by_class, miou,
-    acc), `delta`, `probability` and `interval` (95 %); what is undefined is None. Raises BadRequest when the
-    frames differ.
+    acc), `delta`, `probability`, `interval` (95 %), `by_class` and `behind` (the candidate's); what is
+    undefined is None. Raises BadRequest when the frames differ.
     """
-    rule = rule or GateRule()
+    rule, behind = rule or GateRule(), behind or Behind()
     insanity = find_insanity(candidate)
     if insanity is not None:
         return Verdict(
@@ -97,73 +79,80 @@ def judge(
     if champion is None:
         return Verdict(True, True, "promoted unproven: no model was in service", figures)
     deltas = _deltas(candidate, champion)
+    if not len(deltas):
+        return Verdict(False, True, f"kept: {NONE_LABELLED if has_held_out else NO_RECORDING}", figures)
+    changes = changes_by_class(candidate, champion, classes)
+    figures["behind"] = behind.after(float(deltas.mean()), changes).to_dict()
     groups = [item.group for item in candidate]
-    if len(deltas) < rule.min_frames or len(set(groups)) < rule.min_groups:
-        return _judge_unproven(deltas, len(set(groups)), figures)
-    return _judge_proven(bootstrap_means(deltas, groups, rule.bootstraps, seed), rule, figures)
-
-
-def bootstrap_means(values: Floats, groups: Sequence[str], draws: int, seed: int) -> Floats:
-    """Means (draws,) of `values` (N,) over groups drawn with replacement. Empty gives zeros."""
-    names, member = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)
-    if not len(names):
-        return np.zeros(draws)
-    sums, sizes = np.bincount(member, values), np.bincount(member)
-    drawn = np.random.default_rng(seed).integers(len(names), size=(draws, len(names)))
-    return np.asarray(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1), dtype=np.float64)
-
-
-def outcomes_from_evaluation(evaluation: Mapping[str, Any], model: str) -> list[FrameOutcome] | None:
-    """The outcomes of `model` ("candidate" or "champion") in a trainer's evaluation; None when it has none.
-
-    Raises BadRequest when only some frames have them or a count is missing.
-    """
-    entries = evaluation["frames"]
-    present = [entry for entry in entries if entry.get(model) is not None]
-    if not present:
-        return None if model == "champion" else []
-    if len(present) < len(entries):
-        raise BadRequest(f"outcomes of the {model} on {len(present)} of {len(entries)} frames", "all of them")
-    return [_outcome(entry, entry[model]) for entry in entries]
-
-
-def _is_constant(shares: Floats) -> bool:
-    return bool((shares == shares[0]).all())
-
-
-def _is_finite(outcome: FrameOutcome) -> bool:
-    arrays = (outcome.tp, outcome.fp, outcome.fn, outcome.tn)
-    return all(bool(np.isfinite(counts).all() and (counts >= 0).all()) for counts in arrays)
-
-
-def _outcome(entry: Mapping[str, Any], counts: Mapping[str, Sequence[int]]) -> FrameOutcome:
-    missing = [name for name in ("tp", "fp", "fn", "tn") if name not in counts]
-    if missing:
-        raise BadRequest(
-            f"an outcome without {', '.join(missing)}", "tp, fp, fn and tn", frame=entry["frame_id"]
-        )
-    arrays = {name: np.asarray(counts[name]) for name in ("tp", "fp", "fn", "tn")}
-    return FrameOutcome(frame_id=int(entry["frame_id"]), group=str(entry["group"]), **arrays)
+    if rule.is_enough(len(deltas), len(set(groups))):
+        means = bootstrap_means(deltas, groups, rule.bootstraps, seed)
+        verdict = _judge_proven(means, rule, behind, figures)
+    else:
+        verdict = _judge_unproven(deltas, len(set(groups)), figures)
+    return _judge_classes(verdict, changes, rule, behind, seed)
 
 
 def _judge_unproven(deltas: Floats, groups: int, figures: Mapping[str, Any]) -> Verdict:
     few = f"only {len(deltas)} held-out frames in {groups} groups"
-    if not len(deltas):
-        return Verdict(False, True, "kept: no held-out frame is labelled yet", figures)
     is_higher = bool(deltas.mean() > 0)
     word, sign = ("promoted", "higher") if is_higher else ("kept", "no higher")
     return Verdict(is_higher, True, f"{word} unproven: {few}, Dice {sign} ({deltas.mean():+.3f})", figures)
 
 
-def _judge_proven(means: Floats, rule: GateRule, figures: Mapping[str, Any]) -> Verdict:
-    probability = float(np.mean(means > -rule.margin))
+def _judge_proven(means: Floats, rule: GateRule, behind: Behind, figures: Mapping[str, Any]) -> Verdict:
+    least, needed = -rule.margin - behind.dice, rule.confidence
+    probability = float(np.mean(means > least))
     low, high = (float(bound) for bound in np.quantile(means, [0.025, 0.975]))
-    is_promoted = probability >= rule.confidence
-    word, sign = ("promoted", ">=") if is_promoted else ("kept", "<")
-    reason = f"{word}: P(change in Dice > -{rule.margin:g}) = {probability:.3f} {sign} {rule.confidence:g}"
+    is_promoted = probability >= needed
+    found = _comparison(least, probability, needed, behind.dice)
+    reason = f"{'promoted' if is_promoted else 'kept'}: {found}"
     return Verdict(
         is_promoted, False, reason, {**figures, "probability": probability, "interval": [low, high]}
     )
+
+
+def _judge_classes(
+    verdict: Verdict, changes: Sequence[ClassChange], rule: GateRule, behind: Behind, seed: int
+) -> Verdict:
+    """Add what became of each class, and keep the champion where one of several is worse."""
+    by_class, worse = [], []
+    for plane, change in enumerate(changes):
+        probability, reason = _judge_class(change, rule, behind.of_class(plane), seed)
+        by_class.append({**change.to_dict(), "probability": probability})
+        if reason:
+            worse.append(f"{change.name} is worse: {reason}")
+    figures = {**verdict.figures, "by_class": by_class}
+    if not verdict.is_promoted or len(changes) < 2 or not worse:
+        return Verdict(verdict.is_promoted, verdict.is_unproven, verdict.reason, figures)
+    return Verdict(False, verdict.is_unproven, f"kept: {'; '.join(worse)}", figures)
+
+
+def _judge_class(
+    change: ClassChange, rule: GateRule, behind: float, seed: int
+) -> tuple[float | None, str | None]:
+    """P(the class's change is within its margin), None where too few frames hold it, and what speaks against
+    the candidate.
+    """
+    frames, least, needed = len(change.deltas), -rule.class_margin - behind, rule.class_confidence
+    if rule.is_enough(frames, change.group_count):
+        means = bootstrap_means(change.deltas, change.groups, rule.bootstraps, seed)
+        probability = float(np.mean(means > least))
+        is_worse = probability < needed
+        return probability, _comparison(least, probability, needed, behind) if is_worse else None
+    if frames >= rule.min_class_frames and change.deltas.mean() <= -rule.class_drop - behind:
+        held = f"{change.deltas.mean():+.3f} on {frames} frames in {change.group_count} groups"
+        return None, f"Dice {held}{_behind_words(behind)}"
+    return None, None
+
+
+def _comparison(least: float, probability: float, needed: float, behind: float) -> str:
+    sign = ">=" if probability >= needed else "<"
+    limit = f"{round(least, 4) + 0.0:g}"  # + 0.0 turns -0.0 into 0
+    return f"P(change in Dice > {limit}) = {probability:.3f} {sign} {needed:g}{_behind_words(behind)}"
+
+
+def _behind_words(behind: float) -> str:
+    return f", for the champion lies {-behind:.3f} behind the best before it" if behind < -5e-4 else ""
 
 
 def _deltas(candidate: Sequence[FrameOutcome], champion: Sequence[FrameOutcome]) -> Floats:
@@ -175,7 +164,7 @@ def _deltas(candidate: Sequence[FrameOutcome], champion: Sequence[FrameOutcome])
 
 
 def _describe(candidate: Sequence[FrameOutcome], champion: Sequence[FrameOutcome] | None) -> dict[str, Any]:
-    new, old = _scores(candidate), None if champion is None else _scores(champion)
+    new, old = scores(candidate), None if champion is None else scores(champion)
     is_paired = old is not None and new["dice"] is not None and old["dice"] is not None
     return {
         "frames": len(candidate),
@@ -185,33 +174,6 @@ def _describe(candidate: Sequence[FrameOutcome], champion: Sequence[FrameOutcome
         "delta": new["dice"] - old["dice"] if is_paired and old is not None else None,
         "probability": None,
         "interval": None,
+        "by_class": [],
+        "behind": Behind().to_dict(),
     }
-
-
-def _scores(outcomes: Sequence[FrameOutcome]) -> dict[str, Any]:
-    """Mean Dice per frame; per class over the frames where it is; pooled mIoU and ACC as in the published
-    study.
-    """
-    if not outcomes:
-        return {"dice": None, "dice_by_class": [], "miou": None, "acc": None}
-    tp, fp, fn, tn = (
-        np.stack([getattr(item, name) for item in outcomes]) for name in ("tp", "fp", "fn", "tn")
-    )
-    return {
-        "dice": float(np.mean([frame_dice(item) for item in outcomes])),
-        "dice_by_class": _dice_by_class(tp, fp + fn),
-        "miou": float(np.mean([_iou(right.sum(axis=0), (fp + fn).sum(axis=0)) for right in (tp, tn)])),
-        "acc": float(np.mean((tp + tn).sum(axis=0) / (tp + fp + fn + tn).sum(axis=0))),
-    }
-
-
-def _dice_by_class(tp: Counts, wrong: Counts) -> list[float | None]:
-    size = 2 * tp + wrong
-    return [
-        float(np.mean(2 * tp[there, plane] / size[there, plane])) if there.any() else None
-        for plane, there in enumerate((size > 0).T)
-    ]
-
-
-def _iou(right: Counts, wrong: Counts) -> Floats:
-    return np.where(right + wrong > 0, right / np.maximum(right + wrong, 1), 1.0)

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 
 from loop.errors import IllegalMove
-from loop.gate import FrameOutcome, judge
+from loop.gate import judge
+from loop.outcomes import FrameOutcome
 from loop.training_records import RoundState
 
 LEGAL_MOVES: dict[RoundState, frozenset[RoundState]] = {

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loop.errors import Conflict, IllegalMove, LeaseLost
-from loop.gate import FrameOutcome, judge
+from loop.judging import judge_round, serving_weights
 from loop.manifest import build_training_set
+from loop.outcomes import FrameOutcome
 from loop.planning import HANDED_BACK, Planned, RoundPorts, RoundRules, plan, tries, wake
 from loop.policy import check_move
 from loop.ports import Job, UnitOfWork
 from loop.records import ModelVersion
-from loop.serving import is_order_only, put_into_service
+from loop.serving import put_into_service
 from loop.training_records import Round, RoundState, TrainingSet
 
 
@@ -136,7 +137,7 @@ def judge_and_promote(
         serving = serving_weights(uow, row.project_id)
         if (serving.id if serving else None) != champion_id:
             raise Conflict("an evaluation against a version out of service", "the champion's", round=row.id)
-        verdict = judge(candidate, champion, seed=row.seed, rule=rules.gate)
+        verdict = judge_round(uow, row, serving, candidate, champion, rules.gate)
         if verdict.is_promoted:
             put_into_service(uow, row.project_id, row.candidate_id, ports.clock())
             uow.after_commit(lambda: wake(ports.queue, Job.RELAY))
@@ -144,13 +145,6 @@ def judge_and_promote(
         row = _move(ports, uow, row, end, verdict=verdict)
         uow.commit()
     return row
-
-
-def serving_weights(uow: UnitOfWork, project_id: int) -> ModelVersion | None:
-    """The champion as far as one can compare with it: None when nothing or one without weights serves."""
-    champion_id = uow.projects.get(project_id).champion_id
-    champion = None if champion_id is None else uow.models.get(champion_id)
-    return None if champion is None or is_order_only(champion) else champion
 
 
 def reopen(ports: RoundPorts, claimed: Round) -> Round:

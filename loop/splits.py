@@ -37,6 +37,13 @@ def choose_held_out(
     return set(pinned) | set(ranked[: max(0, count)])
 
 
+def is_for_validation(group: str, fraction: float, seed: int) -> bool:
+    """Whether a group belongs to the validation part of an export: by its own hash, so that no label and no
+    other group ever moves it.
+    """
+    return _position(group, seed, "inner") < fraction
+
+
 def inner_split(groups: Iterable[str], fraction: float, seed: int) -> set[str]:
     """The groups whose frames decide when training stops early.
 

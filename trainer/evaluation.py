@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from loop.errors import BadInput
 from loop.masks import probs_to_mask
@@ -14,7 +13,7 @@ from loop.ports import Segmenter
 from trainer.dataset import read_sample
 from trainer.durable import write_whole
 from trainer.job import Sample
-from trainer.metrics import Counts, Scores, count, counts_from_dict, score
+from trainer.metrics import Counts, Scores, count, score
 
 
 @dataclass(frozen=True)
@@ -82,19 +81,3 @@ def evaluate(
         other = count(probs_to_mask(champion.predict(image)), truth) if champion else None
         outcomes.append(Outcome(sample.frame_id, sample.group, mine, other))
     return Evaluation(tuple(outcomes), tuple(rejected))
-
-
-def read_evaluation(path: Path) -> Evaluation:
-    """Read what `Evaluation.write` wrote."""
-    frames: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["frames"]
-    return Evaluation(
-        tuple(
-            Outcome(
-                frame["frame_id"],
-                frame["group"],
-                counts_from_dict(frame["candidate"]),
-                counts_from_dict(frame["champion"]) if frame["champion"] else None,
-            )
-            for frame in frames
-        )
-    )

@@ -8,14 +8,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from adapters.bootstrap import Container
 from adapters.cores import usable_cores
 from loop.errors import BadInput
-from loop.gate import FrameOutcome
+from loop.outcomes import FrameOutcome, outcomes_from_evaluation
 from loop.records import ModelVersion, Project
 from loop.rounds import serving_weights
 from loop.serving import is_order_only
@@ -101,23 +98,16 @@ def read_outcomes(
 ) -> tuple[Sequence[FrameOutcome], Sequence[FrameOutcome] | None]:
     """The candidate's and the champion's outcomes that a training process left; None: there was no champion.
 
-    Raises BadInput when the file is lost or not whole.
+    Raises BadInput when the file is lost or not whole, or only some frames have the champion's outcome.
     """
     try:
-        frames = json.loads(path.read_text())["frames"]
-        candidate = [_outcome(frame, frame["candidate"]) for frame in frames]
-        champion = [_outcome(frame, frame["champion"]) for frame in frames if frame["champion"]]
-    except (OSError, ValueError, KeyError, TypeError) as exc:
+        evaluation = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
         raise BadInput("an evaluation that cannot be read", "the one of a finished training") from exc
-    return candidate, champion or None
+    return outcomes_from_evaluation(evaluation)
 
 
 def _base(container: Container, facts: Facts) -> str | None:
     if facts.base is not None:
         return str(container.storage.local_path("models", facts.base.digest))
     return IMAGENET if facts.origin == IMAGENET else None
-
-
-def _outcome(frame: Mapping[str, Any], counts: Mapping[str, Any]) -> FrameOutcome:
-    arrays = {name: np.asarray(counts[name], dtype=np.int64) for name in ("tp", "fp", "fn", "tn")}
-    return FrameOutcome(int(frame["frame_id"]), str(frame["group"]), **arrays)

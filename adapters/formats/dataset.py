@@ -20,7 +20,7 @@ from adapters.formats.pixels import decode_frame
 from adapters.formats.readme import readme_text
 from adapters.formats.staging import staged_folder
 from loop.errors import BadFrame, BadMask
-from loop.export import ExportFrame, ExportSet, Part
+from loop.export import ExportFrame, ExportSet, Part, exported_decision
 from loop.frames import frame_digest
 from loop.masks import Mask, check_mask, index_map, unpack
 from loop.ports import Storage
@@ -148,6 +148,8 @@ def _write_tables(stage: Path, export: ExportSet, entries: Sequence[_Entry], wri
     _write_json(annotations / "instances_all.json", _coco(export, entries))
     for part in Part:
         chosen = [entry for entry in entries if entry.frame.part is part]
+        if part is Part.PROPOSED and not chosen:
+            continue
         _write_json(annotations / f"instances_{part}.json", _coco(export, chosen))
     _write(stage / "splits.csv", _splits_csv(export).encode())
     _write_json(stage / "dataset.json", _manifest(export, entries, written))
@@ -210,7 +212,8 @@ def _provenance(entry: _Entry) -> Json:
         "frame_digest": frame.digest,
         "mask_digest": frame.mask_digest,
         "split": frame.part.value,
-        "decision": frame.decision.value,
+        "decision": exported_decision(frame.decision),
+        "arm": frame.arm.value if frame.arm else None,
         "reader": frame.reader,
         "is_simulated": frame.is_simulated,
         "seconds": frame.seconds,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loop.export import ExportSet
+from loop.export import ExportSet, Part
 from loop.unreadable import name_tasks
 
 _TEXT = """\
@@ -26,16 +26,21 @@ Files
 {planes_line}
 Splits
 {splits}
-  No patient (where known, else no clip) lies in two splits. The test frames are the
-  held-out ones: read with nothing proposed, and never shown to a model in training.
-
+  No patient (where known, else no clip) lies in two of train, val and test. The test frames
+  are the held-out ones: read with nothing proposed, and never shown to a model in training.
+  But each model in service was chosen by its figures on them, so that the Dice of that model
+  on test is a little too high: to publish a figure of it, take recordings from elsewhere.
+  A clip is in val by its own hash: later exports of the project leave it there. With few
+  clips val may be empty, or hold all.
+{proposed}
 Worth knowing
   COCO holds one annotation for each connected blob of a class, as a run-length code:
   holes and single pixels are kept, area and box are exact.
   A frame without annotations is a true negative: a reader found none of the classes.
   Clip, patient and reader ids are pseudonyms.
-  Decisions: accepted (the proposal was right), fixed, no vein, from scratch (drawn with
-  nothing proposed). Seconds are missing where unknown and for a simulated reader.
+  Decisions: accepted (the proposal was right), fixed, empty (none of the classes
+  is there), from scratch (drawn with nothing proposed). Seconds are missing where unknown
+  and for a simulated reader.
 
 Read the masks in Python
   from pycocotools.coco import COCO
@@ -52,6 +57,10 @@ Not the newest
   may_be_outdated in dataset.json and in coco/; frames without an older mask are left out.
   Once these labels are drawn again and saved in Label Studio, export anew.
 """
+_PROPOSED = """\
+  The split "proposed" holds frames of held-out clips that were labelled over a model's
+  proposal: no part of test, and not for training if you use test.
+"""
 _OVERLAP_NOTE = ";\n                     where classes overlap, the first of the list"
 _PLANES_LINE = "  masks_by_class/i/  one folder per class, 0 and 255: classes overlap in this dataset\n"
 
@@ -64,7 +73,8 @@ def readme_text(export: ExportSet, has_overlaps: bool) -> str:
         frames=len(export.frames),
         digest=export.digest,
         classes="\n".join(f"  {number}  {name}" for number, name in enumerate(export.classes, start=1)),
-        splits="\n".join(f"  {part:<6}{count} frames" for part, count in export.counts().items()),
+        splits="\n".join(f"  {part:<9}{count} frames" for part, count in export.counts().items()),
+        proposed=_PROPOSED if export.of_part(Part.PROPOSED) else "",
         overlap_note=_OVERLAP_NOTE if has_overlaps else "",
         unreadable=_unreadable(export),
         planes_line=_PLANES_LINE if has_overlaps else "",

@@ -23,7 +23,7 @@ def review(
     project: ProjectId = 0,
     home: Home = None,
 ) -> None:
-    """List frames that two readers skipped, labels that cannot be read, and other input set aside."""
+    """List frames skipped twice, unreadable labels, other input set aside, and how each arm was read."""
     from cli.review import show_review
 
     show_review(home, project, frames)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from db.models import SelectionEntryRow, SelectionRow
 from db.repositories.base import insert_many
-from loop.records import Selection, SelectionEntry
+from loop.records import Arm, Selection, SelectionEntry
 
 HEAD = (
     SelectionRow.id,
@@ -63,6 +63,23 @@ class SqlSelections:
         own = select(*columns).where(SelectionEntryRow.selection_id == head.id)
         rows = self.connection.execute(own.order_by(SelectionEntryRow.rank))
         return _selection(head._asdict(), [SelectionEntry(*row) for row in rows])
+
+    def arms(self, project_id: int) -> dict[int, Arm]:
+        """Frame id to its arm in the newest Selection that holds the frame: for a labelled one that by which
+        it was read, since the later ones leave it out.
+        """
+        newest = (
+            select(SelectionEntryRow.frame_id, func.max(SelectionEntryRow.selection_id).label("selection_id"))
+            .join(SelectionRow, SelectionRow.id == SelectionEntryRow.selection_id)
+            .where(SelectionRow.project_id == project_id)
+            .group_by(SelectionEntryRow.frame_id)
+            .subquery()
+        )
+        is_newest = (SelectionEntryRow.selection_id == newest.c.selection_id) & (
+            SelectionEntryRow.frame_id == newest.c.frame_id
+        )
+        query = select(SelectionEntryRow.frame_id, SelectionEntryRow.arm).join(newest, is_newest)
+        return {row.frame_id: row.arm for row in self.connection.execute(query)}
 
     def count(self, project_id: int) -> int:
         """How many the project has had."""

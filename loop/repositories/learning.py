@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from loop.records import Drawn, ModelVersion, Prediction, Purpose, Selection, SelectionEntry
+from loop.records import Arm, Drawn, ModelVersion, Prediction, Purpose, Selection, SelectionEntry
 from loop.training_records import Round, RoundState, TrainingSet
 
 
@@ -129,4 +129,5 @@ class Selections(Protocol):
         now: datetime,
     ) -> Selection: ...
     def latest(self, project_id: int) -> Selection | None: ...
+    def arms(self, project_id: int) -> dict[int, Arm]: ...
     def count(self, project_id: int) -> int: ...

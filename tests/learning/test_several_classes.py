@@ -12,9 +12,9 @@ import numpy as np
 from loop.masks import Mask, pack
 from loop.training_records import Split
 from tests.discs import TINY, disc_job
-from trainer.evaluation import read_evaluation
 from trainer.job import JobSpec
 from trainer.run import run
+from worker.job import read_outcomes
 
 CLASSES = ("Vein", "Artery", "Nerve")
 RECIPE = replace(TINY, learning_rate=2e-3, augmentation="strong", epoch_steps=14, steps=98, epochs=7)
@@ -52,8 +52,8 @@ def test_two_classes_are_learned_side_by_side_and_an_absent_third_is_drawn_nowhe
     assert start["absent"] == done["metrics"]["absent"] == ("Nerve",)
     assert [event["dice"] is not None for event in told if event["event"] == "epoch"][-1]
 
-    outcomes = read_evaluation(Path(done["evaluation"])).outcomes
-    tp, fp, fn = (sum(getattr(each.candidate, name) for each in outcomes) for name in ("tp", "fp", "fn"))
+    outcomes, _ = read_outcomes(Path(done["evaluation"]))
+    tp, fp, fn = (sum(getattr(each, name) for each in outcomes) for name in ("tp", "fp", "fn"))
     pooled = 2 * tp[:2] / (2 * tp + fp + fn)[:2]
     assert pooled.min() > 0.75, pooled
     assert (tp + fp)[2] == 0

@@ -205,6 +205,22 @@ def test_a_selection_comes_back_by_rank_and_the_newest_is_the_latest(database: S
         assert [entry.arm for entry in added.entries] == [Arm.SAMPLER, Arm.RANDOM, Arm.BLIND]
 
 
+def test_a_frame_has_the_arm_of_the_newest_selection_that_holds_it(database: SqlDatabase) -> None:
+    with database.write() as unit:
+        project, other = add_project(unit), add_project(unit)
+        first, second, third = add_frames(unit, project, 3)
+        model = add_model(unit, project)
+        assert unit.selections.arms(project.id) == {}
+        for number, arms in enumerate(({first: Arm.BLIND, second: Arm.SAMPLER}, {second: Arm.RANDOM})):
+            entries = [SelectionEntry(frame.id, rank, arms[frame], None) for rank, frame in enumerate(arms)]
+            unit.selections.add(
+                project.id, model.id, strategy="random", seed=0, entries=entries, now=after(-number)
+            )
+        assert unit.selections.arms(project.id) == {first.id: Arm.BLIND, second.id: Arm.RANDOM}
+        assert third.id not in unit.selections.arms(project.id)
+        assert unit.selections.arms(other.id) == {}
+
+
 def test_two_frames_cannot_share_a_rank(database: SqlDatabase) -> None:
     with database.write() as unit:
         project = add_project(unit)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from loop.gate import FrameOutcome
 from loop.ingest import reconcile
+from loop.outcomes import FrameOutcome
 from loop.policy import TriggerRule
 from loop.records import ModelVersion
 from loop.rounds import (
@@ -57,10 +57,10 @@ def at_gate(world: World, seen: Round | None = None) -> tuple[Round, ModelVersio
 
 
 def outcomes(dice: float) -> list[FrameOutcome]:
-    wrong = round(100 * (1 - dice))
+    wrong = round(1000 * (1 - dice))
     return [
         FrameOutcome(
-            index, f"g{index % 3}", *(np.array([n]) for n in (100 - wrong, wrong, wrong, 500 - index))
+            index, f"g{index % 6}", *(np.array([n]) for n in (1000 - wrong, wrong, wrong, 5000 - index))
         )
         for index in range(12)
     ]

@@ -23,7 +23,7 @@ from loop.rounds import (
 from loop.sweep import sweep
 from loop.training_records import RoundState, Split
 from loop.versions import promote, rollback
-from tests.integration.loop.rounds import RULES, at_gate, judged, outcomes, planned
+from tests.integration.loop.rounds import RULES, at_gate, judged, label_until, outcomes, planned, teaching
 from tests.integration.loop.world import World
 
 
@@ -75,6 +75,7 @@ def test_a_better_candidate_is_promoted_with_alias_history_and_outbox_at_once(la
     assert ended.state is RoundState.PROMOTED
     assert ended.verdict is not None
     assert ended.verdict.figures["delta"] > 0
+    assert ended.verdict.figures["by_class"][0]["class"] == labelled.project.classes[0]
     assert labelled.now().champion_id == candidate.id != before
     with labelled.database.read() as uow:
         assert uow.models.service_history(labelled.project.id)[-1][0] == candidate.id
@@ -92,6 +93,28 @@ def test_a_worse_candidate_is_kept_in_the_registry_and_out_of_service(labelled: 
     assert labelled.now().champion_id == before
     assert promote(labelled.rounds, labelled.storage, labelled.project.id, candidate.name).id == candidate.id
     assert labelled.now().champion_id == candidate.id
+
+
+def test_a_round_that_comes_after_a_worse_model_has_less_margin(labelled: World) -> None:
+    """Each is .006 worse than the one before it, which the gate would take once."""
+    first, served = at_gate(labelled)
+    assert judged(labelled, first, 0.794, 0.8).state is RoundState.PROMOTED
+    label_until(labelled, teaching(labelled) + 1)
+    second, _ = at_gate(labelled)
+    ended = judged(labelled, second, 0.788, 0.794)
+    assert ended.state is RoundState.REJECTED
+    assert ended.verdict is not None
+    assert "behind the best before it" in ended.verdict.reason
+    assert labelled.now().champion_id == served.id
+
+
+def test_a_model_that_a_person_let_in_against_the_gate_begins_anew(labelled: World) -> None:
+    first, candidate = at_gate(labelled)
+    assert judged(labelled, first, 0.5, 0.8).state is RoundState.REJECTED
+    promote(labelled.rounds, labelled.storage, labelled.project.id, candidate.name)
+    label_until(labelled, teaching(labelled) + 1)
+    second, _ = at_gate(labelled)
+    assert judged(labelled, second, 0.5, 0.5).state is RoundState.PROMOTED
 
 
 def test_a_version_without_weights_is_no_champion_to_the_gate(world: World) -> None:

@@ -167,6 +167,33 @@ def test_each_frame_is_counted_once_whatever_its_readers_did(database: SqlDataba
     assert counted.decisions == {"fixed": 1, "no vein": 1}
 
 
+def test_a_project_with_nothing_held_out_is_told_to_get_more_recordings(database: SqlDatabase) -> None:
+    when, found = datetime(2026, 1, 1, tzinfo=UTC), []
+    with database.write() as uow:
+        made = uow.projects.add("Arm", ["vein"], {})
+        for number, is_held_out in enumerate((False, True)):
+            new = NewFrame(f"{number:064x}", 8, 8, f"clip{number}", None, is_held_out)
+            uow.frames.add(made.id, [new], when)
+            found.append(read_project(uow, made))
+        uow.commit()
+    before, after = (shown(HomeStatus(UP, [each])) for each in found)
+    assert "no recording is held out" in before
+    assert "./sonoloop add brings more recordings" in before
+    assert "held out" not in after
+
+
+def test_a_verdict_shows_the_dice_of_each_of_several_classes() -> None:
+    names = ("class", "champion", "candidate", "delta")
+    classes = [("Vein", 0.7, 0.9, 0.2), ("Artery", 0.7, 0.5, -0.2), ("Nerve", None, None, None)]
+    by_class = [dict(zip(names, each, strict=True)) for each in classes]
+    verdict = Verdict(False, False, "kept: Artery is worse", {"by_class": by_class})
+    ended = replace(ROUND, state=RoundState.REJECTED, verdict=verdict)
+    expected = "kept: Artery is worse; Dice by class: Vein 0.700 to 0.900, Artery 0.700 to 0.500"
+    assert describe_round(ended) == expected
+    alone = replace(ended, verdict=replace(verdict, figures={"by_class": by_class[:1]}))
+    assert describe_round(alone) == "kept: Artery is worse"
+
+
 def test_addresses_and_paths_are_not_broken_in_a_narrow_terminal() -> None:
     folder = "a place with a name/that is longer than any line of such a terminal can be"
     text = shown(HomeStatus(UP, [project()]), width=40, folder=folder)

@@ -14,7 +14,7 @@ from adapters.storage import LocalStorage
 from loop.export import ExportFrame, ExportSet, Part
 from loop.frames import frame_digest
 from loop.masks import Mask, mask_digest, pack
-from loop.records import Decision
+from loop.records import Arm, Decision
 from tests.unit.formats.shapes import HEIGHT, WIDTH, disc, pixel, single_class_shapes
 
 SINGLE = {name: plane[np.newaxis] for name, plane in single_class_shapes().items()}
@@ -48,6 +48,7 @@ def stored_frame(storage: LocalStorage, mask: Mask, number: int) -> ExportFrame:
         labelled_at=datetime(2025, 3, 1, 12, number, tzinfo=UTC),
         proposed_by="p1-v0",
         dice_to_proposal=0.5,
+        arm=Arm.BLIND,
     )
 
 

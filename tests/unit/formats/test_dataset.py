@@ -119,11 +119,33 @@ def test_splits_agree_in_every_file_and_part_no_clip(tmp_path: Path) -> None:
     with (out / "splits.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert {row["image"] for row in rows} == truth.keys()
-    for part in Part:
+    for part in (Part.TRAIN, Part.VAL, Part.TEST):
         named = {row["image"] for row in rows if row["split"] == part}
         assert named == read_masks(out / f"coco/annotations/instances_{part}.json").keys()
     parts_of_clip = {(row["clip"], row["split"]) for row in rows}
     assert len(parts_of_clip) == len({clip for clip, _ in parts_of_clip})
+
+
+def test_held_out_frames_with_a_proposal_have_a_split_of_their_own(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path / "home")
+    export, _ = stored_set(storage, SINGLE)
+    seen = next(frame for frame in export.frames if frame.part is Part.TEST)
+    changed = [replace(frame, part=Part.PROPOSED) if frame is seen else frame for frame in export.frames]
+    for name, frames in (("none", export.frames), ("one", tuple(changed))):
+        write_dataset(replace(export, frames=frames), storage, tmp_path / name)
+    coco = "coco/annotations/instances_{}.json"
+    image = f"{seen.digest[:16]}.png"
+    assert read_masks(tmp_path / "one" / coco.format("proposed")).keys() == {image}
+    assert image not in read_masks(tmp_path / "one" / coco.format("test"))
+    assert image in read_masks(tmp_path / "one" / coco.format("all"))
+    assert 'split "proposed"' in (tmp_path / "one/README.txt").read_text()
+    assert not (tmp_path / "none" / coco.format("proposed")).exists()
+    assert 'split "proposed"' not in (tmp_path / "none/README.txt").read_text()
+
+
+def test_the_readme_says_by_what_the_models_were_chosen(tmp_path: Path) -> None:
+    _, _, out = exported(tmp_path, SINGLE)
+    assert "each model in service was chosen by its figures on them" in (out / "README.txt").read_text()
 
 
 def test_images_are_the_stored_pixels(tmp_path: Path) -> None:
@@ -140,8 +162,9 @@ def test_the_manifest_says_where_every_mask_came_from(tmp_path: Path) -> None:
     assert content["model"] == {"name": "p1-v3", "digest": "cd" * 32}
     assert content["counts"]["frames"] == len(truth) == sum(content["counts"]["by_split"].values())
     assert content["counts"]["unlabelled_frames_left_out"] == 7
-    assert content["counts"]["by_decision"] == {"fixed": len(truth) - 1, "no vein": 1}
+    assert content["counts"]["by_decision"] == {"fixed": len(truth) - 1, "empty": 1}
     frame = next(frame for frame in content["frames"] if frame["decision"] == "fixed")
+    assert frame["arm"] == "blind"
     assert (frame["reader"], frame["seconds"], frame["proposed_by"]) == ("reader-1", 12.5, "p1-v0")
     readme = (out / "README.txt").read_text()
     assert "Veins of the arm" in readme

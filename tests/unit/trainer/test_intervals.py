@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from loop.errors import BadRequest
-from loop.gate import bootstrap_means
+from loop.resampling import bootstrap_means
 from trainer.metrics import MEASURES, Counts, as_observed, interval, one_by_one, resample
 from trainer.metrics.counts import class_mean, frame_dice, stack
 from trainer.metrics.summary import pool

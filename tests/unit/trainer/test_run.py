@@ -18,10 +18,11 @@ from loop.masks import pack
 from loop.training_records import Split
 from tests.discs import TINY, disc_job, draw_disc
 from trainer.checkpoint import CHECKPOINT
-from trainer.evaluation import read_evaluation
 from trainer.job import JobSpec
+from trainer.metrics import Counts, score
 from trainer.run import run
 from trainer.weights import load_weights
+from worker.job import read_outcomes
 
 Event = dict[str, Any]
 
@@ -91,10 +92,12 @@ def test_a_training_that_is_terminated_and_resumed_ends_with_a_judged_model(tmp_
     assert [event["frame_id"] for event in named(events, "set-aside")] == [broken.frame_id]
 
     load_weights(Path(done["weights"]), done["digest"])
-    evaluation = read_evaluation(Path(done["evaluation"]))
-    assert [outcome.group for outcome in evaluation.outcomes] == ["clip11", "clip12"]
-    assert all(sum(v[0] for v in o.candidate.to_dict().values()) == 8000 for o in evaluation.outcomes)
-    assert done["metrics"]["held_out"] == evaluation.candidate.to_dict()
+    outcomes, champions = read_outcomes(Path(done["evaluation"]))
+    assert champions is None
+    assert [outcome.group for outcome in outcomes] == ["clip11", "clip12"]
+    counts = [Counts(each.tp, each.fp, each.fn, each.tn) for each in outcomes]
+    assert all(sum(v[0] for v in each.to_dict().values()) == 8000 for each in counts)
+    assert done["metrics"]["held_out"] == score(counts).to_dict()
     assert done["metrics"]["champion_held_out"] is None
 
     champion = Path(done["weights"]).rename(tmp_path / "champion")

@@ -17,11 +17,12 @@ from loop.serving import put_into_service
 from loop.training_records import Round, RoundState, Split
 from tests.discs import TINY
 from tests.fakes.clock import ManualClock
-from tests.fakes.training import Training
+from tests.fakes.training import Look, Training
 from tests.services.homes import NOW, make_home, make_settings
+from worker.process import Event
 from worker.stopping import Stopping
 from worker.supervision import Crashed
-from worker.training import Attempt
+from worker.training import Attempt, Train
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def container(tmp_path: Path) -> Container:
     return container
 
 
-def attempt(container: Container, training: Training) -> Round:
+def attempt(container: Container, training: Train) -> Round:
     claimed = claim(container.round_ports, container.round_rules, 1)
     Attempt(container, claimed, Stopping(), training).run()
     with container.database.read() as uow:
@@ -145,3 +146,36 @@ def test_a_lost_evaluation_is_made_again(container: Container) -> None:
     folder = container.settings.root / "rounds" / "1"
     (folder / "result.json").write_text(json.dumps({"champion_id": None, "evaluation": "gone"}))
     assert attempt(container, Training(None)).state is RoundState.PROMOTED
+
+
+def test_with_nothing_held_out_the_model_in_service_stays_and_the_round_says_what_is_missing(
+    tmp_path: Path,
+) -> None:
+    settings = make_settings(tmp_path, redis_url=f"redis+socket://{tmp_path}/none.sock")
+    make_home(settings, frames=3, held_out=0)
+    container = Container(settings, ManualClock())
+    champion = add_champion(container, b"base weights")
+    plan(container.round_ports, container.round_rules, 1, is_forced=True)
+    ended = attempt(container, Training(None))
+    assert ended.state is RoundState.REJECTED
+    assert ended.verdict is not None
+    assert "no held-out recording: add more recordings" in ended.verdict.reason
+    with container.database.read() as uow:
+        assert uow.projects.get(1).champion_id == champion
+
+
+def test_an_evaluation_that_lacks_the_champion_lets_nothing_into_service(container: Container) -> None:
+    champion = add_champion(container, b"base weights")
+
+    def forgetful(path: Path, look: Look) -> Event:
+        done = Training(None)(path, look)
+        frames = json.loads(Path(done["evaluation"]).read_text())["frames"]
+        frames = [{**frame, "champion": None} for frame in frames]
+        Path(done["evaluation"]).write_text(json.dumps({"frames": frames}))
+        return done
+
+    ended = attempt(container, forgetful)
+    assert ended.state is RoundState.FAILED
+    assert "none of the champion" in str(ended.error)
+    with container.database.read() as uow:
+        assert uow.projects.get(1).champion_id == champion
