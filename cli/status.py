@@ -35,7 +35,7 @@ ROUNDS_SHOWN = 5
 YOUNG_SECONDS = 240.0
 """So long after its start a service may not answer yet."""
 NOTHING_HELD_OUT = (
-    "no recording is held out, so no new model can be compared with the one in service: "
+    "no recording is held out, so every new model serves without being compared: "
     f"./sonoloop add brings more recordings (from {MIN_GROUPS_TO_HOLD_OUT} on some are held out)"
 )
 Part = str | Table

@@ -20,10 +20,10 @@ from loop.resampling import bootstrap_means
 from loop.splits import MIN_GROUPS_TO_HOLD_OUT
 from loop.training_records import Verdict
 
-NONE_LABELLED = "no held-out frame is labelled yet"
+NONE_LABELLED = "kept: no held-out frame is labelled yet"
 NO_RECORDING = (
-    "this project has no held-out recording: add more recordings "
-    f"(from {MIN_GROUPS_TO_HOLD_OUT} on some are held out), or ./sonoloop promote by hand"
+    "promoted unproven: this project has no held-out recording; add more recordings "
+    f"(from {MIN_GROUPS_TO_HOLD_OUT} on some are held out); ./sonoloop rollback takes the model back"
 )
 
 
@@ -63,7 +63,8 @@ def judge(
 ) -> Verdict:
     """Decide on promotion from both models' outcomes on the same frames (`champion` None: nothing serves
     yet). `behind`: how far the champion lies behind the best before it, which counts against the margins.
-    `has_held_out` False: the project has no frame that could be read for the gate.
+    `has_held_out` False: the project has no frame that could be read for the gate; its candidates serve
+    unproven.
 
     The verdict's figures hold `frames`, `groups`, `candidate` and `champion` (dice, dice_by_class, miou,
     acc), `delta`, `probability`, `interval` (95 %), `by_class` and `behind` (the candidate's); what is
@@ -80,7 +81,8 @@ def judge(
         return Verdict(True, True, "promoted unproven: no model was in service", figures)
     deltas = _deltas(candidate, champion)
     if not len(deltas):
-        return Verdict(False, True, f"kept: {NONE_LABELLED if has_held_out else NO_RECORDING}", figures)
+        # Where nothing can ever be judged, what learned from this project's labels is the better guess.
+        return Verdict(not has_held_out, True, NONE_LABELLED if has_held_out else NO_RECORDING, figures)
     changes = changes_by_class(candidate, champion, classes)
     figures["behind"] = behind.after(float(deltas.mean()), changes).to_dict()
     groups = [item.group for item in candidate]

@@ -24,7 +24,8 @@ from cli.status import (
     show,
 )
 from db import SqlDatabase, open_database
-from loop.gate import FrameOutcome, judge
+from loop.gate import judge
+from loop.outcomes import FrameOutcome
 from loop.planning import HANDED_BACK
 from loop.records import Decision, NewFrame, Project
 from loop.training_records import Round, RoundState, Verdict

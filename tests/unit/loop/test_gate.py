@@ -104,10 +104,10 @@ def test_with_no_labelled_held_out_frame_the_champion_stays() -> None:
     assert "no held-out frame is labelled yet" in verdict.reason
 
 
-def test_where_nothing_is_held_out_nobody_is_told_to_label_it() -> None:
+def test_where_nothing_is_held_out_a_candidate_serves_unproven_and_nobody_is_told_to_label_it() -> None:
     verdict = judge([], [], seed=0, has_held_out=False)
-    assert not verdict.is_promoted
-    assert "no held-out recording: add more recordings" in verdict.reason
+    assert (verdict.is_promoted, verdict.is_unproven) == (True, True)
+    assert "no held-out recording; add more recordings" in verdict.reason
     assert "labelled yet" not in verdict.reason
 
 

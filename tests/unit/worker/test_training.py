@@ -148,7 +148,7 @@ def test_a_lost_evaluation_is_made_again(container: Container) -> None:
     assert attempt(container, Training(None)).state is RoundState.PROMOTED
 
 
-def test_with_nothing_held_out_the_model_in_service_stays_and_the_round_says_what_is_missing(
+def test_with_nothing_held_out_the_model_serves_unproven_and_the_round_says_what_is_missing(
     tmp_path: Path,
 ) -> None:
     settings = make_settings(tmp_path, redis_url=f"redis+socket://{tmp_path}/none.sock")
@@ -157,11 +157,11 @@ def test_with_nothing_held_out_the_model_in_service_stays_and_the_round_says_wha
     champion = add_champion(container, b"base weights")
     plan(container.round_ports, container.round_rules, 1, is_forced=True)
     ended = attempt(container, Training(None))
-    assert ended.state is RoundState.REJECTED
+    assert ended.state is RoundState.PROMOTED
     assert ended.verdict is not None
-    assert "no held-out recording: add more recordings" in ended.verdict.reason
+    assert "no held-out recording; add more recordings" in ended.verdict.reason
     with container.database.read() as uow:
-        assert uow.projects.get(1).champion_id == champion
+        assert uow.projects.get(1).champion_id == ended.candidate_id != champion
 
 
 def test_an_evaluation_that_lacks_the_champion_lets_nothing_into_service(container: Container) -> None:
