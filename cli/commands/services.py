@@ -54,7 +54,7 @@ def up(
         str | None, typer.Option(help="Names, as in Vein,Artery.", show_default="Vein")
     ] = None,
     prior: Annotated[
-        str | None, typer.Option(help="The class that the base weights draw.", show_default="the first")
+        str | None, typer.Option(help="The class that the base weights draw.", show_default="its namesake")
     ] = None,
     weights: Annotated[
         str | None,
