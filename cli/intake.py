@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -15,27 +15,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from adapters.bootstrap import Container
 from adapters.formats.clips import pseudonym
 from adapters.formats.frames import FrameFile, RejectedFile, list_files, walk_frames
-from cli.markup import escape
-from cli.shell import console, progress, say
+from cli.intake_report import FolderRead, foretell, report
+from cli.shell import console, progress
 from loop.errors import BadRequest
 from loop.intake import Added, IntakePorts, SplitRule, add_frames
 from loop.ports import Storage
-from loop.records import NewFrame, Project
+from loop.records import Project
+from loop.storing import store_frames
 
 LOOK_SECONDS = 0.5
 STORED_AT_ONCE = 16
-
-
-@dataclass
-class FolderRead:
-    """What a folder held: usable frames and the pseudonyms of their files, how each clip was recognised, and
-    what was refused.
-    """
-
-    frames: list[NewFrame] = field(default_factory=list)
-    source_of_clip: dict[str, str] = field(default_factory=dict)
-    rejected: list[RejectedFile] = field(default_factory=list)
-    usable: set[str] = field(default_factory=set)
 
 
 def require_folder(folder: Path) -> None:
@@ -60,15 +49,14 @@ def take_in(
     same are held out. Raises BadRequest for a folder that is none, one without a single usable file, or an
     unusable index.csv, Conflict while another intake goes on, Unavailable without Label Studio.
     """
-    secret = container.settings.salt.get_secret_value().encode()
-    read = _read_folder(container, folder, on_frame, salt or secret)
+    salt = salt or _secret(container)
+    with _storing(container.storage) as store:
+        read = _read_folder(folder, salt, on_frame, store)
     _set_aside(container, read)
     ports = IntakePorts(container.database, container.label_studio, container.queue, container.clock)
-    chosen = {"held_out_fraction": container.settings.held_out_fraction, "seed": container.settings.seed}
-    chosen |= project.settings
-    rule = SplitRule(float(chosen["held_out_fraction"]), int(chosen["seed"]))
-    added = add_frames(ports, rule, project.id, read.frames, _wait_for_other)
-    _report(read, added)
+    rule = _rule(container, project)
+    added = add_frames(ports, rule, project.id, read.frames, _wait_for_other, claims=read.claims)
+    report(read, added)
     if read.rejected and not read.frames:
         raise BadRequest(
             f"a folder of {len(read.rejected)} files of which none can be used",
@@ -78,15 +66,47 @@ def take_in(
     return added
 
 
+def look_ahead(
+    container: Container | None, project: Project | None, folder: Path, salt: bytes = b""
+) -> Added:
+    """Read a folder and say what `take_in` would make of it; nothing is stored.
+
+    Without a project, as before the first `up`, all frames are new; without a home their pseudonyms are made
+    by a secret of the moment. Raises BadRequest as `take_in`.
+    """
+    salt = salt or (os.urandom(32) if container is None else _secret(container))
+    read = _read_folder(folder, salt)
+    if container is None or project is None:
+        place_of = {each.digest: (each.clip, each.patient) for each in reversed(read.claims)}
+        known = len(read.frames) - len(place_of)
+        added = Added(len(place_of), known, 0, 0, places=Counter(place_of.values()))
+    else:
+        with container.database.write() as uow:  # left without a commit
+            rule = _rule(container, project)
+            added = store_frames(uow, rule, project.id, read.frames, container.clock(), read.claims)
+    foretell(read, added)
+    return added
+
+
+def _secret(container: Container) -> bytes:
+    return container.settings.salt.get_secret_value().encode()
+
+
+def _rule(container: Container, project: Project) -> SplitRule:
+    settings = container.settings
+    chosen = {"held_out_fraction": settings.held_out_fraction, "seed": settings.seed, **project.settings}
+    return SplitRule(float(chosen["held_out_fraction"]), int(chosen["seed"]))
+
+
 def _read_folder(
-    container: Container, folder: Path, on_frame: Callable[[FrameFile], None], salt: bytes
+    folder: Path,
+    salt: bytes,
+    on_frame: Callable[[FrameFile], None] = lambda _: None,
+    store: Callable[[str, bytes], None] = lambda *_: None,
 ) -> FolderRead:
     read = FolderRead()
     columns = (TextColumn("reading frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with (
-        _storing(container.storage) as store,
-        progress(*columns) as bars,
-    ):
+    with progress(*columns) as bars:
         task = bars.add_task("frames", total=None)
         for item in walk_frames(
             folder, salt, lambda done, total: bars.update(task, completed=done, total=total)
@@ -96,7 +116,8 @@ def _read_folder(
                 continue
             store(item.digest, item.png)
             read.frames.append(item.to_new_frame())
-            read.source_of_clip.setdefault(item.clip, item.clip_source.value)
+            read.claims.append(item.to_claim())
+            read.source_of_clip.setdefault(item.clip, item.identity.source.value)
             read.usable.add(pseudonym(salt, "file", str(item.relative)))
             on_frame(item)
     return read
@@ -136,14 +157,3 @@ def _wait_for_other(seconds: float) -> None:
     """Look again in a moment; an intake that was killed keeps others out for so many seconds more."""
     with console.status(f"another intake is at it: {seconds:.0f} s more, or until it is done"):
         time.sleep(min(LOOK_SECONDS, seconds))
-
-
-def _report(read: FolderRead, added: Added) -> None:
-    clips = Counter(read.source_of_clip.values())
-    how = ", ".join(f"{count} by {source}" for source, count in clips.items()) or "no frames"
-    say(console, f"{added.new} new frames, {added.known} known already; {clips.total()} clips ({how})")
-    if added.brought_back:
-        one_each = "of the known ones had been deleted in Label Studio and are there again"
-        say(console, f"  {added.brought_back} {one_each}: a folder that is added brings all its frames back")
-    for item in read.rejected:
-        say(console, f"  [yellow]set aside[/] {escape(str(item.relative))}: {escape(item.error.message)}")

@@ -11,8 +11,8 @@ from adapters.formats.dataset import write_dataset
 from adapters.formats.truth import parse_classes
 from adapters.label_studio.users import invitation_link, stream_link
 from cli.drawing import wait_until_drawn
-from cli.home import choose_project, is_work, open_home
-from cli.intake import require_folder, take_in
+from cli.home import choose_project, has_home, is_work, open_home
+from cli.intake import look_ahead, require_folder, take_in
 from cli.markup import escape
 from cli.project import ProjectRequest, connect_project, kept_recipe, label_studio_id, make_project
 from cli.services import Ports, require_label_studio, started_home, wait_until_ready
@@ -119,6 +119,21 @@ def _connect_all(container: Container, projects: list[Project]) -> list[Project]
                 raise
             say(console, f"passed over: got {escape(exc.got)}; {escape(exc.todo)}")
     return connected
+
+
+def foresee_folder(home: Path | None, folder: Path, project_id: int = 0) -> None:
+    """Say what a folder would become, in the project of that number or the newest, and store nothing. There
+    need be no project yet, nor a home. Raises BadRequest, NotFound.
+    """
+    require_folder(folder)
+    if not project_id and not has_home(home):
+        look_ahead(None, None, folder)
+        return
+    with open_home(home) as container:
+        with container.database.read() as uow:
+            is_empty = not project_id and not any(map(is_work, uow.projects.list()))
+            project = None if is_empty else choose_project(uow, project_id)
+        look_ahead(container, project, folder)
 
 
 def add_folder(home: Path | None, folder: Path, project_id: int) -> None:

@@ -39,11 +39,18 @@ class ClipSource(StrEnum):
 
 @dataclass(frozen=True)
 class Identity:
-    """Pseudonyms of a frame's clip and patient, and where the clip came from."""
+    """Pseudonyms of a frame's clip and patient, and where the clip came from.
+
+    `weaker`: the clips that the file would have by weaker clues to it, so that a frame stored by one of them
+    can be told better; None: a person wrote this one down, which counts more than anything.
+    `is_patient_told`: a person wrote down the patient.
+    """
 
     clip: str
     patient: str | None
     source: ClipSource
+    weaker: frozenset[str] | None = frozenset()
+    is_patient_told: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,17 +100,29 @@ def identify(relative: PurePosixPath, digest: str, index: ClipIndex, salt: bytes
     the frame's own.
     """
     row = index.find(relative) or _Row("", "")
+    clips = _clips_of_path(relative, digest, salt)
+    (source, clip), weaker = clips[0], frozenset(each for _, each in clips[1:])
     folders = relative.parts[:-1]
     patient = row.patient or (folders[0] if len(folders) > 1 else "")
     patient_id = pseudonym(salt, "patient", patient) if patient else None
     if row.clip:
-        return Identity(pseudonym(salt, "clip", f"{row.patient}/{row.clip}"), patient_id, ClipSource.INDEX)
-    if folders:
-        return Identity(pseudonym(salt, "clip", "/".join(folders)), patient_id, ClipSource.FOLDER)
-    numbered = _NUMBERED.fullmatch(relative.stem)
-    if numbered:
-        return Identity(pseudonym(salt, "clip", numbered["recording"]), patient_id, ClipSource.NAME)
-    return Identity(pseudonym(salt, "clip", f"frame {digest}"), patient_id, ClipSource.ALONE)
+        clip = pseudonym(salt, "clip", f"{row.patient}/{row.clip}")
+        return Identity(clip, patient_id, ClipSource.INDEX, None, bool(row.patient))
+    return Identity(clip, patient_id, source, weaker, bool(row.patient))
+
+
+def _clips_of_path(relative: PurePosixPath, digest: str, salt: bytes) -> list[tuple[ClipSource, str]]:
+    """What a path alone can tell of a file's clip, the best clue first.
+
+    Of several folders all together, then without the upper ones, as where a folder within was given; then the
+    name, then nothing.
+    """
+    folders = relative.parts[:-1]
+    names = [(ClipSource.FOLDER, "/".join(folders[level:])) for level in range(len(folders))]
+    if numbered := _NUMBERED.fullmatch(relative.stem):
+        names.append((ClipSource.NAME, numbered["recording"]))
+    names.append((ClipSource.ALONE, f"frame {digest}"))
+    return [(source, pseudonym(salt, "clip", name)) for source, name in names]
 
 
 def read_index(folder: Path, files: Sequence[PurePosixPath]) -> ClipIndex:

@@ -10,12 +10,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.formats.clips import INDEX_NAME, ClipIndex, ClipSource, identify, pseudonym, read_index
+from adapters.formats.clips import INDEX_NAME, ClipIndex, Identity, identify, pseudonym, read_index
 from adapters.formats.links import leads_out
 from adapters.formats.pixels import decode_frame, encode_png
 from loop.errors import BadFrame, BadRequest
 from loop.frames import frame_digest
 from loop.records import NewFrame
+from loop.regrouping import Claim
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
 
@@ -38,10 +39,18 @@ class FrameFile:
     image: NDArray[np.uint8] = field(repr=False, compare=False)
     digest: str
     png: bytes = field(repr=False)
-    clip: str
-    patient: str | None
-    clip_source: ClipSource
+    identity: Identity
     relative: PurePosixPath = field(repr=False)
+
+    @property
+    def clip(self) -> str:
+        """Its pseudonym."""
+        return self.identity.clip
+
+    @property
+    def patient(self) -> str | None:
+        """Its pseudonym."""
+        return self.identity.patient
 
     @property
     def height(self) -> int:
@@ -56,6 +65,11 @@ class FrameFile:
     def to_new_frame(self, is_held_out: bool = False) -> NewFrame:
         """The record that goes into the database."""
         return NewFrame(self.digest, self.width, self.height, self.clip, self.patient, is_held_out)
+
+    def to_claim(self) -> Claim:
+        """What is told of the frame's place, should it be known already."""
+        told = self.identity
+        return Claim(self.digest, told.clip, told.patient, told.weaker, told.is_patient_told)
 
 
 @dataclass(frozen=True)
@@ -121,9 +135,7 @@ def _read_or_reject(
         return RejectedFile(pseudonym(salt, "file", str(relative)), error, relative)
     digest = frame_digest(image)
     identity = identify(relative, digest, index, salt)
-    return FrameFile(
-        image, digest, encode_png(image), identity.clip, identity.patient, identity.source, relative
-    )
+    return FrameFile(image, digest, encode_png(image), identity, relative)
 
 
 def _read_bytes(path: Path) -> bytes:

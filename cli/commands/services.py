@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from cli.commands.options import BackendPort, Home, LabelStudioPort, ProjectId, chosen_ports
+from cli.commands.options import BackendPort, DryRun, Home, LabelStudioPort, ProjectId, chosen_ports
 from cli.shell import RESUMES, guarded
+from loop.errors import BadRequest
 
 commands = typer.Typer()
 
@@ -70,13 +71,19 @@ def up(
     title: Annotated[
         str | None, typer.Option(help="Name of the project in Label Studio.", show_default="Sonoloop")
     ] = None,
+    dry_run: DryRun = False,
     label_studio_port: LabelStudioPort = None,
     backend_port: BackendPort = None,
     home: Home = None,
 ) -> None:
     """Start everything; with --frames, make or fill the project."""
-    from cli.work import WorkPlan, bring_up
+    from cli.work import WorkPlan, bring_up, foresee_folder
 
+    if dry_run:
+        if frames is None:
+            raise BadRequest("--dry-run without frames", "--frames DIR", "name the folder to look at")
+        foresee_folder(home, frames)
+        return
     plan = WorkPlan(classes, prior, weights, recipe, size, title)
     bring_up(home, chosen_ports(label_studio_port, backend_port), frames, plan)
 
@@ -86,11 +93,15 @@ def up(
 def add(
     folder: Annotated[Path, typer.Argument(help="Folder of new frames.")],
     project: ProjectId = 0,
+    dry_run: DryRun = False,
     home: Home = None,
 ) -> None:
     """Add frames: new ones are drawn and ranked into the queue."""
-    from cli.work import add_folder
+    from cli.work import add_folder, foresee_folder
 
+    if dry_run:
+        foresee_folder(home, folder, project)
+        return
     add_folder(home, folder, project)
 
 

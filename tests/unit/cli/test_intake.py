@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -16,8 +17,9 @@ from PIL import Image
 from adapters.bootstrap import Container
 from adapters.environment import load_settings
 from adapters.services.secrets import ensure_secrets
-from cli.intake import require_folder, take_in
+from cli.intake import look_ahead, require_folder, take_in
 from cli.review import show_review
+from cli.work import foresee_folder
 from loop.errors import BadRequest
 from loop.messages import DELETED_TASK
 from loop.records import Project
@@ -71,6 +73,73 @@ def test_clips_are_counted_by_what_told_them(
     assert capsys.readouterr().out.splitlines()[-1:] == [
         "5 new frames, 0 known already; 3 clips (2 by no clue: each frame is its own clip, 1 by sub-folder)"
     ]
+
+
+def test_an_index_that_was_corrected_moves_known_frames_and_the_count_is_that_of_the_database(
+    container: HomeWithFake, project: Project, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    take_in(container, project, folder, salt=SALT)
+    (folder / "index.csv").write_text("file,clip,patient\na.png,film,Doe\nb.png,film,Doe\n")
+    capsys.readouterr()
+    take_in(container, project, folder, salt=SALT)
+    assert capsys.readouterr().out.splitlines() == [
+        "0 new frames, 5 known already; 2 clips of 1 patient (1 by index.csv, 1 by sub-folder)",
+        "  2 of the known ones have another clip or patient now, as told here",
+    ]
+    assert len(places(container, project)) == 2
+    take_in(container, project, folder, salt=SALT)
+    assert "another clip" not in capsys.readouterr().out
+    (folder / "index.csv").unlink()
+    take_in(container, project, folder, salt=SALT)
+    out = capsys.readouterr().out
+    assert "2 known frames keep a clip or patient that this folder tells otherwise" in out
+    assert "2 clips of 1 patient (1 by sub-folder, 1 by what was stored before)" in out
+    assert len(places(container, project)) == 2
+
+
+def test_frames_that_are_sorted_into_folders_afterwards_become_clips(
+    container: HomeWithFake, project: Project, folder: Path
+) -> None:
+    take_in(container, project, folder, salt=SALT)
+    (folder / "film").mkdir()
+    for name in ("a.png", "b.png"):
+        (folder / name).rename(folder / "film" / name)
+    assert take_in(container, project, folder, salt=SALT).moved == 2
+    assert len(places(container, project)) == 2
+
+
+def test_a_dry_run_counts_and_stores_nothing(
+    container: HomeWithFake, project: Project, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    look_ahead(container, project, folder, SALT)
+    said = capsys.readouterr().out.splitlines()
+    how = "3 clips (2 by no clue: each frame is its own clip, 1 by sub-folder)"
+    assert said[0] == f"would be: 5 new frames, 0 known; {how}"
+    assert re.fullmatch(r"  clip-[0-9a-f]{16}  no patient  3 frames", said[1])
+    assert len(said) == 5
+    assert places(container, project) == {}
+    assert container.label_studio.tasks == {}
+    assert not any((container.settings.root / "frames").rglob("*.png"))
+    take_in(container, project, folder, salt=SALT)
+    (folder / "index.csv").write_text("file,clip\na.png,film\nb.png,film\n")
+    capsys.readouterr()
+    before = places(container, project)
+    look_ahead(container, project, folder, SALT)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "would be: 0 new frames, 5 known; 2 clips (1 by index.csv, 1 by sub-folder)"
+    assert "  2 of the known ones would get another clip or patient" in said
+    assert places(container, project) == before
+
+
+def test_a_dry_run_needs_no_home(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    foresee_folder(tmp_path / "none", folder)
+    assert "would be: 5 new frames, 0 known; 3 clips" in capsys.readouterr().out
+    assert not (tmp_path / "none").exists()
+
+
+def places(container: HomeWithFake, project: Project) -> Counter[tuple[str, str | None]]:
+    with container.database.read() as uow:
+        return Counter((frame.clip, frame.patient) for frame in uow.frames.list(project.id))
 
 
 def test_frames_that_come_back_after_their_task_was_deleted_are_told_of(
