@@ -16,7 +16,8 @@ from adapters.bootstrap import Container
 from adapters.formats.clips import pseudonym
 from adapters.formats.frames import FrameFile, RejectedFile, list_files, walk_frames
 from cli.intake_report import FolderRead, foretell, report
-from cli.shell import console, progress
+from cli.roots import find_root, remember_root
+from cli.shell import console, progress, say
 from loop.errors import BadRequest
 from loop.intake import Added, IntakePorts, SplitRule, add_frames
 from loop.ports import Storage
@@ -50,12 +51,17 @@ def take_in(
     unusable index.csv, Conflict while another intake goes on, Unavailable without Label Studio.
     """
     salt = salt or _secret(container)
+    root = _find_root(container, project, folder, salt)
     with _storing(container.storage) as store:
-        read = _read_folder(folder, salt, on_frame, store)
+        read = _read_folder(folder, salt, root, on_frame, store)
     _set_aside(container, read)
     ports = IntakePorts(container.database, container.label_studio, container.queue, container.clock)
     rule = _rule(container, project)
     added = add_frames(ports, rule, project.id, read.frames, _wait_for_other, claims=read.claims)
+    if read.frames:
+        with container.database.write() as uow:
+            remember_root(uow, project.id, root, salt)
+            uow.commit()
     report(read, added)
     if read.rejected and not read.frames:
         raise BadRequest(
@@ -75,17 +81,29 @@ def look_ahead(
     by a secret of the moment. Raises BadRequest as `take_in`.
     """
     salt = salt or (os.urandom(32) if container is None else _secret(container))
-    read = _read_folder(folder, salt)
     if container is None or project is None:
+        read = _read_folder(folder, salt, folder.resolve())
         place_of = {each.digest: (each.clip, each.patient) for each in reversed(read.claims)}
         known = len(read.frames) - len(place_of)
         added = Added(len(place_of), known, 0, 0, places=Counter(place_of.values()))
     else:
+        read = _read_folder(folder, salt, _find_root(container, project, folder, salt))
         with container.database.write() as uow:  # left without a commit
             rule = _rule(container, project)
             added = store_frames(uow, rule, project.id, read.frames, container.clock(), read.claims)
     foretell(read, added)
     return added
+
+
+def _find_root(container: Container, project: Project, folder: Path, salt: bytes) -> Path:
+    """As `roots.find_root`, and said where it is another folder than the one that was given."""
+    with container.database.read() as uow:
+        root = find_root(uow, project.id, folder, salt)
+    levels = len(folder.resolve().relative_to(root).parts)
+    if levels:
+        where = f"a folder around it that was added before, {levels} level{'s' * (levels > 1)} up"
+        say(console, f"clips and patients are named as seen from {where}")
+    return root
 
 
 def _secret(container: Container) -> bytes:
@@ -101,6 +119,7 @@ def _rule(container: Container, project: Project) -> SplitRule:
 def _read_folder(
     folder: Path,
     salt: bytes,
+    root: Path,
     on_frame: Callable[[FrameFile], None] = lambda _: None,
     store: Callable[[str, bytes], None] = lambda *_: None,
 ) -> FolderRead:
@@ -109,7 +128,7 @@ def _read_folder(
     with progress(*columns) as bars:
         task = bars.add_task("frames", total=None)
         for item in walk_frames(
-            folder, salt, lambda done, total: bars.update(task, completed=done, total=total)
+            folder, salt, lambda done, total: bars.update(task, completed=done, total=total), root
         ):
             if isinstance(item, RejectedFile):
                 read.rejected.append(item)

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from loop.errors import BadRequest
 
 INDEX_NAME = "index.csv"
+HERE = PurePosixPath()
 MAX_INDEX_BYTES = 64 << 20
 KEY_COLUMNS = ("file", "filename", "frame", "image", "id", "name")
 CLIP_COLUMNS = ("clip", "recording", "video", "sequence")
@@ -66,9 +67,8 @@ class ClipIndex:
     rows: Mapping[str, _Row]
 
     def find(self, relative: PurePosixPath) -> _Row | None:
-        """The row of a file, looked up by path, then name, then name without its suffix."""
-        names = (str(relative), str(relative.with_suffix("")), relative.name, relative.stem)
-        return next((self.rows[name] for name in map(_tidy, names) if name in self.rows), None)
+        """The row of a file, looked up by path, then by ever less of it, each with and without its suffix."""
+        return next((self.rows[name] for name in map(_tidy, _names(relative)) if name in self.rows), None)
 
 
 def pseudonym(salt: bytes, kind: str, name: str) -> str:
@@ -96,8 +96,8 @@ def identify(relative: PurePosixPath, digest: str, index: ClipIndex, salt: bytes
     """Name the clip and patient of one file, by the first that knows: index, sub-folder, numbered name,
     nothing.
 
-    `relative` is the path under the folder that was given: `clip/file` or `patient/clip/file`; `digest` is
-    the frame's own.
+    `relative` is the path under the folder that names are seen from: `clip/file` or `patient/clip/file`;
+    `digest` is the frame's own.
     """
     row = index.find(relative) or _Row("", "")
     clips = _clips_of_path(relative, digest, salt)
@@ -125,20 +125,25 @@ def _clips_of_path(relative: PurePosixPath, digest: str, salt: bytes) -> list[tu
     return [(source, pseudonym(salt, "clip", name)) for source, name in names]
 
 
-def read_index(folder: Path, files: Sequence[PurePosixPath]) -> ClipIndex:
+def read_index(folder: Path, files: Sequence[PurePosixPath], above: PurePosixPath = HERE) -> ClipIndex:
     """Read `index.csv` in the folder, or beside it where that one names these files; without either the
-    index is empty.
+    index is empty. `above` is the folder's path under the one that it is seen from: then one in any folder in
+    between, or beside that one, counts as well, the nearest first.
 
     Raises BadRequest for a table in the folder that names none of its files, or one that puts a file into
     two clips.
     """
-    for place, is_ours in ((folder / INDEX_NAME, True), (folder.parent / INDEX_NAME, False)):
+    places = [folder, folder.parent]
+    if above.parts:
+        places += folder.resolve().parents[1 : len(above.parts) + 1]
+    seen = [above / file for file in files]
+    for place in (each / INDEX_NAME for each in places):
         if place.is_file():
             table = _read_table(place)
-            key = _key_column(table, files)
+            key = _key_column(table, seen)
             if key:
                 return ClipIndex(_rows_by_file(table, key))
-            if is_ours:
+            if place.parent == folder:
                 need = f"a column {', '.join(KEY_COLUMNS[:-1])} or {KEY_COLUMNS[-1]} that names the files"
                 raise BadRequest(
                     "an index.csv that names none of the files", need, "mend the table or take it away"
@@ -165,12 +170,16 @@ def _read_table(place: Path) -> list[dict[str, str]]:
 
 def _key_column(table: Sequence[Mapping[str, str]], files: Iterable[PurePosixPath]) -> str | None:
     """The first column whose values name files: one called `frame` may hold file names or mere numbers."""
-    known = {
-        _tidy(name) for file in files for name in (str(file), str(file.with_suffix("")), file.name, file.stem)
-    }
+    known = {_tidy(name) for file in files for name in _names(file)}
     columns = table[0].keys() if table else ()
     candidates = [name for name in KEY_COLUMNS if name in columns]
     return next((name for name in candidates if any(_tidy(row[name]) in known for row in table)), None)
+
+
+def _names(file: PurePosixPath) -> list[str]:
+    """What a table may call a file: the path, that without its first folder, and so on down to the name."""
+    shorter = [PurePosixPath(*file.parts[level:]) for level in range(len(file.parts))]
+    return [str(name) for each in shorter for name in (each, each.with_suffix(""))]
 
 
 def _rows_by_file(table: Sequence[Mapping[str, str]], key: str) -> dict[str, _Row]:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.formats.clips import INDEX_NAME, ClipIndex, Identity, identify, pseudonym, read_index
+from adapters.formats.clips import HERE, INDEX_NAME, ClipIndex, Identity, identify, pseudonym, read_index
 from adapters.formats.links import leads_out
 from adapters.formats.pixels import decode_frame, encode_png
 from loop.errors import BadFrame, BadRequest
@@ -84,19 +84,21 @@ class RejectedFile:
 
 
 def walk_frames(
-    folder: Path, salt: bytes, on_progress: Progress = lambda *_: None
+    folder: Path, salt: bytes, on_progress: Progress = lambda *_: None, root: Path | None = None
 ) -> Iterator[FrameFile | RejectedFile]:
     """Read every image under a folder in the order of its path; a folder without files gives nothing.
 
     Hidden files, `._` files, `index.csv` and the litter of file browsers are passed over; every other file
     gives one item. Links to files are followed within the folder; those out of it, and those to folders, are
     set aside. One file at a time is in memory. `salt` is the home's secret, see `clips.pseudonym`.
+    Clips and patients are those seen from `root`, a folder around this one with links resolved.
     Raises BadRequest for a folder that is none, and for an unusable `index.csv`, before the first item.
     """
     files = list_files(folder)
-    index = read_index(folder, files)
+    above = HERE if root is None else PurePosixPath(folder.resolve().relative_to(root).as_posix())
+    index = read_index(folder, files, above)
     for done, relative in enumerate(files, start=1):
-        yield _read_or_reject(folder, relative, index, salt)
+        yield _read_or_reject(folder, relative, above, index, salt)
         on_progress(done, len(files))
 
 
@@ -124,7 +126,7 @@ def read_frame(path: Path) -> NDArray[np.uint8]:
 
 
 def _read_or_reject(
-    folder: Path, relative: PurePosixPath, index: ClipIndex, salt: bytes
+    folder: Path, relative: PurePosixPath, above: PurePosixPath, index: ClipIndex, salt: bytes
 ) -> FrameFile | RejectedFile:
     try:
         if leads_out(folder, folder / relative):
@@ -134,7 +136,7 @@ def _read_or_reject(
     except BadFrame as error:
         return RejectedFile(pseudonym(salt, "file", str(relative)), error, relative)
     digest = frame_digest(image)
-    identity = identify(relative, digest, index, salt)
+    identity = identify(above / relative, digest, index, salt)
     return FrameFile(image, digest, encode_png(image), identity, relative)
 
 

@@ -108,6 +108,95 @@ def test_frames_that_are_sorted_into_folders_afterwards_become_clips(
     assert len(places(container, project)) == 2
 
 
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """Two patients of two clips each."""
+    for patient in ("p7", "p8"):
+        draw(tmp_path / "study" / patient / "clipA", 2)
+        draw(tmp_path / "study" / patient / "clipB", 2)
+    return tmp_path / "study"
+
+
+def draw(folder: Path, frames: int) -> None:
+    """New pictures, different from all others, beside what is there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for _ in range(frames):
+        pixels = np.random.default_rng().integers(0, 255, (12, 16)).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{len(list(folder.iterdir()))}.png")
+
+
+def test_a_part_of_a_folder_that_was_added_is_seen_from_that_folder(
+    container: HomeWithFake, project: Project, study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    take_in(container, project, study, salt=SALT)
+    before = places(container, project)
+    assert len(before) == 4
+    draw(study / "p7" / "clipA", 1)
+    take_in(container, project, study / "p7", salt=SALT)
+    assert "as seen from a folder around it that was added before, 1 level up" in capsys.readouterr().out
+    draw(study / "p7" / "clipA", 1)
+    take_in(container, project, study / "p7" / "clipA", salt=SALT)
+    after = places(container, project)
+    assert after.keys() == before.keys()
+    assert sorted((after - before).values()) == [2]
+    draw(study / "p7" / "clipC", 1)
+    look_ahead(container, project, study / "p7" / "clipC", SALT)
+    take_in(container, project, study / "p7" / "clipC", salt=SALT)
+    (added,) = places(container, project).keys() - before.keys()
+    assert added[1] in {patient for _, patient in before}
+
+
+def test_a_part_that_was_added_first_gets_its_patient_with_the_whole(
+    container: HomeWithFake, project: Project, study: Path
+) -> None:
+    take_in(container, project, study / "p7", salt=SALT)
+    assert {patient for _, patient in places(container, project)} == {None}
+    assert take_in(container, project, study, salt=SALT).moved == 4
+    assert len({patient for _, patient in places(container, project)} - {None}) == 2
+    before = places(container, project)
+    take_in(container, project, study / "p7", salt=SALT)
+    assert places(container, project) == before
+
+
+def test_an_index_of_the_outer_folder_counts_for_its_parts(
+    container: HomeWithFake, project: Project, study: Path
+) -> None:
+    rows = [f"p7/clip{clip}/{number}.png,film,Doe" for clip in "AB" for number in range(3)]
+    (study / "index.csv").write_text("\n".join(["file,clip,patient", *rows]))
+    take_in(container, project, study, salt=SALT)
+    before = places(container, project)
+    assert len(before) == 3
+    draw(study / "p7" / "clipA", 1)
+    take_in(container, project, study / "p7" / "clipA", salt=SALT)
+    assert places(container, project).keys() == before.keys()
+
+
+def test_a_folder_that_was_moved_is_known_again_as_a_whole_and_its_part_warns(
+    container: HomeWithFake, project: Project, study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    take_in(container, project, study, salt=SALT)
+    before = places(container, project)
+    moved = study.rename(study.parent / "moved")
+    draw(moved / "p7" / "clipA", 1)
+    capsys.readouterr()
+    take_in(container, project, moved / "p7", salt=SALT)
+    out = capsys.readouterr().out
+    assert "4 known frames keep a clip or patient that this folder tells otherwise" in out
+    assert "add the folder that holds all of them" in out
+    added = take_in(container, project, moved, salt=SALT)
+    assert (added.moved, added.differing) == (1, 0)
+    assert places(container, project).keys() == before.keys()
+
+
+def test_no_path_is_kept_of_a_folder_that_was_added(
+    container: HomeWithFake, project: Project, study: Path
+) -> None:
+    take_in(container, project, study, salt=SALT)
+    with container.database.read() as uow:
+        kept = uow.marks.cursor(f"added-folders-{project.id}") or ""
+    assert re.fullmatch(r'\["folder-[0-9a-f]{16}"\]', kept)
+
+
 def test_a_dry_run_counts_and_stores_nothing(
     container: HomeWithFake, project: Project, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
