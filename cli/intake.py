@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from adapters.bootstrap import Container
-from adapters.formats.clips import pseudonym
+from adapters.formats.clips import ClipSource, pseudonym
 from adapters.formats.frames import FrameFile, RejectedFile, list_files, walk_frames
 from cli.intake_report import FolderRead, foretell, report
 from cli.roots import find_root, remember_root
@@ -43,12 +43,15 @@ def take_in(
     folder: Path,
     on_frame: Callable[[FrameFile], None] = lambda _: None,
     salt: bytes = b"",
+    *,
+    is_independent: bool = False,
 ) -> Added:
     """Read, check, store and import a folder, and say what came of it; the same folder again adds nothing.
 
     Without a `salt` the home's secret hides what clips are called; where they have the same pseudonyms, the
-    same are held out. Raises BadRequest for a folder that is none, one without a single usable file, or an
-    unusable index.csv, Conflict while another intake goes on, Unavailable without Label Studio.
+    same are held out. `is_independent`: frames that are clips of their own are meant so.
+    Raises BadRequest for a folder that is none, one without a single usable file, or an unusable index.csv,
+    Conflict while another intake goes on, Unavailable without Label Studio.
     """
     salt = salt or _secret(container)
     root = _find_root(container, project, folder, salt)
@@ -62,7 +65,7 @@ def take_in(
         with container.database.write() as uow:
             remember_root(uow, project.id, root, salt)
             uow.commit()
-    report(read, added)
+    report(read, added, is_independent)
     if read.rejected and not read.frames:
         raise BadRequest(
             f"a folder of {len(read.rejected)} files of which none can be used",
@@ -73,7 +76,12 @@ def take_in(
 
 
 def look_ahead(
-    container: Container | None, project: Project | None, folder: Path, salt: bytes = b""
+    container: Container | None,
+    project: Project | None,
+    folder: Path,
+    salt: bytes = b"",
+    *,
+    is_independent: bool = False,
 ) -> Added:
     """Read a folder and say what `take_in` would make of it; nothing is stored.
 
@@ -91,7 +99,7 @@ def look_ahead(
         with container.database.write() as uow:  # left without a commit
             rule = _rule(container, project)
             added = store_frames(uow, rule, project.id, read.frames, container.clock(), read.claims)
-    foretell(read, added)
+    foretell(read, added, is_independent)
     return added
 
 
@@ -137,6 +145,8 @@ def _read_folder(
             read.frames.append(item.to_new_frame())
             read.claims.append(item.to_claim())
             read.source_of_clip.setdefault(item.clip, item.identity.source.value)
+            if item.identity.source is ClipSource.ALONE:
+                read.stem_of_lone_clip.setdefault(item.clip, item.relative.stem)
             read.usable.add(pseudonym(salt, "file", str(item.relative)))
             on_frame(item)
     return read

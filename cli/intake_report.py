@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adapters.formats.frames import RejectedFile
+from adapters.formats.series import count_in_series
 from cli.markup import escape
 from cli.shell import console, say
 from loop.records import NewFrame
@@ -20,7 +21,7 @@ MOST_LINES = 20
 @dataclass
 class FolderRead:
     """What a folder held: usable frames with what it tells of them and the pseudonyms of their files, how
-    each clip was recognised, and what was refused.
+    each clip was recognised, what was refused, and what those are called that are clips of their own.
     """
 
     frames: list[NewFrame] = field(default_factory=list)
@@ -28,9 +29,10 @@ class FolderRead:
     source_of_clip: dict[str, str] = field(default_factory=dict)
     rejected: list[RejectedFile] = field(default_factory=list)
     usable: set[str] = field(default_factory=set)
+    stem_of_lone_clip: dict[str, str] = field(default_factory=dict, repr=False)
 
 
-def report(read: FolderRead, added: Added) -> None:
+def report(read: FolderRead, added: Added, is_independent: bool = False) -> None:
     """Say what was stored, counted in the database, then what asks for something to be done."""
     say(console, f"{added.new} new frames, {added.known} known already; {_count_clips(read, added)}")
     if added.brought_back:
@@ -39,10 +41,12 @@ def report(read: FolderRead, added: Added) -> None:
     if added.moved:
         say(console, f"  {added.moved} of the known ones have another clip or patient now, as told here")
     _warn_of_places(added)
+    if not is_independent:
+        _warn_of_series(read, added)
     _name_rejected(read.rejected)
 
 
-def foretell(read: FolderRead, added: Added) -> None:
+def foretell(read: FolderRead, added: Added, is_independent: bool = False) -> None:
     """Say what `report` would, with each clip, where nothing was stored."""
     say(console, f"would be: {added.new} new frames, {added.known} known; {_count_clips(read, added)}")
     for (clip, patient), frames in sorted(added.places.items(), key=lambda item: -item[1])[:MOST_LINES]:
@@ -53,6 +57,8 @@ def foretell(read: FolderRead, added: Added) -> None:
     if added.moved:
         say(console, f"  {added.moved} of the known ones would get another clip or patient")
     _warn_of_places(added)
+    if not is_independent:
+        _warn_of_series(read, added)
     _name_rejected(read.rejected)
     say(console, "nothing was stored; the same without --dry-run does it")
 
@@ -81,6 +87,19 @@ def _warn_of_places(added: Added) -> None:
         got = f"{added.differing} known frames keep a clip or patient that this folder tells otherwise"
         say(console, f"  [yellow]{got}[/], so new frames beside them may be parted from them")
         say(console, "    add the folder that holds all of them, as at first, or write an index.csv")
+
+
+def _warn_of_series(read: FolderRead, added: Added) -> None:
+    alone = read.stem_of_lone_clip
+    count = count_in_series(alone[clip] for clip, _ in added.places if clip in alone)
+    if count:
+        got = f"{count} frames are named like those of a film, and each counts as a recording of its own"
+        say(console, f"  [yellow]{got}[/]: neighbours of one film would teach the model and test it at once")
+        say(
+            console,
+            "    one folder per recording, or an index.csv, and ./sonoloop add DIR again, keep them together",
+        )
+        say(console, "    single pictures of different people: --independent-frames says so")
 
 
 def _name_rejected(rejected: Sequence[RejectedFile]) -> None:

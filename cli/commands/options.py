@@ -14,6 +14,10 @@ ProjectId = Annotated[int, typer.Option("--project", help="Number of the project
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what the frames would become, and store nothing.")
 ]
+Independent = Annotated[
+    bool,
+    typer.Option("--independent-frames", help="Numbered files in one folder are no film: no warning."),
+]
 LabelStudioPort = Annotated[
     int | None,
     typer.Option(

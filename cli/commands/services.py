@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from cli.commands.options import BackendPort, DryRun, Home, LabelStudioPort, ProjectId, chosen_ports
+from cli.commands.options import (
+    BackendPort,
+    DryRun,
+    Home,
+    Independent,
+    LabelStudioPort,
+    ProjectId,
+    chosen_ports,
+)
 from cli.shell import RESUMES, guarded
 from loop.errors import BadRequest
 
@@ -71,6 +79,7 @@ def up(
     title: Annotated[
         str | None, typer.Option(help="Name of the project in Label Studio.", show_default="Sonoloop")
     ] = None,
+    independent: Independent = False,
     dry_run: DryRun = False,
     label_studio_port: LabelStudioPort = None,
     backend_port: BackendPort = None,
@@ -82,10 +91,10 @@ def up(
     if dry_run:
         if frames is None:
             raise BadRequest("--dry-run without frames", "--frames DIR", "name the folder to look at")
-        foresee_folder(home, frames)
+        foresee_folder(home, frames, is_independent=independent)
         return
     plan = WorkPlan(classes, prior, weights, recipe, size, title)
-    bring_up(home, chosen_ports(label_studio_port, backend_port), frames, plan)
+    bring_up(home, chosen_ports(label_studio_port, backend_port), frames, plan, independent)
 
 
 @commands.command()
@@ -93,6 +102,7 @@ def up(
 def add(
     folder: Annotated[Path, typer.Argument(help="Folder of new frames.")],
     project: ProjectId = 0,
+    independent: Independent = False,
     dry_run: DryRun = False,
     home: Home = None,
 ) -> None:
@@ -100,9 +110,9 @@ def add(
     from cli.work import add_folder, foresee_folder
 
     if dry_run:
-        foresee_folder(home, folder, project)
+        foresee_folder(home, folder, project, independent)
         return
-    add_folder(home, folder, project)
+    add_folder(home, folder, project, independent)
 
 
 @commands.command()

@@ -226,6 +226,28 @@ def test_a_dry_run_needs_no_home(folder: Path, tmp_path: Path, capsys: pytest.Ca
     assert not (tmp_path / "none").exists()
 
 
+WARNING = "10 frames are named like those of a film, and each counts as a recording of its own"
+
+
+def test_a_flat_folder_of_numbered_files_is_warned_of_until_something_tells_the_recording(
+    container: HomeWithFake, project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flat = tmp_path / "flat"
+    draw(flat, 10)
+    look_ahead(container, project, flat, SALT)
+    assert WARNING in capsys.readouterr().out
+    take_in(container, project, flat, salt=SALT)
+    out = capsys.readouterr().out
+    assert WARNING in out
+    assert "one folder per recording, or an index.csv" in out
+    take_in(container, project, flat, salt=SALT, is_independent=True)
+    assert WARNING not in capsys.readouterr().out
+    (flat / "index.csv").write_text("\n".join(["file,clip", *(f"{number}.png,film" for number in range(10))]))
+    take_in(container, project, flat, salt=SALT)
+    assert "named like" not in capsys.readouterr().out
+    assert len(places(container, project)) == 1
+
+
 def places(container: HomeWithFake, project: Project) -> Counter[tuple[str, str | None]]:
     with container.database.read() as uow:
         return Counter((frame.clip, frame.patient) for frame in uow.frames.list(project.id))
