@@ -29,10 +29,10 @@ from cli.status import read_project
 from cli.system_parts import POSTGRES, explain_missing
 from db import SqlDatabase, open_database
 from loop.errors import NotFound
-from loop.intake import SplitRule, held_out_groups
 from loop.planning import RoundPorts, RoundRules, decide_to_plan
 from loop.ports import UnitOfWork
 from loop.records import Decision
+from loop.storing import SplitRule, held_out_groups
 from loop.sweep import followed_mark, sweep
 from tests.fakes.queue import FakeQueue
 from tests.postgres import running_postgres

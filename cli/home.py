@@ -46,6 +46,13 @@ def find_home(home: Path | None) -> Settings:
     return settings
 
 
+def has_home(home: Path | None) -> bool:
+    """Whether there is one, be it a damaged one, that a command could work on."""
+    settings = load_settings(home)
+    files = settings.root / SECRETS_FILE, settings.database_file
+    return bool(settings.database_url) or any(each.exists() for each in files)
+
+
 def warn_of_unknown(settings: Settings) -> None:
     """Name every variable that looks like a setting and is none: a slip of the pen would go unseen."""
     for name in unknown_variables(settings.root):

@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from adapters.bootstrap import Container
-from adapters.formats.clips import pseudonym
+from adapters.formats.clips import ClipSource, pseudonym
 from adapters.formats.frames import FrameFile, RejectedFile, list_files, walk_frames
-from cli.markup import escape
+from cli.intake_report import FolderRead, foretell, report
+from cli.roots import find_root, remember_root
 from cli.shell import console, progress, say
 from loop.errors import BadRequest
 from loop.intake import Added, IntakePorts, SplitRule, add_frames
 from loop.ports import Storage
-from loop.records import NewFrame, Project
+from loop.records import Project
+from loop.storing import store_frames
 
 LOOK_SECONDS = 0.5
 STORED_AT_ONCE = 16
-
-
-@dataclass
-class FolderRead:
-    """What a folder held: usable frames and the pseudonyms of their files, how each clip was recognised, and
-    what was refused.
-    """
-
-    frames: list[NewFrame] = field(default_factory=list)
-    source_of_clip: dict[str, str] = field(default_factory=dict)
-    rejected: list[RejectedFile] = field(default_factory=list)
-    usable: set[str] = field(default_factory=set)
 
 
 def require_folder(folder: Path) -> None:
@@ -53,22 +43,29 @@ def take_in(
     folder: Path,
     on_frame: Callable[[FrameFile], None] = lambda _: None,
     salt: bytes = b"",
+    *,
+    is_independent: bool = False,
 ) -> Added:
     """Read, check, store and import a folder, and say what came of it; the same folder again adds nothing.
 
     Without a `salt` the home's secret hides what clips are called; where they have the same pseudonyms, the
-    same are held out. Raises BadRequest for a folder that is none, one without a single usable file, or an
-    unusable index.csv, Conflict while another intake goes on, Unavailable without Label Studio.
+    same are held out. `is_independent`: frames that are clips of their own are meant so.
+    Raises BadRequest for a folder that is none, one without a single usable file, or an unusable index.csv,
+    Conflict while another intake goes on, Unavailable without Label Studio.
     """
-    secret = container.settings.salt.get_secret_value().encode()
-    read = _read_folder(container, folder, on_frame, salt or secret)
+    salt = salt or _secret(container)
+    root = _find_root(container, project, folder, salt)
+    with _storing(container.storage) as store:
+        read = _read_folder(folder, salt, root, on_frame, store)
     _set_aside(container, read)
     ports = IntakePorts(container.database, container.label_studio, container.queue, container.clock)
-    chosen = {"held_out_fraction": container.settings.held_out_fraction, "seed": container.settings.seed}
-    chosen |= project.settings
-    rule = SplitRule(float(chosen["held_out_fraction"]), int(chosen["seed"]))
-    added = add_frames(ports, rule, project.id, read.frames, _wait_for_other)
-    _report(read, added)
+    rule = _rule(container, project)
+    added = add_frames(ports, rule, project.id, read.frames, _wait_for_other, claims=read.claims)
+    if read.frames:
+        with container.database.write() as uow:
+            remember_root(uow, project.id, root, salt)
+            uow.commit()
+    report(read, added, is_independent)
     if read.rejected and not read.frames:
         raise BadRequest(
             f"a folder of {len(read.rejected)} files of which none can be used",
@@ -78,25 +75,78 @@ def take_in(
     return added
 
 
+def look_ahead(
+    container: Container | None,
+    project: Project | None,
+    folder: Path,
+    salt: bytes = b"",
+    *,
+    is_independent: bool = False,
+) -> Added:
+    """Read a folder and say what `take_in` would make of it; nothing is stored.
+
+    Without a project, as before the first `up`, all frames are new; without a home their pseudonyms are made
+    by a secret of the moment. Raises BadRequest as `take_in`.
+    """
+    salt = salt or (os.urandom(32) if container is None else _secret(container))
+    if container is None or project is None:
+        read = _read_folder(folder, salt, folder.resolve())
+        place_of = {each.digest: (each.clip, each.patient) for each in reversed(read.claims)}
+        known = len(read.frames) - len(place_of)
+        added = Added(len(place_of), known, 0, 0, places=Counter(place_of.values()))
+    else:
+        read = _read_folder(folder, salt, _find_root(container, project, folder, salt))
+        with container.database.write() as uow:  # left without a commit
+            rule = _rule(container, project)
+            added = store_frames(uow, rule, project.id, read.frames, container.clock(), read.claims)
+    foretell(read, added, is_independent)
+    return added
+
+
+def _find_root(container: Container, project: Project, folder: Path, salt: bytes) -> Path:
+    """As `roots.find_root`, and said where it is another folder than the one that was given."""
+    with container.database.read() as uow:
+        root = find_root(uow, project.id, folder, salt)
+    levels = len(folder.resolve().relative_to(root).parts)
+    if levels:
+        where = f"a folder around it that was added before, {levels} level{'s' * (levels > 1)} up"
+        say(console, f"clips and patients are named as seen from {where}")
+    return root
+
+
+def _secret(container: Container) -> bytes:
+    return container.settings.salt.get_secret_value().encode()
+
+
+def _rule(container: Container, project: Project) -> SplitRule:
+    settings = container.settings
+    chosen = {"held_out_fraction": settings.held_out_fraction, "seed": settings.seed, **project.settings}
+    return SplitRule(float(chosen["held_out_fraction"]), int(chosen["seed"]))
+
+
 def _read_folder(
-    container: Container, folder: Path, on_frame: Callable[[FrameFile], None], salt: bytes
+    folder: Path,
+    salt: bytes,
+    root: Path,
+    on_frame: Callable[[FrameFile], None] = lambda _: None,
+    store: Callable[[str, bytes], None] = lambda *_: None,
 ) -> FolderRead:
     read = FolderRead()
     columns = (TextColumn("reading frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with (
-        _storing(container.storage) as store,
-        progress(*columns) as bars,
-    ):
+    with progress(*columns) as bars:
         task = bars.add_task("frames", total=None)
         for item in walk_frames(
-            folder, salt, lambda done, total: bars.update(task, completed=done, total=total)
+            folder, salt, lambda done, total: bars.update(task, completed=done, total=total), root
         ):
             if isinstance(item, RejectedFile):
                 read.rejected.append(item)
                 continue
             store(item.digest, item.png)
             read.frames.append(item.to_new_frame())
-            read.source_of_clip.setdefault(item.clip, item.clip_source.value)
+            read.claims.append(item.to_claim())
+            read.source_of_clip.setdefault(item.clip, item.identity.source.value)
+            if item.identity.source is ClipSource.ALONE:
+                read.stem_of_lone_clip.setdefault(item.clip, item.relative.stem)
             read.usable.add(pseudonym(salt, "file", str(item.relative)))
             on_frame(item)
     return read
@@ -136,14 +186,3 @@ def _wait_for_other(seconds: float) -> None:
     """Look again in a moment; an intake that was killed keeps others out for so many seconds more."""
     with console.status(f"another intake is at it: {seconds:.0f} s more, or until it is done"):
         time.sleep(min(LOOK_SECONDS, seconds))
-
-
-def _report(read: FolderRead, added: Added) -> None:
-    clips = Counter(read.source_of_clip.values())
-    how = ", ".join(f"{count} by {source}" for source, count in clips.items()) or "no frames"
-    say(console, f"{added.new} new frames, {added.known} known already; {clips.total()} clips ({how})")
-    if added.brought_back:
-        one_each = "of the known ones had been deleted in Label Studio and are there again"
-        say(console, f"  {added.brought_back} {one_each}: a folder that is added brings all its frames back")
-    for item in read.rejected:
-        say(console, f"  [yellow]set aside[/] {escape(str(item.relative))}: {escape(item.error.message)}")

@@ -23,6 +23,7 @@ from adapters.settings import Settings
 from cli.elsewhere import home_key
 from cli.markup import escape
 from cli.shell import console, say
+from loop.class_names import is_undecided
 from loop.errors import BadRequest, NotFound
 from loop.records import Project
 from loop.serving import put_into_service
@@ -59,6 +60,15 @@ class ProjectRequest:
         known, prior = read_description(self.weight_file)["classes"], self.settings.get("prior") or None
         sources = channel_sources(known, self.classes.names, prior)
         return [name for name, each in zip(self.classes.names, sources, strict=True) if each is None]
+
+    def undecided_class(self) -> str | None:
+        """The only class of its weights, where it may be any of the project's: then nothing is proposed
+        before the first training (see `serving.proposes_nothing`). Raises BadWeights, NotFound.
+        """
+        if self.weights in WITHOUT_FILE:
+            return None
+        known = read_description(self.weight_file)["classes"]
+        return known[0] if is_undecided(known, self.classes.names, self.settings.get("prior")) else None
 
     def check(self) -> None:
         """Raises BadRequest for a wish that cannot be granted, BadWeights for a file that cannot serve it,
@@ -102,11 +112,7 @@ def kept_recipe(wanted: str, size: int) -> str | dict[str, Any]:
 def make_project(container: Container, request: ProjectRequest) -> Project:
     """Store the project with version 0 as its champion, all or nothing. Raises BadRequest, BadWeights."""
     request.check()
-    if unknown := request.unknown_classes():
-        say(
-            console,
-            f"not known to its weights, so drawn from the first training on: {escape(', '.join(unknown))}",
-        )
+    _say_what_is_not_proposed(request)
     digest, origin, config = _version_zero(container, request)
     now = container.clock()
     with container.database.write() as uow:
@@ -123,6 +129,18 @@ def make_project(container: Container, request: ProjectRequest) -> Project:
         project = uow.projects.get(project.id)
         uow.commit()
     return project
+
+
+def _say_what_is_not_proposed(request: ProjectRequest) -> None:
+    unknown, names = request.unknown_classes(), request.classes.names
+    if known := request.undecided_class():
+        got = f"the weights draw one class, {escape(known)}, which may be any of {escape(', '.join(names))}"
+        say(console, f"[yellow]nothing is proposed before the first own model serves[/]: {got}")
+        say(console, "  frames come in the order of these weights all the same, and training begins there")
+        say(console, "  to have what they draw proposed as one class: another --home, with --prior CLASS")
+    elif unknown:
+        line = "not known to its weights, so drawn from the first training on"
+        say(console, f"{line}: {escape(', '.join(unknown))}")
 
 
 def connect_project(container: Container, project: Project) -> Project:

@@ -11,8 +11,8 @@ from adapters.formats.dataset import write_dataset
 from adapters.formats.truth import parse_classes
 from adapters.label_studio.users import invitation_link, stream_link
 from cli.drawing import wait_until_drawn
-from cli.home import choose_project, is_work, open_home
-from cli.intake import require_folder, take_in
+from cli.home import choose_project, has_home, is_work, open_home
+from cli.intake import look_ahead, require_folder, take_in
 from cli.markup import escape
 from cli.project import ProjectRequest, connect_project, kept_recipe, label_studio_id, make_project
 from cli.services import Ports, require_label_studio, started_home, wait_until_ready
@@ -71,7 +71,9 @@ class WorkPlan:
 DEFAULTS = asdict(WorkPlan("Vein", "", "base", "auto", 0, "Sonoloop"))
 
 
-def bring_up(home: Path | None, ports: Ports, frames: Path | None, plan: WorkPlan) -> None:
+def bring_up(
+    home: Path | None, ports: Ports, frames: Path | None, plan: WorkPlan, is_independent: bool = False
+) -> None:
     """Start everything, put Label Studio's side of the project right, and take frames in where any are given.
 
     The first frames make the project. Raises BadRequest before anything starts for an impossible wish.
@@ -95,7 +97,7 @@ def bring_up(home: Path | None, ports: Ports, frames: Path | None, plan: WorkPla
             projects = [make_project(container, request)]
         connected = _connect_all(container, projects)
         if frames is not None:
-            take_in(container, connected[-1], frames)
+            take_in(container, connected[-1], frames, is_independent=is_independent)
             wait_until_drawn(container, connected[-1])
         if not connected:
             console.print("everything runs; ./sonoloop up --frames DIR makes a project")
@@ -121,14 +123,31 @@ def _connect_all(container: Container, projects: list[Project]) -> list[Project]
     return connected
 
 
-def add_folder(home: Path | None, folder: Path, project_id: int) -> None:
+def foresee_folder(
+    home: Path | None, folder: Path, project_id: int = 0, is_independent: bool = False
+) -> None:
+    """Say what a folder would become, in the project of that number or the newest, and store nothing. There
+    need be no project yet, nor a home. Raises BadRequest, NotFound.
+    """
+    require_folder(folder)
+    if not project_id and not has_home(home):
+        look_ahead(None, None, folder, is_independent=is_independent)
+        return
+    with open_home(home) as container:
+        with container.database.read() as uow:
+            is_empty = not project_id and not any(map(is_work, uow.projects.list()))
+            project = None if is_empty else choose_project(uow, project_id)
+        look_ahead(container, project, folder, is_independent=is_independent)
+
+
+def add_folder(home: Path | None, folder: Path, project_id: int, is_independent: bool = False) -> None:
     """Add frames to a project of a running home. Raises BadRequest, NotFound, Unavailable."""
     require_folder(folder)
     with open_home(home) as container:
         with container.database.read() as uow:
             project = choose_project(uow, project_id)
         require_label_studio(container.settings)
-        take_in(container, project, folder)
+        take_in(container, project, folder, is_independent=is_independent)
 
 
 def export_dataset(home: Path | None, folder: Path, project_id: int) -> None:

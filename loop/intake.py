@@ -14,10 +14,11 @@ from uuid import uuid4
 from loop.errors import BadRequest, Conflict
 from loop.messages import DELETED_TASK
 from loop.planning import wake
-from loop.ports import Clock, Database, Job, LabelStudio, Queue, UnitOfWork
+from loop.ports import Clock, Database, Job, LabelStudio, Queue
 from loop.records import Frame, NewFrame, Project
+from loop.regrouping import Claim
 from loop.serving import ServingPorts
-from loop.splits import choose_held_out
+from loop.storing import Added, SplitRule, store_frames, wanting_tasks
 
 LEASE = timedelta(seconds=30)
 """How long an intake that was killed keeps others out; a living one renews it with every chunk."""
@@ -39,80 +40,30 @@ class IntakePorts:
     clock: Clock
 
 
-@dataclass(frozen=True)
-class SplitRule:
-    """Which share of the groups is held out for the gate, and the seed of that choice."""
-
-    held_out_fraction: float = 0.20
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Added:
-    """How many frames were new, how many known already, how many tasks Label Studio got, and how many of
-    these are for frames whose task had been deleted there.
-    """
-
-    new: int
-    known: int
-    tasks: int
-    brought_back: int
-
-
 def add_frames(
     ports: IntakePorts,
     rule: SplitRule,
     project_id: int,
     frames: Sequence[NewFrame],
     wait: Wait | None = None,
+    *,
+    claims: Sequence[Claim] = (),
 ) -> Added:
-    """Store frames whose digest is new, pin what is held out, give every frame a task, and wake the
-    preannotation.
+    """Store frames (see `storing.store_frames`), give every frame a task, and wake the preannotation.
 
     A frame whose task was deleted in Label Studio gets a new one when it is given again. With `wait`
     another intake is borne for as long as a lease lasts. Raises BadRequest for a project that Label Studio
     does not have, Conflict while another intake runs, Unavailable (call again: nothing doubles).
     """
-    given = {frame.digest for frame in frames}
     with ports.database.write() as uow:
         project = uow.projects.get(project_id)
-        held_out = held_out_groups(uow, project_id, frames, rule)
-        pinned = [
-            replace(frame, is_held_out=frame.is_held_out or group_of(frame) in held_out) for frame in frames
-        ]
-        new = uow.frames.add(project_id, pinned, ports.clock())
-        late = [
-            frame.id
-            for frame in uow.frames.list(project_id)
-            if frame.group in held_out and not frame.is_held_out
-        ]
-        uow.frames.pin_held_out(late)
-        brought_back = len(_wanting(uow, project_id, given)) - len(_wanting(uow, project_id, ()))
+        added = store_frames(uow, rule, project_id, frames, ports.clock(), claims)
         uow.commit()
     remote = ServingPorts(ports.database, ports.label_studio, ports.clock)
+    given = {frame.digest for frame in frames}
     tasks = import_missing(remote, project, again=given, wait=wait)
     wake(ports.queue, Job.PREANNOTATE, project_id=project_id)
-    return Added(new=len(new), known=len(frames) - len(new), tasks=tasks, brought_back=brought_back)
-
-
-def held_out_groups(
-    uow: UnitOfWork, project_id: int, arriving: Sequence[NewFrame], rule: SplitRule
-) -> set[str]:
-    """The groups to hold out once these frames have come; one that was labelled before is not held out any
-    more.
-    """
-    known = uow.frames.list(project_id)
-    pinned = {frame.group for frame in known if frame.is_held_out}
-    pinned |= {group_of(frame) for frame in arriving if frame.is_held_out}
-    labelled = uow.frames.get_many([mask.frame_id for mask in uow.masks.current(project_id)])
-    groups = {frame.group for frame in known} | {group_of(frame) for frame in arriving}
-    barred = {frame.group for frame in labelled.values()}
-    return choose_held_out(groups, pinned, rule.held_out_fraction, rule.seed, barred)
-
-
-def group_of(frame: NewFrame) -> str:
-    """What a split must keep together: the patient where known, else the clip."""
-    return frame.patient or frame.clip
+    return replace(added, tasks=tasks)
 
 
 def import_missing(
@@ -125,7 +76,7 @@ def import_missing(
     BadRequest.
     """
     with ports.database.read() as uow:
-        missing = _wanting(uow, project.id, again)
+        missing = wanting_tasks(uow, project.id, again)
     if not missing:
         return 0
     remote_id = project.label_studio_id
@@ -156,7 +107,7 @@ def _import(
     orphans = _orphan_tasks(ports, project.id, remote_id)
     _hold(ports, *lease)  # a long list may have taken longer than the lease
     with ports.database.read() as uow:
-        missing = _wanting(uow, project.id, again)
+        missing = wanting_tasks(uow, project.id, again)
     joined = [frame for frame in missing if frame.digest in orphans]
     _set_tasks(ports, joined, [orphans[frame.digest] for frame in joined])
     rest = [frame for frame in missing if frame.digest not in orphans]
@@ -166,12 +117,6 @@ def _import(
         task_ids = ports.label_studio.import_tasks(remote_id, [frame_data(frame) for frame in chunk])
         _set_tasks(ports, chunk, task_ids)
     return len(missing)
-
-
-def _wanting(uow: UnitOfWork, project_id: int, again: Collection[str]) -> list[Frame]:
-    deleted = {entry.subject for entry in uow.marks.list_set_aside() if entry.kind == DELETED_TASK}
-    stay_out = deleted - set(again)
-    return [frame for frame in uow.frames.without_task(project_id) if frame.digest not in stay_out]
 
 
 def _orphan_tasks(ports: ServingPorts, project_id: int, remote_id: int) -> dict[str, int]:
@@ -215,3 +160,6 @@ def _seconds_kept_out(ports: ServingPorts, name: str, holder: str) -> float | No
             return None
         until = uow.marks.held_until(name)
     return (until - now).total_seconds() if until else 0.0
+
+
+__all__ = ["Added", "IntakePorts", "SplitRule", "Wait", "add_frames", "frame_data", "import_missing"]

@@ -17,7 +17,7 @@ from loop.pushing import in_order, still_open
 from loop.ranking import Candidate, compose, insert_places, place
 from loop.records import Arm, Drawn, Frame, Prediction, Purpose, SelectionEntry
 from loop.scoring import Scored, score, stratify
-from loop.serving import is_order_only
+from loop.serving import is_order_only, proposes_nothing
 from loop.sweep import followed_mark
 
 WRITES_PER_UNIT = 500
@@ -75,7 +75,7 @@ def select_first(run: Run, pool: Pool) -> None:
     held_out = [Candidate(frame.id, frame.clip) for frame in pool.open if frame.is_held_out]
     others = [frame for frame in pool.open if not frame.is_held_out]
     ordered = (
-        _order_blindly(others, generator) if _draws_nothing(run) else _order(run, pool, others, generator)
+        _order_blindly(others, generator) if _has_no_weights(run) else _order(run, pool, others, generator)
     )
     entries = compose(
         ordered,
@@ -83,7 +83,7 @@ def select_first(run: Run, pool: Pool) -> None:
         run.rules.queue,
         generator,
         held_out_labelled=pool.held_out_labelled,
-        arm=Arm.RANDOM if _draws_nothing(run) else Arm.SAMPLER,
+        arm=Arm.RANDOM if _has_no_weights(run) else Arm.SAMPLER,
     )
     if not entries:
         return
@@ -105,7 +105,7 @@ def place_arrivals(run: Run, pool: Pool, frames: Sequence[Frame]) -> list[Placed
     new = [open_frames[frame.id] for frame in frames if frame.id in open_frames]
     arms = {frame.id: arrival_arm(run, frame) for frame in new}
     scored = score(
-        run, [frame for frame in new if arms[frame.id] is not Arm.HELD_OUT and not _draws_nothing(run)]
+        run, [frame for frame in new if arms[frame.id] is not Arm.HELD_OUT and not _has_no_weights(run)]
     )
     uncertainty = {item.frame.id: item.uncertainty for item in scored}
     usable = [frame for frame in new if frame.id not in run.broken]
@@ -145,7 +145,7 @@ def arrival_arm(run: Run, frame: Frame) -> Arm:
     blind, random = run.rules.queue.blind_share, run.rules.queue.random_share
     if draw < blind:
         return Arm.BLIND
-    return Arm.RANDOM if draw < blind + random or _draws_nothing(run) else Arm.SAMPLER
+    return Arm.RANDOM if draw < blind + random or _has_no_weights(run) else Arm.SAMPLER
 
 
 def _order(run: Run, pool: Pool, frames: Sequence[Frame], generator: np.random.Generator) -> list[Candidate]:
@@ -181,7 +181,7 @@ def _record(uow: UnitOfWork, run: Run, entries: Sequence[SelectionEntry]) -> Non
     uow.selections.add(
         run.project.id,
         run.version.id,
-        strategy="order-only" if _draws_nothing(run) else run.rules.strategy,
+        strategy="order-only" if _has_no_weights(run) else run.rules.strategy,
         seed=run.rules.seed,
         entries=entries,
         now=run.ports.clock(),
@@ -220,11 +220,11 @@ def _drawn(frame_id: int, mask_digest: str | None, uncertainty: float | None) ->
 
 
 def _mask_digest(run: Run, arm: Arm, row: Prediction | None) -> str | None:
-    """The mask to be drawn: none for the arms that are read blind, and none without a model."""
-    if arm in (Arm.BLIND, Arm.HELD_OUT) or _draws_nothing(run) or row is None:
+    """The mask to be drawn: none for the arms that are read blind, and none where nothing is proposed."""
+    if arm in (Arm.BLIND, Arm.HELD_OUT) or proposes_nothing(run.version, run.project) or row is None:
         return None
     return row.mask_digest
 
 
-def _draws_nothing(run: Run) -> bool:
+def _has_no_weights(run: Run) -> bool:
     return is_order_only(run.version)

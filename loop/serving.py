@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
+from loop.class_names import is_undecided
 from loop.errors import NotFound
 from loop.messages import OutboxMessage
 from loop.ports import Clock, Database, LabelStudio, UnitOfWork
@@ -31,6 +32,17 @@ class ServingPorts:
 def is_order_only(version: ModelVersion) -> bool:
     """Whether this version stands for having no weights: it puts frames in order and draws nothing."""
     return version.origin == ORDER_ONLY_ORIGIN
+
+
+def proposes_nothing(version: ModelVersion, project: Project) -> bool:
+    """Whether frames come to readers with nothing drawn while this version serves.
+
+    So it is without weights; and with weights of one class that may be any of the project's (see
+    `class_names`): a vessel that is proposed as the wrong class is soon submitted as that. These still put
+    frames in order, and training begins from them.
+    """
+    known, prior = version.config.get("classes", ()), project.settings.get("prior")
+    return is_order_only(version) or is_undecided(known, project.classes, prior)
 
 
 def put_into_service(uow: UnitOfWork, project_id: int, model_version_id: int, now: datetime) -> None:

@@ -10,7 +10,7 @@ import structlog
 from loop.errors import SonoloopError, Unavailable
 from loop.ports import Database, Segmenters
 from loop.records import ModelVersion, Project
-from loop.serving import is_order_only
+from loop.serving import proposes_nothing
 from ml_backend.model import DrawingPorts, SonoloopModel
 
 LOOK_SECONDS = 2.0
@@ -44,7 +44,7 @@ class Champions:
         """
         for project, version in self._in_service():
             loaded = self._models.get(project.id)
-            if is_order_only(version):
+            if proposes_nothing(version, project):
                 self._models = {key: model for key, model in self._models.items() if key != project.id}
             elif version.id not in self._refused and (loaded is None or loaded.version.id != version.id):
                 self._load(project, version)

@@ -17,7 +17,8 @@ def channel_sources(
 
     Several channels are matched by name, in whatever case where only one name on either side can be meant. A
     single one stands for `prior_class`, by default the class of the same name in whatever case, else the
-    first: a vessel network serves a project whatever its classes are called.
+    first: a vessel network serves a project whatever its classes are called. (What it draws is not
+    proposed as the first of several; see `loop.serving.proposes_nothing`.)
     """
     if len(known) > 1:
         return [_find(name, known, classes) for name in classes]

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from loop.errors import BadRequest
 
 INDEX_NAME = "index.csv"
+HERE = PurePosixPath()
 MAX_INDEX_BYTES = 64 << 20
 KEY_COLUMNS = ("file", "filename", "frame", "image", "id", "name")
 CLIP_COLUMNS = ("clip", "recording", "video", "sequence")
@@ -39,11 +40,18 @@ class ClipSource(StrEnum):
 
 @dataclass(frozen=True)
 class Identity:
-    """Pseudonyms of a frame's clip and patient, and where the clip came from."""
+    """Pseudonyms of a frame's clip and patient, and where the clip came from.
+
+    `weaker`: the clips that the file would have by weaker clues to it, so that a frame stored by one of them
+    can be told better; None: a person wrote this one down, which counts more than anything.
+    `is_patient_told`: a person wrote down the patient.
+    """
 
     clip: str
     patient: str | None
     source: ClipSource
+    weaker: frozenset[str] | None = frozenset()
+    is_patient_told: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,9 +67,8 @@ class ClipIndex:
     rows: Mapping[str, _Row]
 
     def find(self, relative: PurePosixPath) -> _Row | None:
-        """The row of a file, looked up by path, then name, then name without its suffix."""
-        names = (str(relative), str(relative.with_suffix("")), relative.name, relative.stem)
-        return next((self.rows[name] for name in map(_tidy, names) if name in self.rows), None)
+        """The row of a file, looked up by path, then by ever less of it, each with and without its suffix."""
+        return next((self.rows[name] for name in map(_tidy, _names(relative)) if name in self.rows), None)
 
 
 def pseudonym(salt: bytes, kind: str, name: str) -> str:
@@ -89,37 +96,54 @@ def identify(relative: PurePosixPath, digest: str, index: ClipIndex, salt: bytes
     """Name the clip and patient of one file, by the first that knows: index, sub-folder, numbered name,
     nothing.
 
-    `relative` is the path under the folder that was given: `clip/file` or `patient/clip/file`; `digest` is
-    the frame's own.
+    `relative` is the path under the folder that names are seen from: `clip/file` or `patient/clip/file`;
+    `digest` is the frame's own.
     """
     row = index.find(relative) or _Row("", "")
+    clips = _clips_of_path(relative, digest, salt)
+    (source, clip), weaker = clips[0], frozenset(each for _, each in clips[1:])
     folders = relative.parts[:-1]
     patient = row.patient or (folders[0] if len(folders) > 1 else "")
     patient_id = pseudonym(salt, "patient", patient) if patient else None
     if row.clip:
-        return Identity(pseudonym(salt, "clip", f"{row.patient}/{row.clip}"), patient_id, ClipSource.INDEX)
-    if folders:
-        return Identity(pseudonym(salt, "clip", "/".join(folders)), patient_id, ClipSource.FOLDER)
-    numbered = _NUMBERED.fullmatch(relative.stem)
-    if numbered:
-        return Identity(pseudonym(salt, "clip", numbered["recording"]), patient_id, ClipSource.NAME)
-    return Identity(pseudonym(salt, "clip", f"frame {digest}"), patient_id, ClipSource.ALONE)
+        clip = pseudonym(salt, "clip", f"{row.patient}/{row.clip}")
+        return Identity(clip, patient_id, ClipSource.INDEX, None, bool(row.patient))
+    return Identity(clip, patient_id, source, weaker, bool(row.patient))
 
 
-def read_index(folder: Path, files: Sequence[PurePosixPath]) -> ClipIndex:
+def _clips_of_path(relative: PurePosixPath, digest: str, salt: bytes) -> list[tuple[ClipSource, str]]:
+    """What a path alone can tell of a file's clip, the best clue first.
+
+    Of several folders all together, then without the upper ones, as where a folder within was given; then the
+    name, then nothing.
+    """
+    folders = relative.parts[:-1]
+    names = [(ClipSource.FOLDER, "/".join(folders[level:])) for level in range(len(folders))]
+    if numbered := _NUMBERED.fullmatch(relative.stem):
+        names.append((ClipSource.NAME, numbered["recording"]))
+    names.append((ClipSource.ALONE, f"frame {digest}"))
+    return [(source, pseudonym(salt, "clip", name)) for source, name in names]
+
+
+def read_index(folder: Path, files: Sequence[PurePosixPath], above: PurePosixPath = HERE) -> ClipIndex:
     """Read `index.csv` in the folder, or beside it where that one names these files; without either the
-    index is empty.
+    index is empty. `above` is the folder's path under the one that it is seen from: then one in any folder in
+    between, or beside that one, counts as well, the nearest first.
 
     Raises BadRequest for a table in the folder that names none of its files, or one that puts a file into
     two clips.
     """
-    for place, is_ours in ((folder / INDEX_NAME, True), (folder.parent / INDEX_NAME, False)):
+    places = [folder, folder.parent]
+    if above.parts:
+        places += folder.resolve().parents[1 : len(above.parts) + 1]
+    seen = [above / file for file in files]
+    for place in (each / INDEX_NAME for each in places):
         if place.is_file():
             table = _read_table(place)
-            key = _key_column(table, files)
+            key = _key_column(table, seen)
             if key:
                 return ClipIndex(_rows_by_file(table, key))
-            if is_ours:
+            if place.parent == folder:
                 need = f"a column {', '.join(KEY_COLUMNS[:-1])} or {KEY_COLUMNS[-1]} that names the files"
                 raise BadRequest(
                     "an index.csv that names none of the files", need, "mend the table or take it away"
@@ -146,12 +170,16 @@ def _read_table(place: Path) -> list[dict[str, str]]:
 
 def _key_column(table: Sequence[Mapping[str, str]], files: Iterable[PurePosixPath]) -> str | None:
     """The first column whose values name files: one called `frame` may hold file names or mere numbers."""
-    known = {
-        _tidy(name) for file in files for name in (str(file), str(file.with_suffix("")), file.name, file.stem)
-    }
+    known = {_tidy(name) for file in files for name in _names(file)}
     columns = table[0].keys() if table else ()
     candidates = [name for name in KEY_COLUMNS if name in columns]
     return next((name for name in candidates if any(_tidy(row[name]) in known for row in table)), None)
+
+
+def _names(file: PurePosixPath) -> list[str]:
+    """What a table may call a file: the path, that without its first folder, and so on down to the name."""
+    shorter = [PurePosixPath(*file.parts[level:]) for level in range(len(file.parts))]
+    return [str(name) for each in shorter for name in (each, each.with_suffix(""))]
 
 
 def _rows_by_file(table: Sequence[Mapping[str, str]], key: str) -> dict[str, _Row]:

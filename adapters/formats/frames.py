@@ -10,12 +10,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.formats.clips import INDEX_NAME, ClipIndex, ClipSource, identify, pseudonym, read_index
+from adapters.formats.clips import HERE, INDEX_NAME, ClipIndex, Identity, identify, pseudonym, read_index
 from adapters.formats.links import leads_out
 from adapters.formats.pixels import decode_frame, encode_png
 from loop.errors import BadFrame, BadRequest
 from loop.frames import frame_digest
 from loop.records import NewFrame
+from loop.regrouping import Claim
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
 
@@ -38,10 +39,18 @@ class FrameFile:
     image: NDArray[np.uint8] = field(repr=False, compare=False)
     digest: str
     png: bytes = field(repr=False)
-    clip: str
-    patient: str | None
-    clip_source: ClipSource
+    identity: Identity
     relative: PurePosixPath = field(repr=False)
+
+    @property
+    def clip(self) -> str:
+        """Its pseudonym."""
+        return self.identity.clip
+
+    @property
+    def patient(self) -> str | None:
+        """Its pseudonym."""
+        return self.identity.patient
 
     @property
     def height(self) -> int:
@@ -57,6 +66,11 @@ class FrameFile:
         """The record that goes into the database."""
         return NewFrame(self.digest, self.width, self.height, self.clip, self.patient, is_held_out)
 
+    def to_claim(self) -> Claim:
+        """What is told of the frame's place, should it be known already."""
+        told = self.identity
+        return Claim(self.digest, told.clip, told.patient, told.weaker, told.is_patient_told)
+
 
 @dataclass(frozen=True)
 class RejectedFile:
@@ -70,19 +84,21 @@ class RejectedFile:
 
 
 def walk_frames(
-    folder: Path, salt: bytes, on_progress: Progress = lambda *_: None
+    folder: Path, salt: bytes, on_progress: Progress = lambda *_: None, root: Path | None = None
 ) -> Iterator[FrameFile | RejectedFile]:
     """Read every image under a folder in the order of its path; a folder without files gives nothing.
 
     Hidden files, `._` files, `index.csv` and the litter of file browsers are passed over; every other file
     gives one item. Links to files are followed within the folder; those out of it, and those to folders, are
     set aside. One file at a time is in memory. `salt` is the home's secret, see `clips.pseudonym`.
+    Clips and patients are those seen from `root`, a folder around this one with links resolved.
     Raises BadRequest for a folder that is none, and for an unusable `index.csv`, before the first item.
     """
     files = list_files(folder)
-    index = read_index(folder, files)
+    above = HERE if root is None else PurePosixPath(folder.resolve().relative_to(root).as_posix())
+    index = read_index(folder, files, above)
     for done, relative in enumerate(files, start=1):
-        yield _read_or_reject(folder, relative, index, salt)
+        yield _read_or_reject(folder, relative, above, index, salt)
         on_progress(done, len(files))
 
 
@@ -110,7 +126,7 @@ def read_frame(path: Path) -> NDArray[np.uint8]:
 
 
 def _read_or_reject(
-    folder: Path, relative: PurePosixPath, index: ClipIndex, salt: bytes
+    folder: Path, relative: PurePosixPath, above: PurePosixPath, index: ClipIndex, salt: bytes
 ) -> FrameFile | RejectedFile:
     try:
         if leads_out(folder, folder / relative):
@@ -120,10 +136,8 @@ def _read_or_reject(
     except BadFrame as error:
         return RejectedFile(pseudonym(salt, "file", str(relative)), error, relative)
     digest = frame_digest(image)
-    identity = identify(relative, digest, index, salt)
-    return FrameFile(
-        image, digest, encode_png(image), identity.clip, identity.patient, identity.source, relative
-    )
+    identity = identify(above / relative, digest, index, salt)
+    return FrameFile(image, digest, encode_png(image), identity, relative)
 
 
 def _read_bytes(path: Path) -> bytes:

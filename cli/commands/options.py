@@ -11,6 +11,13 @@ Home = Annotated[
     Path | None, typer.Option("--home", help="Folder that holds all data.", show_default=".sonoloop")
 ]
 ProjectId = Annotated[int, typer.Option("--project", help="Number of the project; 0: the newest.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what the frames would become, and store nothing.")
+]
+Independent = Annotated[
+    bool,
+    typer.Option("--independent-frames", help="Numbered files in one folder are no film: no warning."),
+]
 LabelStudioPort = Annotated[
     int | None,
     typer.Option(

@@ -8,8 +8,17 @@ from typing import Annotated
 
 import typer
 
-from cli.commands.options import BackendPort, Home, LabelStudioPort, ProjectId, chosen_ports
+from cli.commands.options import (
+    BackendPort,
+    DryRun,
+    Home,
+    Independent,
+    LabelStudioPort,
+    ProjectId,
+    chosen_ports,
+)
 from cli.shell import RESUMES, guarded
+from loop.errors import BadRequest
 
 commands = typer.Typer()
 
@@ -54,7 +63,7 @@ def up(
         str | None, typer.Option(help="Names, as in Vein,Artery.", show_default="Vein")
     ] = None,
     prior: Annotated[
-        str | None, typer.Option(help="The class that the base weights draw.", show_default="the first")
+        str | None, typer.Option(help="The class that the base weights draw.", show_default="its namesake")
     ] = None,
     weights: Annotated[
         str | None,
@@ -70,15 +79,22 @@ def up(
     title: Annotated[
         str | None, typer.Option(help="Name of the project in Label Studio.", show_default="Sonoloop")
     ] = None,
+    independent: Independent = False,
+    dry_run: DryRun = False,
     label_studio_port: LabelStudioPort = None,
     backend_port: BackendPort = None,
     home: Home = None,
 ) -> None:
     """Start everything; with --frames, make or fill the project."""
-    from cli.work import WorkPlan, bring_up
+    from cli.work import WorkPlan, bring_up, foresee_folder
 
+    if dry_run:
+        if frames is None:
+            raise BadRequest("--dry-run without frames", "--frames DIR", "name the folder to look at")
+        foresee_folder(home, frames, is_independent=independent)
+        return
     plan = WorkPlan(classes, prior, weights, recipe, size, title)
-    bring_up(home, chosen_ports(label_studio_port, backend_port), frames, plan)
+    bring_up(home, chosen_ports(label_studio_port, backend_port), frames, plan, independent)
 
 
 @commands.command()
@@ -86,12 +102,17 @@ def up(
 def add(
     folder: Annotated[Path, typer.Argument(help="Folder of new frames.")],
     project: ProjectId = 0,
+    independent: Independent = False,
+    dry_run: DryRun = False,
     home: Home = None,
 ) -> None:
     """Add frames: new ones are drawn and ranked into the queue."""
-    from cli.work import add_folder
+    from cli.work import add_folder, foresee_folder
 
-    add_folder(home, folder, project)
+    if dry_run:
+        foresee_folder(home, folder, project, independent)
+        return
+    add_folder(home, folder, project, independent)
 
 
 @commands.command()

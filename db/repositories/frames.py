@@ -69,9 +69,14 @@ class SqlFrames(Repository[Frame]):
             self.connection.execute(update(FrameRow).where(FrameRow.task_id.in_(chunk)).values(task_id=None))
         self.change_each("task_id", task_of_frame)
 
-    def pin_held_out(self, frame_ids: Sequence[int]) -> None:
-        """Hold these frames out for good. Raises NotFound."""
-        self.change_each("is_held_out", dict.fromkeys(frame_ids, True))
+    def set_held_out(self, is_held_out: Mapping[int, bool]) -> None:
+        """Hold frames out, or hold them out no more. Raises NotFound."""
+        self.change_each("is_held_out", is_held_out)
+
+    def regroup(self, place_of_frame: Mapping[int, tuple[str, str | None]]) -> None:
+        """Give frames another clip and patient. Raises NotFound."""
+        self.change_each("clip", {frame: clip for frame, (clip, _) in place_of_frame.items()})
+        self.change_each("patient", {frame: patient for frame, (_, patient) in place_of_frame.items()})
 
     def unlabelled(self, project_id: int, among: Sequence[int] | None = None) -> list[Frame]:
         """Frames with a task whose annotations hold nothing trainable, review-listed ones left out, by id;

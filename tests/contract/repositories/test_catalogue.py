@@ -94,6 +94,18 @@ def test_frames_of_an_unknown_project_are_refused(database: SqlDatabase) -> None
         unit.frames.add(404, new_frames(1), NOON)
 
 
+def test_frames_get_another_clip_and_patient(database: SqlDatabase) -> None:
+    with database.write() as unit:
+        first, second, third = add_frames(unit, add_project(unit), 3)
+        unit.frames.regroup({first.id: ("clip ü", "patient"), second.id: ("b", None)})
+        unit.frames.regroup({first.id: ("clip ü", None)})
+        unit.frames.regroup({})
+        found = [(each.clip, each.patient) for each in unit.frames.list(first.project_id)]
+        assert found == [("clip ü", None), ("b", None), (third.clip, None)]
+        with pytest.raises(NotFound):
+            unit.frames.regroup({404: ("a", None)})
+
+
 def test_thousands_of_frames_are_read_by_id_at_once(database: SqlDatabase) -> None:
     with database.write() as unit:
         project = add_project(unit)
@@ -135,7 +147,7 @@ def test_a_task_goes_over_to_the_frame_that_names_it_last(database: SqlDatabase)
 def test_pinned_frames_are_held_out(database: SqlDatabase) -> None:
     with database.write() as unit:
         frames = add_frames(unit, add_project(unit), 4)
-        unit.frames.pin_held_out([frames[1].id, frames[2].id, frames[1].id])
+        unit.frames.set_held_out({frames[0].id: False, frames[1].id: True, frames[2].id: True})
         held_out = [frame.is_held_out for frame in unit.frames.list(frames[0].project_id)]
     assert held_out == [False, True, True, False]
 

@@ -137,7 +137,7 @@ def test_what_the_next_round_would_learn_that_the_last_one_did_not(
     with database.write() as unit:
         project, other = add_project(unit), add_project(unit)
         frames = add_frames(unit, project, FRAMES)
-        unit.frames.pin_held_out([frames[index].id for index in held_out])
+        unit.frames.set_held_out({frames[index].id: True for index in held_out})
         stored = [
             append_mask(
                 unit, frames[event.annotation % FRAMES], event.annotation, event.decision, event.second

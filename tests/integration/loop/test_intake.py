@@ -14,6 +14,8 @@ from loop.errors import BadRequest, Conflict, Unavailable
 from loop.ingest import reconcile
 from loop.intake import SplitRule, add_frames
 from loop.ports import Job
+from loop.records import NewFrame
+from loop.regrouping import Claim
 from tests.integration.loop.world import World
 
 
@@ -62,6 +64,40 @@ def test_a_group_that_was_labelled_already_is_not_held_out_afterwards(
     assert before <= after
     assert all(clip.startswith("late") for clip in after - before)
     assert len(after) >= 2
+
+
+def test_frames_that_turn_out_to_be_five_recordings_are_held_out_by_recording(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(clips=20, per_clip=1)
+    assert 2 <= sum(frame.is_held_out for frame in world.frames()) <= 10
+    frames = world.frames()
+    claims = [Claim(frame.digest, f"film {frame.id % 5}", None, None) for frame in frames]
+    given = [NewFrame(each.digest, each.width, each.height, each.clip, None, False) for each in frames]
+    added = add_frames(world.intake, SplitRule(), world.project.id, given, claims=claims)
+    assert (added.new, added.moved, added.refused, len(added.places)) == (0, 20, 0, 5)
+    held_out = {frame.clip for frame in world.frames() if frame.is_held_out}
+    assert len(held_out) == 2
+    assert all(frame.is_held_out == (frame.clip in held_out) for frame in world.frames())
+
+
+def test_labels_keep_their_side_when_a_recording_is_told_late(make_world: Callable[..., World]) -> None:
+    world = make_world(clips=20, per_clip=1)
+    world.model(origin="none")
+    world.follow()
+    world.label(12)
+    reconcile(world.ingest, world.project.id)
+    labelled = {mask.frame_id for mask in world.current()}
+    before = {frame.id: frame.is_held_out for frame in world.frames() if frame.id in labelled}
+    assert set(before.values()) == {True, False}
+    claims = [Claim(frame.digest, f"film {frame.id % 3}", None, None) for frame in world.frames()]
+    added = add_frames(world.intake, SplitRule(), world.project.id, [], claims=claims)
+    after = world.frames()
+    assert {frame.id: frame.is_held_out for frame in after if frame.id in labelled} == before
+    sides = {(frame.clip, frame.is_held_out) for frame in after}
+    assert len(sides) == len({clip for clip, _ in sides}), "no clip lies on both sides"
+    assert added.moved + added.refused == 20
+    assert added.refused
 
 
 def test_one_recording_alone_is_not_held_out(make_world: Callable[..., World]) -> None:

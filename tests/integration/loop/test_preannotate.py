@@ -87,6 +87,51 @@ def test_without_weights_no_model_is_loaded_and_everything_is_put_in_order_only(
     assert selection(world).strategy == "order-only"
 
 
+def test_weights_of_one_class_that_may_be_any_of_several_put_in_order_and_propose_nothing(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(classes=("Vein", "Artery"))
+    version = world.model(config={"classes": ["vessel"]})
+    assert world.follow().pushed == 32
+    assert all(item.result == [] for item in world.studio.stored_predictions.values())
+    assert Arm.SAMPLER in arms(world).values(), "these weights still say what they are least sure of"
+    world.pictures = 40
+    world.add(1, 4, prefix="later")
+    world.follow()
+    assert len(world.studio.stored_predictions) == 36
+    assert all(item.result == [] for item in world.studio.stored_predictions.values())
+    with world.database.read() as uow:
+        rows = uow.predictions.for_version(world.project.id, version.id)
+    assert {row.purpose for row in rows} == {Purpose.ORDER_ONLY}
+
+
+def test_the_first_own_model_proposes_where_the_first_weights_did_not(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(classes=("Vein", "Artery"))
+    world.model(config={"classes": ["vessel"]})
+    world.follow()
+    world.model(config={"classes": ["Vein", "Artery"]})
+    world.follow()
+    assert any(item.result for item in world.studio.stored_predictions.values())
+
+
+def test_weights_of_one_class_propose_where_a_class_has_its_name_or_was_chosen(
+    make_world: Callable[..., World],
+) -> None:
+    named = make_world(classes=("Vein", "Artery"))
+    named.model(config={"classes": ["vein"]})
+    named.follow()
+    chosen = make_world(classes=("Vein", "Artery"))
+    with chosen.database.write() as uow:
+        uow.projects.set_settings(chosen.project.id, {"prior": "Artery"})
+        uow.commit()
+    chosen.model(config={"classes": ["vessel"]})
+    chosen.follow()
+    for world in (named, chosen):
+        assert any(item.result for item in world.studio.stored_predictions.values())
+
+
 def test_the_switch_waits_until_the_best_ranked_are_in(world: World) -> None:
     world.model()
     world.follow()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -128,7 +128,9 @@ class World:
         frames = self.new_frames(clips, per_clip, prefix)
         return add_frames(self.intake, SplitRule(), self.project.id, frames)
 
-    def model(self, origin: str = "phantoms", *, serves: bool = True) -> ModelVersion:
+    def model(
+        self, origin: str = "phantoms", *, serves: bool = True, config: Mapping[str, Any] | None = None
+    ) -> ModelVersion:
         """Register a version and put it into service."""
         with self.database.write() as uow:
             version = uow.models.add(
@@ -136,7 +138,7 @@ class World:
                 digest=self.weights(f"version {len(uow.models.list(self.project.id))}"),
                 round_id=None,
                 origin=origin,
-                config={},
+                config=config or {},
                 metrics={},
                 now=self.clock(),
             )

@@ -14,8 +14,9 @@ from adapters.settings import Settings
 from loop.masks import mask_digest
 from loop.records import Purpose
 from loop.regions import result_to_mask
+from loop.serving import put_into_service
 from tests.integration.ml_backend.conftest import FRAMES, HELD_OUT, Backend, add_champion, serve
-from tests.services.homes import LABEL_STUDIO_PROJECT
+from tests.services.homes import LABEL_STUDIO_PROJECT, NOW
 
 pytestmark = pytest.mark.services
 KEY = f"{LABEL_STUDIO_PROJECT}.1767600000"
@@ -99,6 +100,31 @@ def test_a_champion_that_cannot_be_loaded_leaves_the_old_one_answering(
     backend.champions.look()
     backend.champions.look()
     assert predict(backend, OPEN[:1]).json()["model_version"] == old
+
+
+def test_weights_of_one_class_that_may_be_any_of_several_answer_nothing(
+    backend: Backend, tmp_path: Path
+) -> None:
+    container = backend.container
+    with container.database.write() as uow:
+        drawn = uow.models.get(uow.projects.get(1).champion_id or 0)
+        undecided = uow.projects.add("Undecided", ["Artery", "Nerve"], {})
+        chosen = uow.projects.add("Chosen", ["Artery", "Nerve"], {"prior": "Nerve"})
+        for project in (undecided, chosen):
+            version = uow.models.add(
+                project.id,
+                digest=drawn.digest,
+                round_id=None,
+                origin="file",
+                config={"classes": ["vein"]},
+                metrics={},
+                now=NOW,
+            )
+            put_into_service(uow, project.id, version.id, NOW)
+        uow.commit()
+    backend.champions.look()
+    assert backend.champions.of(undecided) is None
+    assert backend.champions.of(chosen) is not None
 
 
 def test_many_at_once_are_answered_or_refused_and_webhooks_still_come_through(backend: Backend) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -16,8 +17,9 @@ from PIL import Image
 from adapters.bootstrap import Container
 from adapters.environment import load_settings
 from adapters.services.secrets import ensure_secrets
-from cli.intake import require_folder, take_in
+from cli.intake import look_ahead, require_folder, take_in
 from cli.review import show_review
+from cli.work import foresee_folder
 from loop.errors import BadRequest
 from loop.messages import DELETED_TASK
 from loop.records import Project
@@ -71,6 +73,184 @@ def test_clips_are_counted_by_what_told_them(
     assert capsys.readouterr().out.splitlines()[-1:] == [
         "5 new frames, 0 known already; 3 clips (2 by no clue: each frame is its own clip, 1 by sub-folder)"
     ]
+
+
+def test_an_index_that_was_corrected_moves_known_frames_and_the_count_is_that_of_the_database(
+    container: HomeWithFake, project: Project, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    take_in(container, project, folder, salt=SALT)
+    (folder / "index.csv").write_text("file,clip,patient\na.png,film,Doe\nb.png,film,Doe\n")
+    capsys.readouterr()
+    take_in(container, project, folder, salt=SALT)
+    assert capsys.readouterr().out.splitlines() == [
+        "0 new frames, 5 known already; 2 clips of 1 patient (1 by index.csv, 1 by sub-folder)",
+        "  2 of the known ones have another clip or patient now, as told here",
+    ]
+    assert len(places(container, project)) == 2
+    take_in(container, project, folder, salt=SALT)
+    assert "another clip" not in capsys.readouterr().out
+    (folder / "index.csv").unlink()
+    take_in(container, project, folder, salt=SALT)
+    out = capsys.readouterr().out
+    assert "2 known frames keep a clip or patient that this folder tells otherwise" in out
+    assert "2 clips of 1 patient (1 by sub-folder, 1 by what was stored before)" in out
+    assert len(places(container, project)) == 2
+
+
+def test_frames_that_are_sorted_into_folders_afterwards_become_clips(
+    container: HomeWithFake, project: Project, folder: Path
+) -> None:
+    take_in(container, project, folder, salt=SALT)
+    (folder / "film").mkdir()
+    for name in ("a.png", "b.png"):
+        (folder / name).rename(folder / "film" / name)
+    assert take_in(container, project, folder, salt=SALT).moved == 2
+    assert len(places(container, project)) == 2
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """Two patients of two clips each."""
+    for patient in ("p7", "p8"):
+        draw(tmp_path / "study" / patient / "clipA", 2)
+        draw(tmp_path / "study" / patient / "clipB", 2)
+    return tmp_path / "study"
+
+
+def draw(folder: Path, frames: int) -> None:
+    """New pictures, different from all others, beside what is there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for _ in range(frames):
+        pixels = np.random.default_rng().integers(0, 255, (12, 16)).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{len(list(folder.iterdir()))}.png")
+
+
+def test_a_part_of_a_folder_that_was_added_is_seen_from_that_folder(
+    container: HomeWithFake, project: Project, study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    take_in(container, project, study, salt=SALT)
+    before = places(container, project)
+    assert len(before) == 4
+    draw(study / "p7" / "clipA", 1)
+    take_in(container, project, study / "p7", salt=SALT)
+    assert "as seen from a folder around it that was added before, 1 level up" in capsys.readouterr().out
+    draw(study / "p7" / "clipA", 1)
+    take_in(container, project, study / "p7" / "clipA", salt=SALT)
+    after = places(container, project)
+    assert after.keys() == before.keys()
+    assert sorted((after - before).values()) == [2]
+    draw(study / "p7" / "clipC", 1)
+    look_ahead(container, project, study / "p7" / "clipC", SALT)
+    take_in(container, project, study / "p7" / "clipC", salt=SALT)
+    (added,) = places(container, project).keys() - before.keys()
+    assert added[1] in {patient for _, patient in before}
+
+
+def test_a_part_that_was_added_first_gets_its_patient_with_the_whole(
+    container: HomeWithFake, project: Project, study: Path
+) -> None:
+    take_in(container, project, study / "p7", salt=SALT)
+    assert {patient for _, patient in places(container, project)} == {None}
+    assert take_in(container, project, study, salt=SALT).moved == 4
+    assert len({patient for _, patient in places(container, project)} - {None}) == 2
+    before = places(container, project)
+    take_in(container, project, study / "p7", salt=SALT)
+    assert places(container, project) == before
+
+
+def test_an_index_of_the_outer_folder_counts_for_its_parts(
+    container: HomeWithFake, project: Project, study: Path
+) -> None:
+    rows = [f"p7/clip{clip}/{number}.png,film,Doe" for clip in "AB" for number in range(3)]
+    (study / "index.csv").write_text("\n".join(["file,clip,patient", *rows]))
+    take_in(container, project, study, salt=SALT)
+    before = places(container, project)
+    assert len(before) == 3
+    draw(study / "p7" / "clipA", 1)
+    take_in(container, project, study / "p7" / "clipA", salt=SALT)
+    assert places(container, project).keys() == before.keys()
+
+
+def test_a_folder_that_was_moved_is_known_again_as_a_whole_and_its_part_warns(
+    container: HomeWithFake, project: Project, study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    take_in(container, project, study, salt=SALT)
+    before = places(container, project)
+    moved = study.rename(study.parent / "moved")
+    draw(moved / "p7" / "clipA", 1)
+    capsys.readouterr()
+    take_in(container, project, moved / "p7", salt=SALT)
+    out = capsys.readouterr().out
+    assert "4 known frames keep a clip or patient that this folder tells otherwise" in out
+    assert "add the folder that holds all of them" in out
+    added = take_in(container, project, moved, salt=SALT)
+    assert (added.moved, added.differing) == (1, 0)
+    assert places(container, project).keys() == before.keys()
+
+
+def test_no_path_is_kept_of_a_folder_that_was_added(
+    container: HomeWithFake, project: Project, study: Path
+) -> None:
+    take_in(container, project, study, salt=SALT)
+    with container.database.read() as uow:
+        kept = uow.marks.cursor(f"added-folders-{project.id}") or ""
+    assert re.fullmatch(r'\["folder-[0-9a-f]{16}"\]', kept)
+
+
+def test_a_dry_run_counts_and_stores_nothing(
+    container: HomeWithFake, project: Project, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    look_ahead(container, project, folder, SALT)
+    said = capsys.readouterr().out.splitlines()
+    how = "3 clips (2 by no clue: each frame is its own clip, 1 by sub-folder)"
+    assert said[0] == f"would be: 5 new frames, 0 known; {how}"
+    assert re.fullmatch(r"  clip-[0-9a-f]{16}  no patient  3 frames", said[1])
+    assert len(said) == 5
+    assert places(container, project) == {}
+    assert container.label_studio.tasks == {}
+    assert not any((container.settings.root / "frames").rglob("*.png"))
+    take_in(container, project, folder, salt=SALT)
+    (folder / "index.csv").write_text("file,clip\na.png,film\nb.png,film\n")
+    capsys.readouterr()
+    before = places(container, project)
+    look_ahead(container, project, folder, SALT)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "would be: 0 new frames, 5 known; 2 clips (1 by index.csv, 1 by sub-folder)"
+    assert "  2 of the known ones would get another clip or patient" in said
+    assert places(container, project) == before
+
+
+def test_a_dry_run_needs_no_home(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    foresee_folder(tmp_path / "none", folder)
+    assert "would be: 5 new frames, 0 known; 3 clips" in capsys.readouterr().out
+    assert not (tmp_path / "none").exists()
+
+
+WARNING = "10 frames are named like those of a film, and each counts as a recording of its own"
+
+
+def test_a_flat_folder_of_numbered_files_is_warned_of_until_something_tells_the_recording(
+    container: HomeWithFake, project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flat = tmp_path / "flat"
+    draw(flat, 10)
+    look_ahead(container, project, flat, SALT)
+    assert WARNING in capsys.readouterr().out
+    take_in(container, project, flat, salt=SALT)
+    out = capsys.readouterr().out
+    assert WARNING in out
+    assert "one folder per recording, or an index.csv" in out
+    take_in(container, project, flat, salt=SALT, is_independent=True)
+    assert WARNING not in capsys.readouterr().out
+    (flat / "index.csv").write_text("\n".join(["file,clip", *(f"{number}.png,film" for number in range(10))]))
+    take_in(container, project, flat, salt=SALT)
+    assert "named like" not in capsys.readouterr().out
+    assert len(places(container, project)) == 1
+
+
+def places(container: HomeWithFake, project: Project) -> Counter[tuple[str, str | None]]:
+    with container.database.read() as uow:
+        return Counter((frame.clip, frame.patient) for frame in uow.frames.list(project.id))
 
 
 def test_frames_that_come_back_after_their_task_was_deleted_are_told_of(

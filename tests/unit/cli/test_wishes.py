@@ -18,6 +18,7 @@ from cli.project import label_studio_id, make_project
 from cli.work import WorkPlan
 from loop.errors import BadRequest, BadWeights
 from loop.records import Project
+from loop.serving import proposes_nothing
 from tests.services.homes import make_settings
 from trainer.networks import build_network
 from trainer.recipes import RECIPES
@@ -126,6 +127,31 @@ def test_a_project_of_such_weights_gets_a_first_version_that_serves_and_names_wh
     assert probs.shape == (2, 64, 64)
     assert not probs[0].any()
     assert "from the first training on: Vein" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_project_of_classes_that_the_base_weights_cannot_tell_apart_says_that_nothing_is_proposed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(build(make_settings(tmp_path))) as container:
+        project = make_project(container, WorkPlan(classes="Vein,Artery").to_request())
+        with container.database.read() as uow:
+            champion = uow.models.get(project.champion_id or 0)
+    assert proposes_nothing(champion, project)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "nothing is proposed before the first own model serves" in said
+    assert "one class, vessel, which may be any of Vein, Artery" in said
+    assert "--prior CLASS" in said
+
+
+@pytest.mark.parametrize("plan", [WorkPlan(classes="Vein"), WorkPlan(classes="Vein,Artery", prior="Vein")])
+def test_base_weights_propose_for_one_class_and_for_one_that_was_chosen(
+    plan: WorkPlan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(build(make_settings(tmp_path))) as container:
+        project = make_project(container, plan.to_request())
+        with container.database.read() as uow:
+            assert not proposes_nothing(uow.models.get(project.champion_id or 0), project)
+    assert "nothing is proposed" not in capsys.readouterr().out
 
 
 def test_published_weights_are_refused_for_a_network_that_none_were_published_for() -> None:

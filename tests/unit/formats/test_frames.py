@@ -149,7 +149,7 @@ def test_real_frames_are_read_and_their_recordings_recognised(data_root: Path) -
     frames = [item for item in items if isinstance(item, FrameFile)]
     assert len(frames) == len(items) == 110
     assert len({frame.clip for frame in frames}) == 8
-    assert {frame.clip_source for frame in frames} == {ClipSource.INDEX}
+    assert {frame.identity.source for frame in frames} == {ClipSource.INDEX}
 
 
 @pytest.mark.needs_data

@@ -1,0 +1,40 @@
+"""Names that look like those of one film's frames: they tell no recording, and yet hint at one."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import pairwise
+from statistics import median
+
+FEWEST = 8
+"""Names of one series or several; a few pictures of different people are often numbered."""
+WIDEST_GAP = 10
+"""Films are often exported every few frames; the numbers of patients lie further apart."""
+
+_NUMBERED = re.compile(r"(?P<series>.*?)[\s_.-]*\(?(?P<number>[0-9]+)\)?")
+_LETTERED = re.compile(r"(?P<series>.*[0-9].*)[\s_.-](?P<letter>[A-Za-z])")
+
+
+def count_in_series(stems: Iterable[str]) -> int:
+    """How many file names, without suffix, are numbered like a film's frames, such as `frame_0001`, `0001`,
+    `IMG0001` and `patient12-0003`, or lettered like `case3_a`; 0 where these are few.
+
+    Names that differ in the number alone are a series where half of its gaps or more are small.
+    """
+    numbers: defaultdict[str, set[int]] = defaultdict(set)
+    for stem in stems:
+        if numbered := _NUMBERED.fullmatch(stem):
+            numbers[numbered["series"]].add(int(numbered["number"]))
+        elif lettered := _LETTERED.fullmatch(stem):
+            place = string.ascii_lowercase.index(lettered["letter"].lower())
+            numbers[f"{lettered['series']} by letter"].add(place)
+    count = sum(len(each) for each in numbers.values() if _is_dense(each))
+    return count if count >= FEWEST else 0
+
+
+def _is_dense(numbers: Iterable[int]) -> bool:
+    gaps = [after - before for before, after in pairwise(sorted(numbers))]
+    return bool(gaps) and median(gaps) <= WIDEST_GAP

@@ -1,0 +1,107 @@
+"""What is said of a folder that was taken in, or would be: counts, pseudonyms, and files set aside."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from adapters.formats.frames import RejectedFile
+from adapters.formats.series import count_in_series
+from cli.markup import escape
+from cli.shell import console, say
+from loop.records import NewFrame
+from loop.regrouping import Claim
+from loop.storing import Added
+
+STORED_BEFORE = "what was stored before"
+MOST_LINES = 20
+
+
+@dataclass
+class FolderRead:
+    """What a folder held: usable frames with what it tells of them and the pseudonyms of their files, how
+    each clip was recognised, what was refused, and what those are called that are clips of their own.
+    """
+
+    frames: list[NewFrame] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    source_of_clip: dict[str, str] = field(default_factory=dict)
+    rejected: list[RejectedFile] = field(default_factory=list)
+    usable: set[str] = field(default_factory=set)
+    stem_of_lone_clip: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+def report(read: FolderRead, added: Added, is_independent: bool = False) -> None:
+    """Say what was stored, counted in the database, then what asks for something to be done."""
+    say(console, f"{added.new} new frames, {added.known} known already; {_count_clips(read, added)}")
+    if added.brought_back:
+        one_each = "of the known ones had been deleted in Label Studio and are there again"
+        say(console, f"  {added.brought_back} {one_each}: a folder that is added brings all its frames back")
+    if added.moved:
+        say(console, f"  {added.moved} of the known ones have another clip or patient now, as told here")
+    _warn_of_places(added)
+    if not is_independent:
+        _warn_of_series(read, added)
+    _name_rejected(read.rejected)
+
+
+def foretell(read: FolderRead, added: Added, is_independent: bool = False) -> None:
+    """Say what `report` would, with each clip, where nothing was stored."""
+    say(console, f"would be: {added.new} new frames, {added.known} known; {_count_clips(read, added)}")
+    for (clip, patient), frames in sorted(added.places.items(), key=lambda item: -item[1])[:MOST_LINES]:
+        of_whom = patient or "no patient"
+        say(console, f"  {clip}  {of_whom}  {frames} frame{'s' * (frames != 1)}")
+    if len(added.places) > MOST_LINES:
+        say(console, f"  and {len(added.places) - MOST_LINES} clips more")
+    if added.moved:
+        say(console, f"  {added.moved} of the known ones would get another clip or patient")
+    _warn_of_places(added)
+    if not is_independent:
+        _warn_of_series(read, added)
+    _name_rejected(read.rejected)
+    say(console, "nothing was stored; the same without --dry-run does it")
+
+
+def _count_clips(read: FolderRead, added: Added) -> str:
+    sources = _sources(read.source_of_clip, added)
+    how = ", ".join(f"{count} by {source}" for source, count in sources.items()) or "no frames"
+    patients = len({patient for _, patient in added.places if patient is not None})
+    of_whom = f" of {patients} patient{'s' * (patients != 1)}" if patients else ""
+    return f"{sources.total()} clips{of_whom} ({how})"
+
+
+def _sources(source_of_clip: Mapping[str, str], added: Added) -> Counter[str]:
+    """How many of the stored clips each clue has told; a clip that the folder does not tell was there."""
+    clips = {clip for clip, _ in added.places}
+    told = [source for clip, source in source_of_clip.items() if clip in clips]
+    return Counter([*told, *[STORED_BEFORE] * (len(clips) - len(told))])
+
+
+def _warn_of_places(added: Added) -> None:
+    if added.refused:
+        got = f"{added.refused} labelled frames keep the clip and patient that they are stored with"
+        say(console, f"  [yellow]{got}[/]: else they would teach the model and test it at once")
+        say(console, "    for tests that can be trusted, begin anew with this folder in another --home")
+    if added.differing:
+        got = f"{added.differing} known frames keep a clip or patient that this folder tells otherwise"
+        say(console, f"  [yellow]{got}[/], so new frames beside them may be parted from them")
+        say(console, "    add the folder that holds all of them, as at first, or write an index.csv")
+
+
+def _warn_of_series(read: FolderRead, added: Added) -> None:
+    alone = read.stem_of_lone_clip
+    count = count_in_series(alone[clip] for clip, _ in added.places if clip in alone)
+    if count:
+        got = f"{count} frames are named like those of a film, and each counts as a recording of its own"
+        say(console, f"  [yellow]{got}[/]: neighbours of one film would teach the model and test it at once")
+        say(
+            console,
+            "    one folder per recording, or an index.csv, and ./sonoloop add DIR again, keep them together",
+        )
+        say(console, "    single pictures of different people: --independent-frames says so")
+
+
+def _name_rejected(rejected: Sequence[RejectedFile]) -> None:
+    for item in rejected:
+        say(console, f"  [yellow]set aside[/] {escape(str(item.relative))}: {escape(item.error.message)}")
