@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from adapters.disk import disk_error
 from adapters.environment import label_studio_database
 from adapters.home_files import SECRETS_FILE, read_env_file
-from cli.doctor import files, label_studio, loop, machine, order, services, stored
+from cli.doctor import deletions, files, label_studio, loop, machine, order, services, stored
 from cli.doctor.deployment import for_deployment
 from cli.doctor.findings import Check, Finding, State, fail, warn
 from cli.doctor.installation import Installation
@@ -39,6 +39,7 @@ def all_checks(installation: Installation) -> list[Check]:
         *label_studio.CHECKS,
         machine.CLOCK,
         *of_projects,
+        *deletions.CHECKS,
         *loop.CHECKS,
     ]
 
