@@ -70,6 +70,10 @@ def up(
     title: Annotated[
         str | None, typer.Option(help="Name of the project in Label Studio.", show_default="Sonoloop")
     ] = None,
+    show_login: Annotated[
+        bool,
+        typer.Option("--show-login", help="Print password and invitation, as the first start does."),
+    ] = False,
     label_studio_port: LabelStudioPort = None,
     backend_port: BackendPort = None,
     home: Home = None,
@@ -78,7 +82,7 @@ def up(
     from cli.work import WorkPlan, bring_up
 
     plan = WorkPlan(classes, prior, weights, recipe, size, title)
-    bring_up(home, chosen_ports(label_studio_port, backend_port), frames, plan)
+    bring_up(home, chosen_ports(label_studio_port, backend_port), frames, plan, show_login)
 
 
 @commands.command()
