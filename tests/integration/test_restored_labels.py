@@ -210,6 +210,7 @@ def test_all_that_a_reader_deleted_is_back_by_one_command(
     ward: Ward, label_studio_server: LabelStudioServer
 ) -> None:
     before, exported = ward.standing(), ward.exported()
+    numbers = {each.annotation_id for each in ward.latest().values()}
     assert {each[1] for each in before.values()} == {
         Decision.ACCEPTED,
         Decision.FIXED,
@@ -228,6 +229,8 @@ def test_all_that_a_reader_deleted_is_back_by_one_command(
     assert f"tasks made again: {FRAMES // 2}" in said
     assert ward.standing() == before
     assert ward.exported() == exported
+    anew = {each.annotation_id for each in ward.latest().values()}
+    assert not anew & numbers, "a number that is used again would hide the tombstone of another label"
     assert "labels: 0 to bring back" in ward.say("label", "restore", "--all")
     assert "no label is missing" in ward.say("label", "deleted")
     parts = parts_of(ward.container)
