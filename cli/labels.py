@@ -58,7 +58,7 @@ def restore_deleted(
             buried = choose(buried_labels(uow, project.id), since, tasks)
         restored = _restore(container, project, buried)
         _follow(container, project)
-    _report(restored)
+    report(restored)
 
 
 def choose(buried: Sequence[BuriedLabel], since: datetime | None, tasks: Sequence[int]) -> list[BuriedLabel]:
@@ -90,7 +90,8 @@ def _restore(container: Container, project: Project, buried: Sequence[BuriedLabe
         )
 
 
-def _report(restored: Restored) -> None:
+def report(restored: Restored) -> None:
+    """Say what became of the labels. Raises SonoloopError where any could not be brought back."""
     counts = [f"{restored.labels[each]} {each.value}" for each in Return if restored.labels[each]]
     say(console, f"labels: {', '.join(counts) or '0 to bring back'}")
     if restored.tasks:

@@ -28,11 +28,11 @@ from loop.serving import ServingPorts
 
 
 class Return(StrEnum):
-    """What became of one deleted label."""
+    """What became of a deleted label, in words that follow a number of them."""
 
     BACK = "brought back"
     THERE = "there already"
-    NEWER = "left, since its frame has a newer label"
+    NEWER = "left, since their frames have newer ones"
     REFUSED = "refused"
 
 
