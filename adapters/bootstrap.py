@@ -30,6 +30,7 @@ from loop.policy import TriggerRule
 from loop.ports import Clock
 from loop.preannotate import PreannotatePorts, PreannotateRules
 from loop.ranking import QueueRule
+from loop.restoring import RestorePorts
 from loop.serving import ServingPorts
 
 
@@ -142,6 +143,11 @@ class Container:
     def round_ports(self) -> RoundPorts:
         """For `loop.planning`, `loop.rounds`, `loop.sweep` and `loop.versions`."""
         return RoundPorts(self.database, self.queue, self.clock)
+
+    @cached_property
+    def restore_ports(self) -> RestorePorts:
+        """For `loop.restoring`."""
+        return RestorePorts(self.ingest_ports, self.queue)
 
     @cached_property
     def serving_ports(self) -> ServingPorts:

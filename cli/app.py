@@ -7,7 +7,7 @@ import os
 import typer
 
 from adapters.logging import configure_logging
-from cli.commands import contents, rounds, services, users, without_home
+from cli.commands import contents, labels, rounds, services, users, without_home
 
 app = typer.Typer(
     name="sonoloop",
@@ -19,6 +19,7 @@ app = typer.Typer(
 for part in (services, rounds, contents, without_home):
     app.add_typer(part.commands)
 app.add_typer(users.users, name="user")
+app.add_typer(labels.labels, name="label")
 app.add_typer(rounds.models, name="model")
 
 

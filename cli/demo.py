@@ -153,5 +153,5 @@ def _finish(container: Container, demo: Demo, seconds: float) -> None:
     for what, name in written.items():
         say(console, f"{what:<14}  {escape(str(folder / name))}")
     say(console, f"done in {seconds / 60:.1f} minutes; everything keeps running for you:")
-    print_address(container, demo.project)
+    print_address(container, demo.project, shows_login=True)
     console.print("  ./sonoloop status shows it, ./sonoloop down stops it")

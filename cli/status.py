@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console, Group
@@ -16,12 +17,14 @@ from rich.table import Table
 from adapters.home_files import SECRETS_FILE
 from adapters.services.control import ServiceStatus, status
 from adapters.settings import Settings
+from cli.deletions import describe_mass_deletion, way_back
 from cli.elsewhere import require_noted_database, require_noted_label_studio
 from cli.home import find_home
 from cli.markup import escape
 from cli.round_words import describe_round
 from cli.shell import console, say
 from db import SqlDatabase
+from loop.burials import MassDeletion, find_mass_deletion
 from loop.errors import NotFound, SonoloopError
 from loop.judging import has_held_out
 from loop.ports import UnitOfWork
@@ -48,7 +51,7 @@ class ProjectStatus:
     """One project in figures: `decisions` counts the labelled frames by what gave the current mask of each,
     `skipped` those that were skipped and have none, `left_out` those that no round uses because of
     `unreadable` labels; of the `untaught` classes the champion saw none drawn. Without a held-out frame
-    (`has_held_out`) no model can be compared with the champion.
+    (`has_held_out`) no model can be compared with the champion; `deletion` is told until its labels are back.
     """
 
     project: Project
@@ -63,6 +66,7 @@ class ProjectStatus:
     unreadable: tuple[UnreadableLabel, ...] = ()
     left_out: int = 0
     has_held_out: bool = True
+    deletion: MassDeletion | None = None
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,7 @@ def read_project(uow: UnitOfWork, project: Project) -> ProjectStatus:
         unreadable=unreadable,
         has_held_out=has_held_out(uow, project.id),
         left_out=len(current.keys() & {label.frame.id for label in unreadable}),
+        deletion=find_mass_deletion(latest, datetime.now(UTC)),
     )
 
 
@@ -218,6 +223,9 @@ def _render_project(each: ProjectStatus) -> list[Part]:
     if each.unreadable:
         waiting = f"{count_unreadable(each.unreadable)}, labelled frames left out of rounds: {each.left_out}"
         lines.append(f"  [yellow]{waiting}[/]; {TODO}; ./sonoloop review says why")
+    if each.deletion:
+        todo = f"if that was not meant: {way_back(each.deletion, each.project.id)}"
+        lines.append(f"  [yellow]{describe_mass_deletion(each.deletion)}[/]; {todo}")
     return [*lines, _rounds_table(each.rounds)] if each.rounds else lines
 
 

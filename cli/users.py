@@ -84,7 +84,9 @@ def disable_user(home: Path | None, email: str) -> None:
         console,
         f"[bold]{escape(email)}[/] is let in no more, its sessions are over; every label stays",
     )
-    say(console, "  invitations that were sent before are void; ./sonoloop up prints the new one")
+    say(
+        console, "  invitations that were sent before are void; ./sonoloop up --show-login prints the new one"
+    )
     say(console, "  ./sonoloop user reset opens the account again")
 
 

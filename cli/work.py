@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from adapters.bootstrap import Container
+from adapters.environment import load_settings
 from adapters.formats.dataset import write_dataset
 from adapters.formats.truth import parse_classes
+from adapters.home_files import SECRETS_FILE
 from adapters.label_studio.users import invitation_link, stream_link
+from adapters.settings import Settings
 from cli.drawing import wait_until_drawn
 from cli.home import choose_project, has_home, is_work, open_home
 from cli.intake import look_ahead, require_folder, take_in
@@ -72,13 +75,20 @@ DEFAULTS = asdict(WorkPlan("Vein", "", "base", "auto", 0, "Sonoloop"))
 
 
 def bring_up(
-    home: Path | None, ports: Ports, frames: Path | None, plan: WorkPlan, is_independent: bool = False
+    home: Path | None,
+    ports: Ports,
+    frames: Path | None,
+    plan: WorkPlan,
+    is_independent: bool = False,
+    is_login_wanted: bool = False,
 ) -> None:
     """Start everything, put Label Studio's side of the project right, and take frames in where any are given.
 
-    The first frames make the project. Raises BadRequest before anything starts for an impossible wish.
+    The first frames make the project; password and invitation are printed when the home is made, later where
+    they are wanted. Raises BadRequest before anything starts for an impossible wish.
     """
     request = plan.to_request()
+    shows_login = is_login_wanted or is_about_to_be_made(load_settings(home, **ports))
     if frames is not None:
         require_folder(frames)
     with started_home(home, ports) as container:
@@ -102,7 +112,12 @@ def bring_up(
         if not connected:
             console.print("everything runs; ./sonoloop up --frames DIR makes a project")
         for project in [each for each in connected if is_work(each)] or connected:
-            print_address(container, project)
+            print_address(container, project, shows_login)
+
+
+def is_about_to_be_made(settings: Settings) -> bool:
+    """Whether the home is yet to draw the password of its first account; a deployment was given one."""
+    return settings.services == "here" and not (settings.root / SECRETS_FILE).exists()
 
 
 def _connect_all(container: Container, projects: list[Project]) -> list[Project]:
@@ -188,11 +203,24 @@ def write_export(container: Container, project: Project, folder: Path) -> None:
         say(console, f"[yellow]{count_unreadable(export.unreadable)}[/], {marked}; {TODO}")
 
 
-def print_address(container: Container, project: Project) -> None:
-    """Where a reader works and how to log in; the password stands in the home's secrets file as well."""
+def print_address(container: Container, project: Project, shows_login: bool) -> None:
+    """Where a reader works and how to log in: password and invitation themselves, or how to come by them.
+
+    Outputs are kept in logs and seen by others, so that both are printed when somebody needs them alone.
+    """
     settings, public_url = container.settings, container.settings.effective_public_url
     address = stream_link(public_url, label_studio_id(project))
-    login = f"{settings.admin_email}  {settings.admin_password.get_secret_value()}"
     say(console, f"\n[bold]{escape(project.title)}[/]  {escape(address)}")
+    if shows_login:
+        login = f"{settings.admin_email}  {settings.admin_password.get_secret_value()}"
+        invitation = invitation_link(container.label_studio_api, public_url)
+    else:
+        login = f"{settings.admin_email}, password in {_place_of_password(settings)}"
+        invitation = "./sonoloop up --show-login prints the link"
     say(console, f"  login       {escape(login)}")
-    say(console, f"  new reader  {escape(invitation_link(container.label_studio_api, public_url))}")
+    say(console, f"  new reader  {escape(invitation)}")
+
+
+def _place_of_password(settings: Settings) -> str:
+    file = settings.root / SECRETS_FILE
+    return str(file) if file.exists() else "SONOLOOP_ADMIN_PASSWORD, where the services have theirs"

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.records import Frame, ModelVersion
-from loop.remote import NewPrediction, RemoteAnnotation, RemotePrediction, RemoteTask
+from loop.remote import LostAnnotation, NewPrediction, RemoteAnnotation, RemotePrediction, RemoteTask
 from loop.repositories import (
     Figures,
     Frames,
@@ -129,6 +129,11 @@ class LabelStudio(Protocol):
     def task_ids(self, project_id: int) -> set[int]: ...
     def get_task(self, task_id: int) -> RemoteTask: ...
     def get_annotation(self, annotation_id: int) -> RemoteAnnotation: ...
+    def bring_back(self, lost: LostAnnotation) -> bool:
+        """Make an annotation; False when one of its key is there. Raises NotFound for a task that is gone,
+        BadRequest for a reader or a prediction that Label Studio does not know.
+        """
+
     def predictions(self, project_id: int, model_version: str) -> list[RemotePrediction]: ...
     def push_predictions(self, project_id: int, predictions: Sequence[NewPrediction]) -> None:
         """Create all of one chunk (at most 100). Raises NotFound when one of its tasks is gone (then none was

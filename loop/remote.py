@@ -15,7 +15,8 @@ from typing import Any
 class RemoteAnnotation:
     """An annotation as Label Studio's API gives it; `result` is raw and unchecked.
 
-    `draft_created_at` is when the draft that it was restored from was first saved (None: no draft).
+    `draft_created_at` is when the draft that it was restored from was first saved (None: no draft),
+    `brings_back` the id of a deleted annotation in whose place it was made (None: of none).
     """
 
     id: int
@@ -28,6 +29,7 @@ class RemoteAnnotation:
     lead_time: float | None
     parent_prediction: int | None
     draft_created_at: datetime | None = None
+    brings_back: int | None = None
 
 
 @dataclass(frozen=True)
@@ -58,3 +60,22 @@ class NewPrediction:
     model_version: str
     score: float
     result: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class LostAnnotation:
+    """An annotation to be made again in the place of the deleted one `brings_back`; `key` is a UUID of which
+    there is one at most.
+
+    `user_id` None: the first account; `began_at`: when the deleted one was first saved.
+    """
+
+    task_id: int
+    user_id: int | None
+    result: Sequence[Mapping[str, Any]]
+    was_cancelled: bool
+    began_at: datetime
+    lead_time: float | None
+    parent_prediction: int | None
+    brings_back: int
+    key: str

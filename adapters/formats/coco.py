@@ -48,26 +48,52 @@ def document(title: str, classes: Sequence[str], images: Sequence[Json], annotat
     }
 
 
-def read_masks(path: Path) -> dict[str, Mask]:
-    """Read a COCO file back: bool (C, H, W) by image file name, classes by category id. Raises BadMask."""
+class CocoMasks(Mapping[str, Mask]):
+    """The masks of a parsed COCO document: bool (C, H, W) by image file name, classes by category id.
+
+    Each is decoded when it is asked for and not kept: those of ten thousand frames are 15 GB. Making it
+    raises LookupError, TypeError or ValueError for a document of another form, decoding one BadMask.
+    """
+
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        self._planes = {category["id"]: plane for plane, category in enumerate(content["categories"])}
+        self._images = {image["file_name"]: image for image in content["images"]}
+        self._of_image: dict[int, list[Json]] = {image["id"]: [] for image in content["images"]}
+        for annotation in content["annotations"]:
+            self._of_image[annotation["image_id"]].append(annotation)
+
+    def __getitem__(self, name: str) -> Mask:
+        image = self._images[name]
+        try:
+            mask = np.zeros((len(self._planes), image["height"], image["width"]), dtype=np.bool_)
+            for annotation in self._of_image[image["id"]]:
+                blob = coco_mask.decode(annotation["segmentation"]).astype(np.bool_)
+                mask[self._planes[annotation["category_id"]]] |= blob
+        except (ValueError, LookupError, TypeError) as error:
+            raise _foreign() from error
+        return mask
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._images
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._images)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+
+def read_masks(path: Path) -> CocoMasks:
+    """Read a COCO file back. Raises BadMask."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return document_to_masks(content)
+        return CocoMasks(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise BadMask("a file that is no COCO dataset of ours", "a whole one", "export it again") from error
+        raise _foreign() from error
 
 
-def document_to_masks(content: Mapping[str, Any]) -> dict[str, Mask]:
-    """The masks of a parsed COCO document, see `read_masks`. Raises LookupError, TypeError, ValueError."""
-    planes = {category["id"]: plane for plane, category in enumerate(content["categories"])}
-    masks = {
-        image["id"]: np.zeros((len(planes), image["height"], image["width"]), dtype=np.bool_)
-        for image in content["images"]
-    }
-    for annotation in content["annotations"]:
-        blob = coco_mask.decode(annotation["segmentation"]).astype(np.bool_)
-        masks[annotation["image_id"]][planes[annotation["category_id"]]] |= blob
-    return {image["file_name"]: masks[image["id"]] for image in content["images"]}
+def _foreign() -> BadMask:
+    """The error for what cannot be read back."""
+    return BadMask("a file that is no COCO dataset of ours", "a whole one", "export it again")
 
 
 def _blobs(plane: NDArray[np.bool_]) -> Iterator[NDArray[np.bool_]]:

@@ -20,7 +20,7 @@ from adapters.label_studio.lists import (
 )
 from adapters.label_studio.pace import Pace, PacedApi
 from loop.errors import BadRequest, NotFound, Unavailable
-from loop.remote import NewPrediction, RemoteAnnotation, RemotePrediction, RemoteTask
+from loop.remote import LostAnnotation, NewPrediction, RemoteAnnotation, RemotePrediction, RemoteTask
 
 IMPORT_BATCH = 500
 CHUNK_LIMIT = 100
@@ -28,11 +28,13 @@ GONE_TASK = "corresponding task ID", "not found in project"
 """Label Studio's words for it, in its older and its newer code."""
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST_READING_SECONDS = 366.0 * 24 * 3600
+IS_THERE = 409
+"""Label Studio's answer to a second annotation of one key."""
 
 # The task list answers with these fields alone, at every depth; else each page would carry all predictions.
 TASK_FIELDS = "id,data,updated_at,annotations"
 ANNOTATION_FIELDS = (
-    "task,completed_by,result,was_cancelled,created_at,draft_created_at,lead_time,parent_prediction"
+    "task,completed_by,result,was_cancelled,created_at,draft_created_at,lead_time,parent_prediction,import_id"
 )
 
 
@@ -87,6 +89,30 @@ class LabelStudioClient:
     def get_annotation(self, annotation_id: int) -> RemoteAnnotation:
         """One annotation."""
         return annotation_from(self._api.get(f"/api/annotations/{annotation_id}/"))
+
+    def bring_back(self, lost: LostAnnotation) -> bool:
+        """Make an annotation; False when one of its key is there already.
+
+        Raises NotFound for a task that is gone, BadRequest for an unknown reader or prediction.
+        """
+        body = {
+            "result": list(lost.result),
+            "was_cancelled": lost.was_cancelled,
+            "lead_time": lost.lead_time,
+            "draft_created_at": _stamp(lost.began_at),  # no other moment can be set from outside
+            "parent_prediction": lost.parent_prediction,
+            "import_id": lost.brings_back,
+            "unique_id": lost.key,
+        }
+        if lost.user_id is not None:
+            body["completed_by"] = lost.user_id
+        try:
+            self._paced.post(f"/api/tasks/{lost.task_id}/annotations/", body)
+        except BadRequest as exc:
+            if exc.ids.get("status") == IS_THERE:
+                return False
+            raise
+        return True
 
     def predictions(self, project_id: int, model_version: str) -> list[RemotePrediction]:
         """What Label Studio holds of exactly this model version; an unknown version gives []."""
@@ -202,6 +228,7 @@ def annotation_from(entry: Json) -> RemoteAnnotation:
         lead_time=_seconds(entry["lead_time"]),
         parent_prediction=entry["parent_prediction"],
         draft_created_at=datetime.fromisoformat(draft) if draft else None,
+        brings_back=entry.get("import_id"),  # our own list, in one that was started before, has none
     )
 
 

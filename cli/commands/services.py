@@ -81,6 +81,10 @@ def up(
     ] = None,
     independent: Independent = False,
     dry_run: DryRun = False,
+    show_login: Annotated[
+        bool,
+        typer.Option("--show-login", help="Print password and invitation, as the first start does."),
+    ] = False,
     label_studio_port: LabelStudioPort = None,
     backend_port: BackendPort = None,
     home: Home = None,
@@ -94,7 +98,7 @@ def up(
         foresee_folder(home, frames, is_independent=independent)
         return
     plan = WorkPlan(classes, prior, weights, recipe, size, title)
-    bring_up(home, chosen_ports(label_studio_port, backend_port), frames, plan, independent)
+    bring_up(home, chosen_ports(label_studio_port, backend_port), frames, plan, independent, show_login)
 
 
 @commands.command()

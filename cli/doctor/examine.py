@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from adapters.disk import disk_error
 from adapters.environment import label_studio_database
 from adapters.home_files import SECRETS_FILE, read_env_file
-from cli.doctor import files, label_studio, loop, machine, mirrored, order, services, stored
+from cli.doctor import deletions, files, label_studio, loop, machine, mirrored, order, services, stored
 from cli.doctor.advice import Advice
 from cli.doctor.findings import Check, Finding, State, fail, warn
 from cli.doctor.installation import Installation, NoDatabase
@@ -38,6 +38,7 @@ def all_checks(installation: Installation) -> list[Check]:
         *label_studio.CHECKS,
         machine.CLOCK,
         *of_projects,
+        *deletions.CHECKS,
         *loop.CHECKS,
     ]
 

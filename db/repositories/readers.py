@@ -24,6 +24,10 @@ class SqlReaders(Repository[Reader]):
         self.connection.execute(self.insert().values(**values).on_conflict_do_nothing())
         return Reader(*self.connection.execute(self.select(ReaderRow.user_id == user_id)).one())
 
+    def get(self, reader_id: int) -> Reader:
+        """The reader of this id. Raises NotFound."""
+        return self.by_id(reader_id)
+
     def mark_simulated(self, user_id: int) -> Reader:
         """The reader of this user, from now on a simulated one."""
         reader = self.ensure(user_id)

@@ -172,7 +172,7 @@ def draw_clips(folder: Path, seeds: Iterable[int], frames_per_clip: int, size: i
 
 
 def _up(home: Path, ports: dict[str, int], frames: Path) -> str:
-    words = ["up", "--home", str(home), "--frames", str(frames), "--classes", CLASS]
+    words = ["up", "--home", str(home), "--frames", str(frames), "--classes", CLASS, "--show-login"]
     for name, number in ports.items():
         words += [f"--{name.replace('_', '-')}", str(number)]
     done = subprocess.run(

@@ -27,7 +27,7 @@ import psutil
 
 from adapters.brush import SdkBrushCodec
 from adapters.home_files import SECRETS_FILE, read_env_file
-from adapters.label_studio.users import ensure_reader
+from adapters.label_studio.users import SIGN_UP, ensure_reader
 from adapters.locks import holder
 from adapters.services.paths import Paths
 from adapters.services.programs import STOP_SECONDS
@@ -42,7 +42,17 @@ LOOK_SECONDS = 0.1
 SET_FLAGS, UP_AND_RUNNING = 0x8914, 0x41
 READER_PASSWORD = "Reader-pass-of-the-watched-home"
 LABELS = 3
-COMMANDS = (["status"], ["logs", "--lines", "1000"], ["doctor"], ["review"], ["user", "list"])
+COMMANDS = (
+    *(
+        ["status"],
+        ["logs", "--lines", "1000"],
+        ["doctor"],
+        ["review"],
+        ["user", "list"],
+        ["label", "deleted"],
+    ),
+    ["up"],  # the first one, which made the home, is the one that prints the password
+)
 
 
 @dataclass
@@ -72,7 +82,9 @@ def main(frames: Path, is_sealed: bool) -> None:
         secrets = _secrets(home)
         seen.states = _work(home)
         said = [_say(home, *words) for words in COMMANDS]
-        _look_for(secrets, {f"output {n}": text for n, text in enumerate(said)}, seen)
+        assert "up --show-login prints the link" in said[-1], said[-1]
+        outputs = {f"output {n}": text for n, text in enumerate(said)}
+        _look_for({**secrets, "INVITATION": SIGN_UP}, outputs, seen)
         _look_for(secrets, _files(home), seen)
         seen.modes = _modes(home)
     if is_sealed:

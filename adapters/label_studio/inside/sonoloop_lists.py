@@ -21,7 +21,7 @@ PAGE = 5000
 """Rows an answer at most: few enough for readers' requests to come between two of them."""
 ANNOTATION_FIELDS = (
     *("task_id", "completed_by_id", "parent_prediction_id", "result", "was_cancelled"),
-    *("created_at", "draft_created_at", "lead_time"),
+    *("created_at", "draft_created_at", "lead_time", "import_id"),
 )
 
 

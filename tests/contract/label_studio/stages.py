@@ -39,6 +39,7 @@ class Stage(Protocol):
     def studio(self) -> LabelStudio: ...
     def new_project(self) -> int: ...
     def user_id(self, reader: str) -> int: ...
+    def unknown_user(self) -> int: ...
     def next_task(self, project: int, reader: str) -> tuple[int, Result | None] | None: ...
     def submit(self, task: int, result: Result, reader: str, parent: int | None = None) -> int: ...
     def skip(self, task: int, reader: str) -> int: ...
@@ -57,6 +58,10 @@ class FakeStage:
 
     def user_id(self, reader: str) -> int:
         return self.users.setdefault(reader, len(self.users) + 2)
+
+    def unknown_user(self) -> int:
+        self.studio.unknown_users.add(999_999)
+        return 999_999
 
     def next_task(self, project: int, reader: str) -> tuple[int, Result | None] | None:
         task = self.studio.next_task(project, self.user_id(reader))
@@ -99,6 +104,9 @@ class RealStage:
 
     def user_id(self, reader: str) -> int:
         return self.session(reader).user_id
+
+    def unknown_user(self) -> int:
+        return 999_999
 
     def next_task(self, project: int, reader: str) -> tuple[int, Result | None] | None:
         task = self.session(reader).next_task(project)

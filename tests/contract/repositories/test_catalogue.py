@@ -155,7 +155,9 @@ def test_pinned_frames_are_held_out(database: SqlDatabase) -> None:
 def test_a_reader_is_stored_once_and_stays_simulated(database: SqlDatabase) -> None:
     with database.write() as unit:
         person = unit.readers.ensure(11)
-        assert unit.readers.ensure(11) == person
+        assert unit.readers.ensure(11) == unit.readers.get(person.id) == person
+        with pytest.raises(NotFound):
+            unit.readers.get(person.id + 999)
         assert not person.is_simulated
         simulated = unit.readers.mark_simulated(12)
         assert simulated.is_simulated

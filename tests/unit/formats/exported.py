@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +45,7 @@ def stored_frame(storage: LocalStorage, mask: Mask, number: int) -> ExportFrame:
         reader="reader-1",
         seconds=12.5,
         is_simulated=False,
-        labelled_at=datetime(2025, 3, 1, 12, number, tzinfo=UTC),
+        labelled_at=datetime(2025, 3, 1, 12, tzinfo=UTC) + timedelta(minutes=number),
         proposed_by="p1-v0",
         dice_to_proposal=0.5,
         arm=Arm.BLIND,

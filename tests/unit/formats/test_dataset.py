@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import tracemalloc
 from contextlib import redirect_stdout
 from dataclasses import replace
 from io import StringIO
@@ -18,7 +19,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from pycocotools.coco import COCO
 
-from adapters.formats.coco import document, document_to_masks, mask_to_annotations, read_masks
+from adapters.formats.coco import CocoMasks, document, mask_to_annotations, read_masks
 from adapters.formats.dataset import write_dataset
 from adapters.formats.masks import read_index_png, read_plane_png
 from adapters.formats.pixels import encode_png
@@ -84,7 +85,7 @@ def test_any_mask_survives_coco(mask: Mask) -> None:
     image = {"id": 1, "file_name": "a.png", "height": mask.shape[1], "width": mask.shape[2]}
     annotations = mask_to_annotations(mask, 1, 1)
     content = json.loads(json.dumps(document("t", list("abc")[: len(mask)], [image], annotations)))
-    assert np.array_equal(document_to_masks(content)["a.png"], mask)
+    assert np.array_equal(CocoMasks(content)["a.png"], mask)
 
 
 def test_each_blob_is_one_annotation_with_exact_area_and_box(tmp_path: Path) -> None:
@@ -196,6 +197,25 @@ def test_the_digest_follows_masks_splits_and_classes(tmp_path: Path) -> None:
     assert replace(export, title="Other").digest == export.digest
 
 
+def test_the_masks_of_many_frames_are_not_held_at_once(tmp_path: Path) -> None:
+    """Ten thousand frames of 1024 x 768 px would take 15 GB."""
+    few, many = (peak_of_export(tmp_path / str(count), count) for count in (50, 200))
+    decoded = 150 * MULTI["apart"].nbytes
+    assert many - few < decoded / 2
+
+
+def peak_of_export(folder: Path, frames: int) -> int:
+    """Bytes that an export of so many frames holds at most."""
+    storage = LocalStorage(folder / "home")
+    export, _ = stored_set(storage, dict.fromkeys(map(str, range(frames)), MULTI["apart"]))
+    tracemalloc.start()
+    try:
+        write_dataset(export, storage, folder / "out")
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_target_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path / "home")
     export, _ = stored_set(storage, MULTI)
@@ -245,6 +265,15 @@ def test_progress_counts_frames(tmp_path: Path) -> None:
     heard: list[tuple[int, int]] = []
     write_dataset(export, storage, tmp_path / "out", lambda done, total: heard.append((done, total)))
     assert heard == [(number, len(MULTI)) for number in range(1, len(MULTI) + 1)]
+
+
+def test_a_coco_file_with_a_region_of_another_size_is_refused_when_its_mask_is_read() -> None:
+    annotations = mask_to_annotations(disc(5)[np.newaxis], 1, 1)
+    image = {"id": 1, "file_name": "a.png", "height": HEIGHT + 1, "width": WIDTH}
+    masks = CocoMasks(document("t", ["a"], [image], annotations))
+    assert "a.png" in masks
+    with pytest.raises(BadMask, match="no COCO dataset of ours"):
+        masks["a.png"]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"categories": [], "images": [{}], "annotations": []}'])
