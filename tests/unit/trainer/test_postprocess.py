@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from loop.masks import probs_to_mask
-from trainer.postprocess import without_specks
+from trainer.postprocess import SPECK, without_specks
 
 
 def frame(classes: int = 1) -> np.ndarray:  # type: ignore[type-arg]
@@ -38,3 +40,61 @@ def test_each_class_is_cleaned_by_itself_and_an_empty_frame_stays_empty() -> Non
     probs[1, 300:305, 300:305] = 0.8
     assert (probs_to_mask(without_specks(probs)) == probs_to_mask(frame(2))).all()
     assert not probs_to_mask(without_specks(np.zeros((2, 8, 8), np.float32))).any()
+
+
+def test_a_speck_alone_becomes_background_though_another_class_is_likely_there_too() -> None:
+    probs = np.full((2, 512, 512), 0.1, np.float32)
+    probs[0, 300:310, 300:310] = 0.6
+    probs[1, 300:310, 300:310] = 0.8
+    assert not probs_to_mask(without_specks(probs)).any()
+    probs[1, 300:310, 300:310] = 0.6  # of equally likely classes the first wins
+    assert not probs_to_mask(without_specks(probs)).any()
+
+
+def test_a_speck_inside_a_vessel_of_another_class_becomes_part_of_it() -> None:
+    probs = frame(2)
+    vein = probs_to_mask(probs)
+    probs[0, 110:120, 110:120] = 0.6
+    probs[1, 110:120, 110:120] = 0.8
+    assert (probs_to_mask(without_specks(probs)) == vein).all()
+    probs[0, 110:120, 110:120] = 0.4  # the vein itself is not likely there: its hole stays one
+    assert probs_to_mask(without_specks(probs)).sum(axis=(1, 2)).tolist() == [1500, 0]
+
+
+def test_two_specks_side_by_side_do_not_trade_places() -> None:
+    probs = np.full((2, 512, 512), 0.6, np.float32)
+    probs[:, :, :250] = probs[:, :, 270:] = probs[:, 10:] = 0.1
+    probs[0, :10, 250:260] = probs[1, :10, 260:270] = 0.8
+    assert not probs_to_mask(without_specks(probs)).any()
+
+
+def blobs(plane: np.ndarray) -> list[np.ndarray]:  # type: ignore[type-arg]
+    """By flooding, pixel for pixel: the blobs of bool (H, W), corners joining them."""
+    left, found = set(zip(*map(np.ndarray.tolist, np.nonzero(plane)), strict=True)), []
+    while left:
+        blob, edge = np.zeros_like(plane), [left.pop()]
+        while edge:
+            row, column = edge.pop()
+            blob[row, column] = True
+            near = {(row + down, column + across) for down in (-1, 0, 1) for across in (-1, 0, 1)} & left
+            left -= near
+            edge += near
+        found.append(blob)
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(classes=st.integers(1, 4), seed=st.integers(0, 2**32 - 1), grain=st.integers(1, 6))
+def test_no_speck_is_left_and_nothing_outside_the_specks_changes(classes: int, seed: int, grain: int) -> None:
+    generator = np.random.default_rng(seed)
+    coarse = generator.choice([0.1, 0.3, 0.6, 0.7, 0.9], (classes, -(-60 // grain), -(-60 // grain)))
+    probs = coarse.repeat(grain, 1).repeat(grain, 2)[:, :60, :60].astype(np.float32)
+    before, cleaned = probs_to_mask(probs), without_specks(probs)
+    after, least = probs_to_mask(cleaned), SPECK * 60 * 60
+    assert all(blob.sum() >= least for plane in after for blob in blobs(plane))
+    small = [blob for plane in before for blob in blobs(plane) if blob.sum() < least]
+    in_specks = np.any([np.zeros((60, 60), bool), *small], axis=0)
+    assert (after == before)[:, ~in_specks].all()
+    assert (cleaned == probs)[:, ~in_specks].all()
+    assert (after & (probs <= 0.5)).sum() == 0
+    assert (without_specks(cleaned) == cleaned).all()
