@@ -9,15 +9,13 @@ from scipy import ndimage
 from loop.masks import Mask, probs_to_mask
 
 THRESHOLD = 0.5
-SPECK = 200 / 512**2
-"""Share of the frame below which a blob is no vessel: 200 px of a 512 px frame, a third of the smallest
-drawn.
-"""
 
 
-def without_specks(probs: NDArray[np.float32], threshold: float = THRESHOLD) -> NDArray[np.float32]:
-    """Lower blobs of too few pixels to the threshold, so that `probs_to_mask` leaves them out; float32 (C,
-    H, W).
+def without_specks(
+    probs: NDArray[np.float32], least: float, threshold: float = THRESHOLD
+) -> NDArray[np.float32]:
+    """Lower blobs of fewer than `least` px to the threshold, so that `probs_to_mask` leaves them out; float32
+    (C, H, W).
 
     Where another class is above the threshold as well, the pixels of a speck go to it if they then belong to
     a blob that is large enough: a speck of artery within a vein becomes vein. A speck that stands alone
@@ -25,7 +23,6 @@ def without_specks(probs: NDArray[np.float32], threshold: float = THRESHOLD) -> 
     and not to a mask: then proposals, gate and live answers, which all threshold what a segmenter gives,
     agree without knowing of it. The input is not changed.
     """
-    least = SPECK * probs.shape[1] * probs.shape[2]
     cleaned = probs.copy()
     while (specks := _specks(probs_to_mask(cleaned, threshold), least)).any():
         # This ends: a speck lies where the last pass took one out, and each pass takes another class there.

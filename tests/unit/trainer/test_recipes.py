@@ -31,6 +31,7 @@ ANY_RECIPE = st.builds(
     looks=COUNTS,
     average=SHARES,
     momentum=SHARES,
+    smallest=SHARES,
     clip_norm=AMOUNTS,
     patience=st.integers(0, 100),
     train_from=st.sampled_from(["", "encoder1", "encoder5", "decoder", "head"]),
@@ -71,6 +72,12 @@ def test_the_base_counts_as_so_many_frames() -> None:
     recipe = replace(FAST, base_share=0.0, base_frames=10)
     assert [recipe.share_of_base(frames) for frames in (0, 10, 90)] == [1.0, 0.5, 0.1]
     assert FAST.share_of_base(7) == FAST.share_of_base(700) == 0.25
+
+
+def test_small_pieces_are_left_out_as_ever_unless_a_recipe_is_for_thin_vessels() -> None:
+    shares = {name: recipe.smallest for name, recipe in RECIPES.items()}
+    assert shares == dict.fromkeys(RECIPES, 200 / 512**2) | {"retinal": 0.0}
+    assert "smallest" not in FAST.deciding()
 
 
 def test_few_frames_get_more_passes_so_that_the_number_of_steps_stays_the_same() -> None:
