@@ -169,6 +169,8 @@ FAST = Recipe(
 
 DEFAULT_RECIPE = "thorough"
 """The best that is known for few labels, see docs/small-sets.md."""
+COMPARED_RECIPE = "general"
+"""From scratch networks learn by it from about a hundred frames, so that there is something to compare."""
 RECIPES: dict[str, Recipe] = {
     "paper": Recipe(
         name="paper",
@@ -179,6 +181,18 @@ RECIPES: dict[str, Recipe] = {
         learning_rate=1e-3,
         loss="bce",
         augmentation="paper",
+    ),
+    "general": Recipe(
+        name="general",
+        size=256,
+        batch=8,
+        epochs=60,
+        optimizer="adamw",
+        learning_rate=1e-3,
+        weight_decay=1e-2,
+        schedule="one-cycle",
+        loss="bce+dice",
+        augmentation="strong",
     ),
     "fast": FAST,
     "thorough": replace(
