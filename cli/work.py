@@ -10,12 +10,13 @@ from adapters.bootstrap import Container
 from adapters.formats.dataset import write_dataset
 from adapters.formats.truth import parse_classes
 from adapters.label_studio.users import invitation_link, stream_link
+from adapters.settings import Settings
 from cli.drawing import wait_until_drawn
 from cli.home import choose_project, is_work, open_home
 from cli.intake import require_folder, take_in
 from cli.markup import escape
 from cli.project import ProjectRequest, connect_project, kept_recipe, label_studio_id, make_project
-from cli.services import Ports, require_label_studio, started_home, wait_until_ready
+from cli.services import Ports, holds_projects, require_label_studio, started_home, wait_until_ready
 from cli.shell import console, progress, say
 from loop.errors import BadRequest, NotFound, SonoloopError
 from loop.export import gather_export
@@ -79,7 +80,12 @@ def bring_up(home: Path | None, ports: Ports, frames: Path | None, plan: WorkPla
     request = plan.to_request()
     if frames is not None:
         require_folder(frames)
-    with started_home(home, ports) as container:
+
+    def check(settings: Settings) -> None:
+        if frames is not None and not holds_projects(settings):
+            request.check(settings)
+
+    with started_home(home, ports, check) as container:
         with container.database.read() as uow:
             projects = sorted(uow.projects.list(), key=is_work)
         for project in filter(is_work, projects):
