@@ -28,7 +28,7 @@ PLAIN = re.compile(r"[\w./+@,~-]+", re.ASCII)
 
 # The names that the trainer knows, which may not be imported here; a test compares them.
 Strategy = Literal["boundary-entropy", "flip-disagreement", "random"]
-RecipeName = Literal["auto", "fast", "paper", "retinal", "thorough"]
+RecipeName = Literal["auto", "fast", "general", "paper", "retinal", "thorough"]
 
 REDIS_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
 
@@ -74,7 +74,9 @@ class Settings(BaseSettings):
     lock_minutes: int = Field(30, ge=1, description="How long a served task stays with its reader.")
     min_new_labels: int = Field(20, ge=1, description="New trainable masks that start a round.")
     min_growth: float = Field(0.10, ge=0, description="Or this growth since the last round, if larger.")
-    recipe: RecipeName = Field("auto", description="auto, fast, thorough, paper or retinal; auto: thorough.")
+    recipe: RecipeName = Field(
+        "auto", description="auto, fast, thorough, general, paper or retinal; auto: thorough."
+    )
     image_size: int = Field(
         0,
         ge=0,

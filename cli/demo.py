@@ -83,7 +83,7 @@ def run_demo(plan: DemoPlan, home: Path | None, ports: Ports) -> None:
     )
     request = ProjectRequest("Sonoloop demo", parse_classes(plan.classes), plan.weights, plan.to_settings())
     request.check()
-    with started_home(home, ports) as container:
+    with started_home(home, ports, request.check) as container:
         frames, truth = _material(plan, container)
         wait_until_ready(container.settings)
         project = connect_project(container, _find_or_make(container, request))

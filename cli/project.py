@@ -29,8 +29,8 @@ from loop.records import Project
 from loop.serving import put_into_service
 from trainer.channels import channel_sources, require_sources
 from trainer.job import check_base, check_start
-from trainer.recipe_files import read_recipe, recipe_from_dict
-from trainer.recipes import find_recipe
+from trainer.recipe_files import AUTO, read_recipe, resolve_recipe
+from trainer.recipes import Recipe
 from trainer.weights import read_description
 
 BASE_WEIGHTS = Path(__file__).resolve().parents[1] / "weights" / "base-v0.safetensors"
@@ -70,9 +70,12 @@ class ProjectRequest:
         known = read_description(self.weight_file)["classes"]
         return known[0] if is_undecided(known, self.classes.names, self.settings.get("prior")) else None
 
-    def check(self) -> None:
+    def check(self, settings: Settings | None = None) -> None:
         """Raises BadRequest for a wish that cannot be granted, BadWeights for a file that cannot serve it,
         before anything is started or stored.
+
+        `settings` are those of the home, by which it trains where the wish names no recipe. Without them such
+        a wish is not held against its weights.
         """
         label_config(self.classes.names)
         shortest, longest = TITLE_LENGTH
@@ -88,15 +91,18 @@ class ProjectRequest:
             raise BadRequest(
                 "a weight file that does not exist", "a file, base, imagenet or scratch", "mend --weights"
             )
-        wanted = self.settings.get("recipe") or "fast"
-        recipe = recipe_from_dict(wanted) if isinstance(wanted, Mapping) else find_recipe(wanted)
+        recipe, size = (settings.recipe, settings.image_size) if settings else (AUTO, 0)
+        recipe_of_rounds = resolve_recipe(self.settings, recipe, size)
+        if settings or self.settings.get("recipe"):
+            self._check_weights_for(recipe_of_rounds)
+        if self.weights not in WITHOUT_FILE:
+            known = read_description(self.weight_file)["classes"]
+            require_sources(known, self.classes.names, prior or None)
+
+    def _check_weights_for(self, recipe: Recipe) -> None:
         check_start(recipe, None if self.weights == "scratch" else self.weights)
         if self.weights not in WITHOUT_FILE:
-            description = read_description(self.weight_file)
-            check_base(recipe, description["network"])
-            require_sources(description["classes"], self.classes.names, prior or None)
-        if self.settings.get("size"):
-            replace(recipe, size=self.settings["size"])
+            check_base(recipe, read_description(self.weight_file)["network"])
 
 
 def kept_recipe(wanted: str, size: int) -> str | dict[str, Any]:
@@ -104,14 +110,14 @@ def kept_recipe(wanted: str, size: int) -> str | dict[str, Any]:
     the side `size` where that is not 0. Raises BadRequest for a file that is no recipe.
     """
     if not wanted.endswith(".json"):
-        return "" if wanted == "auto" else wanted
+        return "" if wanted == AUTO else wanted
     recipe = read_recipe(Path(wanted))
     return (replace(recipe, size=size) if size else recipe).to_dict()
 
 
 def make_project(container: Container, request: ProjectRequest) -> Project:
     """Store the project with version 0 as its champion, all or nothing. Raises BadRequest, BadWeights."""
-    request.check()
+    request.check(container.settings)
     _say_what_is_not_proposed(request)
     digest, origin, config = _version_zero(container, request)
     now = container.clock()

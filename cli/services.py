@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -28,8 +28,11 @@ Ports = Mapping[str, int]
 
 
 @contextmanager
-def started_home(home: Path | None, ports: Ports) -> Iterator[Container]:
+def started_home(
+    home: Path | None, ports: Ports, check: Callable[[Settings], None] | None = None
+) -> Iterator[Container]:
     """Make the home where it is missing and start everything, without waiting; let go of it at the end.
+    `check` may refuse, by raising, before anything is made or started.
 
     Raises BadRequest for a busy port, or for services that run with other settings; NotFound for secrets that
     are gone from a home with data in it, or for the address of one of its databases; Conflict for what a
@@ -41,6 +44,8 @@ def started_home(home: Path | None, ports: Ports) -> Iterator[Container]:
     require_restored(settings)
     if settings.services == "elsewhere":
         warn_of_unknown(settings)
+        if check:
+            check(settings)
         upgrade(settings.effective_database_url)
         note_databases(settings)
         with closing(build(settings)) as container:
@@ -49,6 +54,8 @@ def started_home(home: Path | None, ports: Ports) -> Iterator[Container]:
     for url in (settings.effective_database_url, label_studio_database(settings.root)):
         require_whole(url)  # before the secrets, which come last: until then theirs are not lost
     require_kept_secrets(settings)
+    if check:
+        check(settings)
     ensure_secrets(settings.root)
     settings = load_settings(home, **ports)
     warn_of_unknown(settings)
@@ -96,7 +103,7 @@ def require_kept_secrets(settings: Settings) -> None:
     """
     drawn = {"SONOLOOP_SALT": settings.salt, "SONOLOOP_LABEL_STUDIO_TOKEN": settings.label_studio_token}
     gone = [name for name, value in drawn.items() if not value.get_secret_value()]
-    if not gone or not _holds_data(settings):
+    if not gone or not holds_projects(settings):
         return
     raise NotFound(
         f"no {' and no '.join(gone)} in {settings.root / SECRETS_FILE}, and a home that holds data",
@@ -105,8 +112,8 @@ def require_kept_secrets(settings: Settings) -> None:
     )
 
 
-def _holds_data(settings: Settings) -> bool:
-    """Whether there is a project, in our database at any schema."""
+def holds_projects(settings: Settings) -> bool:
+    """Whether there is a project, in our database at any schema. Raises Unavailable."""
     url = settings.effective_database_url
     if not settings.database_url and not settings.database_file.exists():
         return False

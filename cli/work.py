@@ -18,7 +18,7 @@ from cli.home import choose_project, has_home, is_work, open_home
 from cli.intake import look_ahead, require_folder, take_in
 from cli.markup import escape
 from cli.project import ProjectRequest, connect_project, kept_recipe, label_studio_id, make_project
-from cli.services import Ports, require_label_studio, started_home, wait_until_ready
+from cli.services import Ports, holds_projects, require_label_studio, started_home, wait_until_ready
 from cli.shell import console, progress, say
 from loop.errors import BadRequest, NotFound, SonoloopError
 from loop.export import gather_export
@@ -91,7 +91,12 @@ def bring_up(
     shows_login = is_login_wanted or is_about_to_be_made(load_settings(home, **ports))
     if frames is not None:
         require_folder(frames)
-    with started_home(home, ports) as container:
+
+    def check(settings: Settings) -> None:
+        if frames is not None and not holds_projects(settings):
+            request.check(settings)
+
+    with started_home(home, ports, check) as container:
         with container.database.read() as uow:
             projects = sorted(uow.projects.list(), key=is_work)
         for project in filter(is_work, projects):

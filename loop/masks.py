@@ -130,10 +130,7 @@ def probs_to_mask(probs: NDArray[np.float32], threshold: float = 0.5) -> Mask:
 @dataclass(frozen=True)
 class Letterbox:
     """A frame of (height, width) px in a square of `size` px: longest side to `size`, padded at the bottom
-    and right.
-
-    Points are continuous (x, y) with pixel i covering [i, i + 1), so a frame's far corner is (width, height).
-    Raises BadMask for a side below one pixel.
+    and right. Raises BadMask for a side below one pixel.
     """
 
     height: int
@@ -161,22 +158,11 @@ class Letterbox:
         """Width of the frame inside the box, px."""
         return _whole(self.width * self.scale, self.size)
 
-    def to_box(self, x: float, y: float) -> tuple[float, float]:
-        """A point of the frame, (x, y), in box coordinates."""
-        return x * self.new_width / self.width, y * self.new_height / self.height
-
-    def to_frame(self, x: float, y: float) -> tuple[float, float]:
-        """A point of the box, (x, y), in frame coordinates; points of the padding lie beyond the frame."""
-        return x * self.width / self.new_width, y * self.height / self.new_height
-
 
 @dataclass(frozen=True)
 class Crop:
     """The part of a frame of (height, width) px that is looked at: rows top to bottom and columns left to
-    right, the ends excluded.
-
-    Points are continuous (x, y), as the letterbox's. Raises BadMask for a part that is empty or not within
-    the frame.
+    right, the ends excluded. Raises BadMask for a part that is empty or not within the frame.
     """
 
     height: int
@@ -209,14 +195,6 @@ class Crop:
         frame = np.zeros((*part.shape[:-2], self.height, self.width), part.dtype)
         self.cut(frame)[:] = part
         return frame
-
-    def to_part(self, x: float, y: float) -> tuple[float, float]:
-        """A point of the frame, (x, y), in the part's coordinates."""
-        return x - self.left, y - self.top
-
-    def to_frame(self, x: float, y: float) -> tuple[float, float]:
-        """A point of the part, (x, y), in the frame's coordinates."""
-        return x + self.left, y + self.top
 
 
 def _whole(length: float, size: int) -> int:

@@ -58,6 +58,7 @@ def finish(training: Training) -> tuple[Path, str, dict[str, Any]]:
         job.recipe.size,
         job.recipe.preparation,
         prior=job.prior_class,
+        smallest=job.recipe.smallest,
         recipe=job.recipe.to_dict(),
         augmentation=Augmentation(job.recipe.augmentation).as_dict,
         precision=progress.precision,

@@ -24,10 +24,11 @@ from trainer.postprocess import without_specks
 from trainer.precision import autocast, find_device, resolve_precision
 from trainer.preparation import PLAIN, Preparation
 from trainer.preprocess import View, look, prepare, view_to_frame
+from trainer.recipe_values import SMALLEST
 from trainer.recipes import DEFAULT_RECIPE, RECIPES
 from trainer.tiles import Grid, cut_all, in_chunks, stitch
 from trainer.uncertainty import MEASURES, NEEDS_MIRROR, Evidence, measure
-from trainer.weights import load_weights, preparation_of
+from trainer.weights import load_weights, preparation_of, smallest_of
 
 CHEAP = tuple(sorted(set(MEASURES) - NEEDS_MIRROR))
 Probs = NDArray[np.float32]
@@ -74,6 +75,7 @@ def load_segmenter(
         resolve_precision(precision, device),
         preparation_of(config),
         crf_from_dict(config["crf"]) if config.get("crf") else None,
+        smallest_of(config),
     )
 
 
@@ -90,9 +92,10 @@ class TorchSegmenter:
         precision: str,
         preparation: Preparation = PLAIN,
         crf: CrfSettings | None = None,
+        smallest: float = SMALLEST,
     ) -> None:
         self.classes, self.size, self.precision = classes, size, precision
-        self.preparation, self.crf = preparation, crf
+        self.preparation, self.crf, self.smallest = preparation, crf, smallest
         self._network, self._sources, self._measures = network.eval(), sources, measures
         self._device = next(network.parameters()).device
 
@@ -102,7 +105,7 @@ class TorchSegmenter:
         """
         view = look(image, self.size, self.preparation)
         probs, _ = self._run(image, view)
-        return without_specks(view_to_frame(probs, view))
+        return self._at_frame(probs, view)
 
     def examine(self, image: NDArray[np.uint8]) -> Examination:
         """Predict, measure how unsure that is, and give the mean over the frame of the network's
@@ -112,7 +115,12 @@ class TorchSegmenter:
         probs, embedding = self._run(image, view)
         evidence = Evidence(image, probs, self._mirrored(image, view))
         scores = measure(evidence, self._measures)
-        return Examination(without_specks(view_to_frame(probs, view)), scores, embedding)
+        return Examination(self._at_frame(probs, view), scores, embedding)
+
+    def _at_frame(self, probs: Probs, view: View) -> Probs:
+        """Probabilities of the view's picture at the frame's own size, without pieces that are too small."""
+        height, width = view.crop.shape
+        return without_specks(view_to_frame(probs, view), self.smallest * height * width)
 
     def _mirrored(self, image: NDArray[np.uint8], view: View) -> Probs | None:
         """What the mirrored frame gives, mirrored back. It is mirrored within its crop, which stays."""

@@ -80,12 +80,6 @@ def view_to_frame(probs: NDArray[np.float32], view: View) -> NDArray[np.float32]
     return view.crop.put_back(_resized(probs, *view.crop.shape))
 
 
-def frame_box(image: NDArray[np.uint8], size: int) -> Letterbox:
-    """Give the geometry of a frame in its box. Raises BadFrame for anything but uint8 (H, W) with pixels."""
-    _check_grey(image)
-    return Letterbox(image.shape[0], image.shape[1], size)
-
-
 def letterbox(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Grey uint8 (H, W) into its box, uint8 (size, size): area averaging down, bilinear up."""
     view = look(image, size)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
 from loop.errors import BadRequest
 from trainer.nearest import LONGEST_WORD, meant
 from trainer.preparation import preparation_from_dict
-from trainer.recipes import RECIPES, Recipe, find_recipe
+from trainer.recipes import DEFAULT_RECIPE, RECIPES, Recipe, find_recipe
 
+AUTO = "auto"
 EXAMPLE = '{"like": "fast", "name": "thin veins", "loss": "dice"}'
 
 
@@ -31,6 +32,21 @@ def read_recipe(path: Path) -> Recipe:
             f'"like": {str(like)[:LONGEST_WORD]} in a recipe', need, f"write it such as {EXAMPLE}"
         )
     return _sensible(recipe_from_dict(find_recipe(like).to_dict() | values), values)
+
+
+def resolve_recipe(project: Mapping[str, Any], recipe: str, size: int) -> Recipe:
+    """Tell which recipe a project's rounds train by, from the project's settings and, for what these leave
+    open, a recipe's name and size; "auto" is the one that is best with few labels, a size of 0 its own.
+
+    A project may also hold a whole recipe, which says its size itself. Raises BadRequest for an unknown or
+    impossible one.
+    """
+    wanted = project.get("recipe") or recipe
+    if isinstance(wanted, Mapping):
+        return recipe_from_dict(wanted)
+    found = find_recipe(DEFAULT_RECIPE if wanted == AUTO else str(wanted))
+    side = int(project.get("size") or size)
+    return replace(found, size=side) if side else found
 
 
 def recipe_from_dict(values: Mapping[str, Any]) -> Recipe:

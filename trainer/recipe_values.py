@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from trainer.recipes import Recipe
 
 LARGEST_SIZE = 8192
+SMALLEST = 200 / 512**2
+"""Share of what is seen of a frame below which a piece is no vessel: 200 px of 512 x 512, less than half of
+the smallest vessel that was drawn in real frames. The default, and what models have that say nothing of it.
+"""
 LEAST = dict.fromkeys(("batch", "epochs", "min_epochs", "epoch_steps", "looks"), 1) | dict.fromkeys(
     ("steps", "base_frames", "patience", "weight_decay", "clip_norm"), 0
 )
 MOST = {"batch": 4096} | dict.fromkeys(("epochs", "min_epochs", "epoch_steps", "steps", "looks"), 1_000_000)
 """Far beyond what anybody trains by: a digit too many is told at once, not by a training without an end."""
 LONGEST_NAME = 100
-SHARES = ("base_share", "momentum", "average")
+SHARES = ("base_share", "momentum", "average", "smallest")
 KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "str": (str, "a word in quotes"),
     "int": (int, "a finite whole number"),
@@ -54,6 +58,7 @@ EXAMPLES: dict[str, Any] = {
     "train_from": "decoder",
     "average": 0.98,
     "preparation": "clahe",
+    "smallest": 0.0002,
 }
 
 

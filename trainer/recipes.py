@@ -15,7 +15,7 @@ from trainer.defaults import changed_from_defaults
 from trainer.nearest import LONGEST_WORD
 from trainer.networks import members, stages
 from trainer.preparation import PLAIN, RETINAL, Preparation
-from trainer.recipe_values import LONGEST_NAME, check_name, check_numbers, check_types, refused
+from trainer.recipe_values import LONGEST_NAME, SMALLEST, check_name, check_numbers, check_types, refused
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 OPTIMIZERS = ("adam", "adamw", "radam", "ranger", "sgd", "sgd-nesterov")
@@ -46,6 +46,8 @@ class Recipe:
     better, where the inner split is large enough to choose by; 0: never. Stages of the network before
     `train_from` stay as the base weights have them, statistics included; empty: all of it is trained. With
     `average` above 0 the model is the running mean of the weights, which keeps that share of itself a step.
+    Where the model then serves, pieces smaller than the share `smallest` of what it sees of a frame (of the
+    crop, where there is one) are left out; 0: none is.
 
     Raises BadRequest for impossible values and for names that do not exist.
     """
@@ -74,6 +76,7 @@ class Recipe:
     train_from: str = ""
     average: float = 0.0
     preparation: Preparation = PLAIN
+    smallest: float = SMALLEST
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -166,6 +169,8 @@ FAST = Recipe(
 
 DEFAULT_RECIPE = "thorough"
 """The best that is known for few labels, see docs/small-sets.md."""
+COMPARED_RECIPE = "general"
+"""From scratch networks learn by it from about a hundred frames, so that there is something to compare."""
 RECIPES: dict[str, Recipe] = {
     "paper": Recipe(
         name="paper",
@@ -176,6 +181,18 @@ RECIPES: dict[str, Recipe] = {
         learning_rate=1e-3,
         loss="bce",
         augmentation="paper",
+    ),
+    "general": Recipe(
+        name="general",
+        size=256,
+        batch=8,
+        epochs=60,
+        optimizer="adamw",
+        learning_rate=1e-3,
+        weight_decay=1e-2,
+        schedule="one-cycle",
+        loss="bce+dice",
+        augmentation="strong",
     ),
     "fast": FAST,
     "thorough": replace(
@@ -204,6 +221,7 @@ RECIPES: dict[str, Recipe] = {
         augmentation="paper",
         network="unet-leakyrelu",
         preparation=RETINAL,
+        smallest=0.0,
     ),
 }
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from loop.errors import BadInput, BadRequest
 from loop.ports import Sampler
-from trainer.nearest import meant
 
 Scores = NDArray[np.float64]
 Vectors = NDArray[np.float32]
@@ -82,22 +81,6 @@ def beta_of_round(number: int, rounds: int = 20) -> float:
     """
     share = min(max(number - 1, 0) / max(rounds - 1, 1), 1.0)
     return float(100.0**share)
-
-
-def find_sampler(name: str, number: int = 1) -> Sampler:
-    """Look a sampler up: "top", "spread" or "noisy-top", the last with the noise of round `number`.
-
-    Raises BadRequest for an unknown name.
-    """
-    samplers: dict[str, Sampler] = {
-        "top": top,
-        "spread": spread,
-        "noisy-top": noisy_top(beta_of_round(number)),
-    }
-    if name not in samplers:
-        todo = meant(name, samplers, "take spread, the default")
-        raise BadRequest(f"sampler {name!r}", f"one of {', '.join(sorted(samplers))}", todo)
-    return samplers[name]
 
 
 def _check(uncertainties: Scores, embeddings: Vectors, clips: Sequence[str]) -> None:

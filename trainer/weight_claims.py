@@ -82,3 +82,7 @@ def _check_claims(config: Mapping[str, Any]) -> None:
     except BadRequest as exc:
         got = f"weights for frames prepared as this version cannot ({exc.got[:LONGEST_WORD]})"
         raise BadWeights(got, exc.need, "use the version that trained them") from exc
+    smallest = config.get("smallest", 0)
+    if type(smallest) not in (int, float) or not 0 <= smallest < 1:
+        got = f"weights whose smallest piece is the share {str(smallest)[:LONGEST_WORD]} of a frame"
+        raise BadWeights(got, "0 up to, but not, 1", FOREIGN)

@@ -20,6 +20,7 @@ from trainer.networks import build_empty, build_network, members
 from trainer.networks.rates import atrous_rates
 from trainer.preparation import PLAIN, Preparation, preparation_from_dict
 from trainer.preprocess import MEAN, STD
+from trainer.recipe_values import SMALLEST
 from trainer.weight_claims import FOREIGN, check_description
 
 if TYPE_CHECKING:
@@ -58,6 +59,13 @@ def describe(
 def preparation_of(config: Mapping[str, Any]) -> Preparation:
     """Read the preparation from a description; one from before there was a choice says nothing of it."""
     return preparation_from_dict(config.get("preparation", {}))
+
+
+def smallest_of(config: Mapping[str, Any]) -> float:
+    """Read which share of what is seen of a frame a piece must have to be drawn; a description from before
+    there was a choice says nothing of it.
+    """
+    return float(config.get("smallest", SMALLEST))
 
 
 def save_weights(path: Path, network: nn.Module, config: Mapping[str, Any], half: bool = False) -> str:

@@ -5,8 +5,8 @@ champion.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.bootstrap import Container
@@ -18,8 +18,8 @@ from loop.rounds import serving_weights
 from loop.serving import is_order_only
 from loop.training_records import Round, TrainingSet
 from trainer.job import IMAGENET, JobSpec, Sample
-from trainer.recipe_files import recipe_from_dict
-from trainer.recipes import DEFAULT_RECIPE, Recipe, find_recipe
+from trainer.recipe_files import resolve_recipe
+from trainer.recipes import Recipe
 
 
 @dataclass(frozen=True)
@@ -48,18 +48,9 @@ def gather_facts(container: Container, round_: Round) -> Facts:
 
 
 def choose_recipe(container: Container, project: Project) -> Recipe:
-    """The project's recipe and size, else the settings'; "auto" is the one that is best with few labels.
-
-    A project may also hold a whole recipe of its own. Raises BadRequest for an unknown or impossible one.
-    """
-    wanted = project.settings.get("recipe") or container.settings.recipe
-    if isinstance(wanted, Mapping):
-        return recipe_from_dict(wanted)
-    if wanted == "auto":
-        wanted = DEFAULT_RECIPE
-    recipe = find_recipe(str(wanted))
-    size = int(project.settings.get("size") or container.settings.image_size)
-    return replace(recipe, size=size) if size else recipe
+    """The project's recipe and size, else the settings'. Raises BadRequest as `resolve_recipe` does."""
+    settings = container.settings
+    return resolve_recipe(project.settings, settings.recipe, settings.image_size)
 
 
 def build_job(

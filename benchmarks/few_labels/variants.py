@@ -25,19 +25,7 @@ class Variant:
 
 PAPER = replace(RECIPES["paper"], looks=1)
 THOROUGH = replace(RECIPES["thorough"], looks=1)
-REFERENCE = Recipe(
-    name="reference",
-    size=256,
-    batch=8,
-    epochs=60,
-    optimizer="adamw",
-    learning_rate=1e-3,
-    weight_decay=1e-2,
-    schedule="one-cycle",
-    loss="bce+dice",
-    augmentation="strong",
-    looks=1,
-)
+REFERENCE = replace(RECIPES["general"], name="reference", looks=1)
 """What a good general recipe from scratch gives."""
 TUNED = replace(REFERENCE, name="tuned", steps=300, epochs=400, min_epochs=4, epoch_steps=8)
 """Where the ladder begins; each variant changes one thing."""

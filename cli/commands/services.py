@@ -39,7 +39,7 @@ def demo(
     labels: Annotated[int, typer.Option(min=2, help="New labels that start a round.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Seed of phantoms, splits, queue and training.")] = 0,
     recipe: Annotated[
-        str, typer.Option(help="auto, fast, thorough, paper, retinal or a .json file.")
+        str, typer.Option(help="auto, fast, thorough, general, paper, retinal or a .json file.")
     ] = "fast",
     weights: Annotated[str, typer.Option(help="base, a .safetensors file, imagenet or scratch.")] = "base",
     label_studio_port: LabelStudioPort = None,
@@ -71,7 +71,9 @@ def up(
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="auto, fast, thorough, paper, retinal or a .json file.", show_default="auto"),
+        typer.Option(
+            help="auto, fast, thorough, general, paper, retinal or a .json file.", show_default="auto"
+        ),
     ] = None,
     size: Annotated[
         int | None, typer.Option(help="Side that the network sees, px.", show_default="the recipe's own")

@@ -57,7 +57,7 @@ def compare(
         str | None,
         typer.Option(help="Names, with the masks' pixel values: vessel=2.", show_default="vessel, or all"),
     ] = None,
-    recipe: Annotated[str, typer.Option(help="a name, or a .json file of yours.")] = "paper",
+    recipe: Annotated[str, typer.Option(help="a name, such as paper, or a .json file of yours.")] = "general",
     size: Annotated[int, typer.Option(min=0, help="Side of the frames, px; 0: the recipe's own.")] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.")] = 3,
     split_seed: Annotated[int, typer.Option(min=0, help="Which 40 % of the clips test.")] = 0,

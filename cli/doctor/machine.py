@@ -133,7 +133,7 @@ def graphics(_: Installation) -> Finding:
 
     if torch.cuda.is_available():
         name, total = torch.cuda.get_device_name(0), torch.cuda.get_device_properties(0).total_memory
-        return ok(f"{name}, {total / 1e9:.0f} GB: recipe paper")
+        return ok(f"{name}, {total / 1e9:.0f} GB: recipe thorough")
     if sys.platform == "darwin":
         return ok("mps: recipe fast" if torch.backends.mps.is_available() else "none: recipe fast")
     return warn(

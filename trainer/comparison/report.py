@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from loop.training_records import Split
 from trainer.comparison.aggregate import Difference, Figure, NetworkFigures, aggregate
 from trainer.comparison.cost import Cost, Timing
+from trainer.comparison.idle import idle_note
 from trainer.comparison.judge import Result
 from trainer.comparison.protocol import Plan, Protocol, one_sided
 from trainer.comparison.published import PUBLISHED, SIZE
@@ -66,6 +67,7 @@ def caption(report: Report) -> list[str]:
         *one_sided(protocol),
         "[ ]: 95 % intervals by drawing clips" + (" and seeds." if report.plan.seeds > 1 else "; one seed."),
         *_intervals_note(report),
+        *idle_note(report.protocol, report.results),
         f"{_cost_of(recipe)} of {timing.size} px, {timing.threads} "
         f"thread{'s' if timing.threads > 1 else ''}, {timing.precision}, {timing.device}.",
         *_published_note(report.plan.networks),

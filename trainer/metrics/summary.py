@@ -4,7 +4,7 @@ counted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, median
 from typing import Any
@@ -142,8 +142,3 @@ def summarise(values: NDArray[np.float64]) -> Summary:
 def known(value: float) -> float | None:
     """Turn NaN, which JSON does not know, into None."""
     return None if np.isnan(value) else value
-
-
-def to_json(summaries: Mapping[str, Summary | Pooled]) -> dict[str, Any]:
-    """Give summaries by name in JSON's types."""
-    return {name: asdict(each) for name, each in summaries.items()}

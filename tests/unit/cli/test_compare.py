@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 from dataclasses import replace
@@ -14,10 +15,12 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from cli.app import app
+from cli.commands.without_home import compare as ask
 from cli.compare import CompareRequest, compare, say_time
 from cli.compare_table import render_report
 from loop.errors import BadRequest
 from tests.judged import some_report
+from trainer.recipes import COMPARED_RECIPE
 
 LONG = "mobilenetv3-large-100-unetplusplus-scse"
 NETWORKS = ("resnet34-unet", "deeplabv3plus", "fcn8s", LONG)
@@ -177,6 +180,10 @@ def test_the_command_ends_with_one_and_says_what_to_do(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "holds something else" in result.output
     assert [path.name for path in (tmp_path / "taken").iterdir()] == ["letter.txt"]
+
+
+def test_networks_are_compared_by_the_recipe_under_which_they_learn_unless_another_is_asked_for() -> None:
+    assert inspect.signature(ask).parameters["recipe"].default == COMPARED_RECIPE
 
 
 def test_a_recipe_may_be_a_file_of_ones_own(tmp_path: Path) -> None:

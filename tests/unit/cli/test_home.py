@@ -103,7 +103,7 @@ def test_the_settings_know_every_recipe_and_strategy_of_the_trainer() -> None:
     ("name", "value", "need"),
     [
         ("strategy", "foo", "one of boundary-entropy, flip-disagreement, random"),
-        ("recipe", "quick", "one of auto, fast, paper, retinal, thorough"),
+        ("recipe", "quick", "one of auto, fast, general, paper, retinal, thorough"),
         ("image_size", "100", "a whole number, at least 0, a multiple of 32"),
         ("image_size", "-32", "a whole number, at least 0, a multiple of 32"),
         ("backend_port", "0", "a whole number, at least 1, at most 65535"),

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from adapters.bootstrap import build
-from cli.demo import DemoPlan
+from cli.demo import DemoPlan, run_demo
 from cli.pretrain import make_base_weights, parse_check
 from cli.project import label_studio_id, make_project
-from cli.work import WorkPlan
+from cli.work import WorkPlan, bring_up
 from loop.errors import BadRequest, BadWeights
 from loop.records import Project
 from loop.serving import proposes_nothing
@@ -23,6 +23,7 @@ from tests.services.homes import make_settings
 from trainer.networks import build_network
 from trainer.recipes import RECIPES
 from trainer.weights import describe, save_weights
+from worker.job import choose_recipe
 
 DEMO = DemoPlan(None, None, "vessel", 0, 3, 20, 0, "auto", "base")
 
@@ -90,6 +91,40 @@ def test_a_recipe_of_another_network_than_the_base_weights_needs_others_or_none(
     with pytest.raises(BadRequest, match=r"base weights of resnet34-unet.*--weights scratch"):
         WorkPlan(recipe="retinal").to_request()
     assert WorkPlan(recipe="retinal", weights="scratch").to_request().settings["recipe"] == "retinal"
+
+
+def test_what_a_project_is_checked_for_is_what_its_rounds_train(tmp_path: Path) -> None:
+    with closing(build(make_settings(tmp_path, recipe="retinal", image_size=64))) as container:
+        with pytest.raises(BadRequest, match=r"base weights of resnet34-unet; need some of unet-leakyrelu"):
+            make_project(container, WorkPlan().to_request())
+        with container.database.read() as uow:
+            assert uow.projects.list() == []
+        project = make_project(container, WorkPlan(weights="scratch").to_request())
+        assert choose_recipe(container, project) == replace(RECIPES["retinal"], size=64)
+        named = make_project(container, WorkPlan(recipe="fast", size=96).to_request())
+        assert choose_recipe(container, named) == replace(RECIPES["fast"], size=96)
+
+
+def test_weights_of_the_network_that_the_settings_train_are_taken(tmp_path: Path) -> None:
+    network, path = RECIPES["retinal"].network, tmp_path / "weights.safetensors"
+    save_weights(path, build_network(network, 1), describe(network, ["Vein"], 64), half=True)
+    request = WorkPlan(weights=str(path)).to_request()
+    request.check(make_settings(tmp_path, recipe="retinal"))
+    with pytest.raises(BadRequest, match="base weights of unet-leakyrelu; need some of resnet34-unet"):
+        request.check(make_settings(tmp_path))
+
+
+def test_a_home_whose_settings_cannot_train_the_wish_is_neither_made_nor_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SONOLOOP_RECIPE", "retinal")
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames" / "frame.png").write_bytes(b"")
+    with pytest.raises(BadRequest, match="base weights of resnet34-unet"):
+        bring_up(tmp_path / "home", {}, tmp_path / "frames", WorkPlan())
+    with pytest.raises(BadRequest, match="base weights of resnet34-unet"):
+        run_demo(replace(DEMO, recipe="auto"), tmp_path / "home", {})
+    assert not (tmp_path / "home").exists()
 
 
 def test_weights_that_are_none_are_refused_before_anything_starts(tmp_path: Path) -> None:

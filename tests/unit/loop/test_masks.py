@@ -106,21 +106,11 @@ def test_numbers_that_are_no_probabilities_are_refused(value: float) -> None:
 sides = st.integers(1, 3000)
 
 
-@given(sides, sides, st.integers(1, 1024), st.floats(0, 1), st.floats(0, 1))
-def test_a_point_comes_back_from_the_letterbox_where_it_was(
-    height: int, width: int, size: int, across: float, down: float
-) -> None:
-    box = Letterbox(height, width, size)
-    x, y = across * width, down * height
-    assert box.to_frame(*box.to_box(x, y)) == pytest.approx((x, y))
-
-
 @given(sides, sides, st.integers(1, 1024))
 def test_the_frame_fills_the_box_along_its_longest_side(height: int, width: int, size: int) -> None:
     box = Letterbox(height, width, size)
     assert max(box.new_height, box.new_width) == size
     assert min(box.new_height, box.new_width) >= 1
-    assert box.to_box(width, height) == pytest.approx((box.new_width, box.new_height))
 
 
 def test_a_letterbox_without_pixels_is_refused() -> None:
@@ -147,15 +137,6 @@ def test_a_part_comes_back_to_the_frame_where_it_was_cut_and_nothing_lies_outsid
     assert back.shape == frame.shape
     assert (crop.cut(back) == part).all()
     assert np.count_nonzero(back) == part.size
-
-
-@given(crops(), st.data())
-def test_a_pixel_of_the_part_is_the_frame_s_pixel_at_its_point(crop: Crop, data: st.DataObject) -> None:
-    frame = np.arange(crop.height * crop.width).reshape(crop.height, crop.width)
-    y, x = (data.draw(st.integers(0, side - 1)) for side in crop.shape)
-    across, down = crop.to_frame(x + 0.5, y + 0.5)
-    assert crop.cut(frame)[y, x] == frame[int(down), int(across)]
-    assert crop.to_part(across, down) == (x + 0.5, y + 0.5)
 
 
 @pytest.mark.parametrize("sides", [(0, 0, 0, 5), (3, 0, 2, 5), (0, 0, 11, 5), (-1, 0, 5, 5), (0, 2, 5, 21)])

@@ -180,7 +180,7 @@ def test_protocols_between_which_nothing_differs_have_one_digest() -> None:
         assert there.digest == asked.digest
 
 
-@pytest.mark.parametrize("missing", ["", "average"])
+@pytest.mark.parametrize("missing", ["", "average", "smallest"])
 def test_a_folder_that_an_older_version_made_goes_on_with_its_results(tmp_path: Path, missing: str) -> None:
     protocol = some_protocol()
     older = write_as_before(tmp_path / "protocol.json", protocol, missing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,13 +14,18 @@ from rich.console import Console
 
 from cli.compare_table import render_report
 from loop.errors import BadRequest
+from tests.discs import draw_disc
 from tests.judged import judged, some_report, some_runs
 from trainer.comparison.aggregate import STATISTICS, aggregate
 from trainer.comparison.choice import choose_frames
+from trainer.comparison.idle import idle_note
+from trainer.comparison.judge import JudgedFrame, Result
 from trainer.comparison.report import Report, bracket, caption, make_report, share, signed
 from trainer.comparison.writing import frames_csv, markdown, table_csv, to_dict
-from trainer.metrics import score
+from trainer.metrics import Counts, count, score
+from trainer.metrics.counts import OUTCOMES
 from trainer.preparation import Preparation
+from trainer.recipes import RECIPES
 
 
 def test_figures_are_means_over_seeds_and_lie_within_their_intervals() -> None:
@@ -145,6 +151,59 @@ def test_a_caption_says_what_differs_from_the_published_protocol() -> None:
         caption(replace(report, protocol=small))
     )
     assert "0 of 8 pairs of empty masks left out" in "\n".join(caption(report))
+
+
+def drawing(report: Report, network: str, seeds: Sequence[int], is_drawn: bool) -> Report:
+    """As if a network, with these seeds, had drawn nothing on any frame, or everything on all."""
+
+    def idle(frame: JudgedFrame) -> JudgedFrame:
+        truth = draw_disc(frame.number)[1]
+        return replace(frame, counts=count(np.full_like(truth, is_drawn), truth))
+
+    results = [
+        replace(each, frames=tuple(map(idle, each.frames)))
+        if each.network == network and each.seed in seeds
+        else each
+        for each in report.results
+    ]
+    return make_report(report.protocol, report.plan, report.costs, report.timing, results)
+
+
+def test_a_network_that_draws_nothing_or_everything_is_named_with_what_helps() -> None:
+    report = some_report(("resnet34-unet", "fcn8s"))
+    assert "What helps" not in "\n".join(caption(report))
+    for seeds, said in (((0, 1), "2 of 2 seeds"), ((1,), "1 of 2 seeds")):
+        words = "\n".join(caption(drawing(report, "fcn8s", seeds, is_drawn=False)))
+        assert f"\nfcn8s drew nothing on any test frame ({said})." in words
+        assert "--recipe general, more epochs in a recipe file, --weights imagenet, more labelled" in words
+        words = "\n".join(caption(drawing(report, "fcn8s", seeds, is_drawn=True)))
+        assert f"\nfcn8s called every pixel of every test frame vessel ({said})." in words
+    both = drawing(drawing(report, "fcn8s", (0, 1), False), "resnet34-unet", (0, 1), False)
+    assert "\nresnet34-unet, fcn8s drew nothing on any test frame (2 of 2 seeds)." in "\n".join(caption(both))
+    pretrained = replace(both.protocol, base="imagenet", recipe=RECIPES["general"])
+    words = "\n".join(caption(replace(both, protocol=pretrained)))
+    assert "What helps, with another --out: more epochs in a recipe file, more labelled frames." in words
+
+
+def test_a_class_that_a_network_never_draws_is_named_unless_no_test_frame_shows_it() -> None:
+    report = drawing(some_report(("fcn8s",), 1), "fcn8s", (0,), is_drawn=False)
+    (idle,), (learned,) = report.results, some_report(("fcn8s",), 1).results
+
+    def beside(frames: Sequence[JudgedFrame]) -> list[Result]:
+        """The learned class first, and after it the one of these frames."""
+        pairs = zip(learned.frames, frames, strict=True)
+        outcomes = [
+            Counts(*(np.concatenate([getattr(x.counts, n), getattr(y.counts, n)]) for n in OUTCOMES))
+            for x, y in pairs
+        ]
+        both = zip(learned.frames, outcomes, strict=True)
+        return [replace(learned, frames=tuple(replace(frame, counts=each) for frame, each in both))]
+
+    protocol = replace(report.protocol, classes=("vein", "nerve"))
+    assert idle_note(protocol, beside(idle.frames))[0] == "fcn8s drew no nerve on any test frame."
+    assert idle_note(protocol, beside(learned.frames)) == []
+    empty = [judged(each.number, each.group, 0, is_empty=True) for each in idle.frames]
+    assert idle_note(protocol, beside(empty)) == []
 
 
 def test_a_caption_names_what_is_done_to_a_frame_and_what_the_costs_are_of() -> None:

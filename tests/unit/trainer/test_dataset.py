@@ -138,4 +138,5 @@ def test_a_model_is_trained_judged_and_served_with_tiles(tmp_path: Path) -> None
     assert preparation_of(config) == recipe.preparation
     loaded = load_segmenter(path, 1, precision="float32")
     assert loaded.preparation == recipe.preparation
+    assert loaded.smallest == recipe.smallest == 0
     assert loaded.examine(draw_disc(1)[0]).probs.shape == (1, 80, 100)

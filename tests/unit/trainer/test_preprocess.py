@@ -17,7 +17,6 @@ from trainer.dataset import read_image
 from trainer.preparation import PLAIN, Preparation
 from trainer.preprocess import (
     even_contrast,
-    frame_box,
     image_to_tensor,
     letterbox,
     look,
@@ -73,7 +72,7 @@ def test_a_box_as_large_as_the_frame_changes_nothing() -> None:
 )
 def test_anything_but_grey_pixels_is_refused(image: np.ndarray) -> None:  # type: ignore[type-arg]
     with pytest.raises(BadFrame):
-        frame_box(image, 64)
+        look(image, 64)
 
 
 PREPARED = {

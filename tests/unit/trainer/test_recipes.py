@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from loop.errors import BadRequest
 from trainer.preparation import PREPARATIONS
 from trainer.recipe_files import recipe_from_dict
-from trainer.recipes import NAMES, RECIPES, Recipe, find_recipe
+from trainer.recipes import COMPARED_RECIPE, NAMES, RECIPES, Recipe, find_recipe
 
 FAST, PAPER = RECIPES["fast"], RECIPES["paper"]
 COUNTS = st.integers(1, 10_000)
@@ -31,6 +31,7 @@ ANY_RECIPE = st.builds(
     looks=COUNTS,
     average=SHARES,
     momentum=SHARES,
+    smallest=SHARES,
     clip_norm=AMOUNTS,
     patience=st.integers(0, 100),
     train_from=st.sampled_from(["", "encoder1", "encoder5", "decoder", "head"]),
@@ -67,10 +68,24 @@ def test_the_paper_recipe_is_the_published_one() -> None:
     assert PAPER.planned_epochs(1000) == PAPER.planned_epochs(4) == 10
 
 
+def test_networks_are_compared_by_a_recipe_from_scratch_of_more_than_a_few_steps() -> None:
+    general = find_recipe(COMPARED_RECIPE)
+    assert (general.size, general.epochs, general.steps) == (256, 60, 0)
+    assert (general.optimizer, general.learning_rate, general.schedule) == ("adamw", 1e-3, "one-cycle")
+    assert (general.loss, general.augmentation) == ("bce+dice", "strong")
+    assert general.share_of_base(10) == general.average == 0
+
+
 def test_the_base_counts_as_so_many_frames() -> None:
     recipe = replace(FAST, base_share=0.0, base_frames=10)
     assert [recipe.share_of_base(frames) for frames in (0, 10, 90)] == [1.0, 0.5, 0.1]
     assert FAST.share_of_base(7) == FAST.share_of_base(700) == 0.25
+
+
+def test_small_pieces_are_left_out_as_ever_unless_a_recipe_is_for_thin_vessels() -> None:
+    shares = {name: recipe.smallest for name, recipe in RECIPES.items()}
+    assert shares == dict.fromkeys(RECIPES, 200 / 512**2) | {"retinal": 0.0}
+    assert "smallest" not in FAST.deciding()
 
 
 def test_few_frames_get_more_passes_so_that_the_number_of_steps_stays_the_same() -> None:
@@ -108,7 +123,7 @@ def test_unknown_and_missing_keys_are_refused() -> None:
         recipe_from_dict(FAST.to_dict() | {"epoch_count": 3})
     with pytest.raises(BadRequest, match=r"incomplete.*without size, batch.*\"like\": \"fast\""):
         recipe_from_dict({"name": "mine"})
-    with pytest.raises(BadRequest, match="fast, paper"):
+    with pytest.raises(BadRequest, match="fast, general, paper"):
         find_recipe("slow")
 
 

@@ -21,6 +21,7 @@ from trainer.networks import build_network
 from trainer.networks.base import Network, Parts
 from trainer.preparation import PLAIN, RETINAL, Preparation
 from trainer.preprocess import even_contrast
+from trainer.recipe_values import SMALLEST
 from trainer.uncertainty import MEASURES
 from trainer.weights import DESCRIPTION, describe, load_weights, save_weights
 
@@ -52,8 +53,12 @@ class ByPlace(Pixelwise):
         return torch.linspace(-6, 6, x.shape[-1]).expand_as(x)
 
 
-def serving(network: Network, preparation: Preparation, side: int = 32) -> TorchSegmenter:
-    return TorchSegmenter(network, ("vein",), [0], side, tuple(MEASURES), "float32", preparation)
+def serving(
+    network: Network, preparation: Preparation, side: int = 32, smallest: float = SMALLEST
+) -> TorchSegmenter:
+    return TorchSegmenter(
+        network, ("vein",), [0], side, tuple(MEASURES), "float32", preparation, smallest=smallest
+    )
 
 
 def speckle(height: int, width: int, low: int = 130) -> NDArray[np.uint8]:
@@ -106,6 +111,21 @@ def test_what_lies_outside_a_crop_is_nothing_and_inside_all_is_as_if_it_were_the
         assert np.count_nonzero(found) == part.size
 
 
+def test_pieces_are_too_small_by_their_share_of_what_is_seen_of_a_frame() -> None:
+    image = np.zeros((200, 200), np.uint8)
+    image[50:53, 50:53] = 255
+    quarter = replace(TILES, crop="box", box=(0.0, 0.0, 0.5, 0.5))
+    for preparation, share, is_drawn in (
+        (quarter, 9 / 100**2, True),
+        (quarter, 10 / 100**2, False),
+        (TILES, 9 / 100**2, False),
+        (TILES, 0.0, True),
+    ):
+        found = serving(Pixelwise(), preparation, smallest=share)
+        assert (found.predict(image) > 0.5).sum() == (9 if is_drawn else 0)
+        assert (found.examine(image).probs == found.predict(image)).all()
+
+
 def test_serving_evens_the_contrast_as_training_does() -> None:
     image = draw_disc(1, 64, 64)[0]
     evened = serving(Pixelwise(), Preparation(clahe_clip=2.0)).examine(image)
@@ -144,7 +164,16 @@ def test_a_file_from_before_there_was_a_choice_serves_as_it_always_did(tmp_path:
     del old["preparation"]
     save_weights(tmp_path / "x", build_network(NAME, 1), old)
     assert load_weights(tmp_path / "x")[1] == old
-    assert load_segmenter(tmp_path / "x", 1).preparation == PLAIN
+    loaded = load_segmenter(tmp_path / "x", 1)
+    assert (loaded.preparation, loaded.smallest) == (PLAIN, 200 / 512**2)
+
+
+@pytest.mark.parametrize("claim", [-0.1, 1, float("nan"), True, "0", None, [0.1]])
+def test_a_file_that_claims_an_impossible_smallest_piece_is_refused(tmp_path: Path, claim: object) -> None:
+    config = describe(NAME, ["v"], 32, smallest=claim)
+    save_weights(tmp_path / "x", build_network(NAME, 1), config)
+    with pytest.raises(BadWeights, match="smallest piece"):
+        load_weights(tmp_path / "x")
 
 
 @pytest.mark.parametrize(
