@@ -26,7 +26,9 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-"""Programs call this server: a browser that is led here shall show, keep and run nothing."""
+"""Only programs call this server. A browser that is sent here is told not to store the answer, run scripts
+from it, show it in a frame or guess its type.
+"""
 
 Answer = Response | tuple[Response, int]
 
