@@ -22,7 +22,9 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-"""Of every answer. Programs call these servers: a browser that is led here shall show, keep, run nothing."""
+"""Of every answer. Only programs call these servers. A browser that is sent here is told not to store the
+answer, run scripts from it, show it in a frame or guess its type.
+"""
 HEADER_BYTES = 16 << 10
 CLEANUP_SECONDS = 10
 SPARE = 16

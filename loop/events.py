@@ -79,7 +79,9 @@ def _project_of(payload: Mapping[str, Any]) -> int | None:
 
 
 def _stamp_of(subject: Mapping[str, Any]) -> str:
-    """When the subject was changed, as it was sent; what no clock writes is replaced by its digest."""
+    """The `updated_at` of the subject, as it was sent. It becomes part of a key, so a value too long or not
+    printable ASCII, which no time stamp is, is replaced by its SHA-256.
+    """
     stamp = str(subject.get("updated_at", ""))
     if len(stamp) <= LONGEST_STAMP and stamp.isascii() and (stamp.isprintable() or not stamp):
         return stamp

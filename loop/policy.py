@@ -64,7 +64,9 @@ class Trigger:
 
 
 def should_retrain(counts: LabelCounts, rule: TriggerRule, *, is_forced: bool = False) -> Trigger:
-    """Decide whether to plan a round; by force one mask that is not held out is enough."""
+    """Decide whether to plan a round. One that somebody asks for by hand (`is_forced`) needs a single mask
+    outside the held-out groups; any other as many new masks as the rule says.
+    """
     if not counts.may_teach:
         return Trigger(False, "no labelled frame outside the held-out groups")
     if is_forced:

@@ -38,8 +38,10 @@ class Average:
             tensor.copy_(tensors[name])
 
     @contextmanager
-    def worn_by(self, network: nn.Module) -> Iterator[None]:
-        """Within this block the network has the means; afterwards its own weights again, to the last bit."""
+    def applied_to(self, network: nn.Module) -> Iterator[None]:
+        """Put the means in place of the network's weights for a `with` block; at its end the weights are put
+        back as they were, to the last bit.
+        """
         own = {name: tensor.clone() for name, tensor in _floating(network)}
         _fill(network, self.tensors)
         try:

@@ -91,7 +91,7 @@ class Training:
 
     def as_model(self) -> AbstractContextManager[None]:
         """Within this block the network is what would become the model: its average, where it has one."""
-        return self.average.worn_by(self.network) if self.average else nullcontext()
+        return self.average.applied_to(self.network) if self.average else nullcontext()
 
     def at(self, epoch: int, losses: Sequence[float]) -> Step:
         """Say where it is, after so many steps of `epoch`."""
