@@ -89,7 +89,7 @@ def translate(context: ExceptionContext) -> None:
     foreign = context.original_exception
     if isinstance(foreign, SonoloopError):
         raise foreign
-    if isinstance(foreign, OSError):
+    if isinstance(foreign, OSError) or _is_cut(context):
         context.is_disconnect = True  # what the server still sends would be taken for the next answer
     answer = _answer(foreign, context.sqlalchemy_exception)
     if answer is READ_ONLY and not _is_for_reading(context):
@@ -100,6 +100,14 @@ def translate(context: ExceptionContext) -> None:
     if answer is not None:
         kind, got, need, todo = answer
         raise kind(got, need, todo) from foreign
+
+
+def _is_cut(context: ExceptionContext) -> bool:
+    """Whether the connection says of itself that an answer broke off (see `postgresql.Connection`)."""
+    connection = context.connection
+    if connection is None or connection.closed or connection.invalidated:
+        return False
+    return getattr(connection.connection.dbapi_connection, "is_cut", False)
 
 
 def silent_error() -> SonoloopError:
@@ -144,6 +152,8 @@ def _answer(foreign: BaseException, wrapped: StatementError | None) -> Answer | 
         return POSTGRESQL_ANSWERS.get(state) or POSTGRESQL_ANSWERS.get(state[:2])
     if isinstance(foreign, TypeError | ValueError | OverflowError):
         return BAD_VALUE
+    if "in failed transaction block" in str(foreign):  # pg8000, of a commit that can only roll back
+        return FAILED_BEFORE
     is_silent = isinstance(foreign, OSError) or isinstance(wrapped, InterfaceError)
     return SILENT if is_silent else None
 

@@ -8,9 +8,10 @@ statement asks nine times; here it asks three times.
 from __future__ import annotations
 
 import select
+import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from pg8000 import core, legacy
@@ -34,6 +35,9 @@ USED = "used"
 class Connection(legacy.Connection):  # type: ignore[misc]  # the driver has no types
     """The driver's connection, with one question a statement where it has three."""
 
+    is_cut = False
+    """Whether an answer broke off, after which nothing can be asked on it."""
+
     def execute_unnamed(
         self, statement: str, vals: Any = (), oids: Any = (), stream: Any = None
     ) -> core.Context:
@@ -51,6 +55,19 @@ class Connection(legacy.Connection):  # type: ignore[misc]  # the driver has no 
         core._flush(self._sock)
         self.handle_messages(context)
         return context
+
+    def handle_messages(self, context: core.Context) -> None:
+        """Read an answer to its end. One that broke off leaves its rest on the line, where it would be taken
+        for the next answer: then the line is cut, and the pool opens another.
+        """
+        try:
+            super().handle_messages(context)
+        except BaseException as exc:
+            if exc is not context.error:
+                self.is_cut = True
+                with suppress(OSError):
+                    self._usock.shutdown(socket.SHUT_RDWR)
+            raise
 
     def commit(self) -> None:
         """End the transaction for good."""
@@ -72,6 +89,8 @@ class Connection(legacy.Connection):  # type: ignore[misc]  # the driver has no 
 
     def has_news(self) -> bool:
         """Whether something came in that nobody asked for: a goodbye, or the end of the line."""
+        if self._usock.fileno() < 0:
+            return True
         poll = select.poll()
         poll.register(self._usock, select.POLLIN)
         return bool(poll.poll(0))
@@ -118,5 +137,5 @@ def _look(connection: Connection, record: Any, _proxy: object) -> None:
         return
     try:
         connection.execute_simple("")
-    except (legacy.Error, OSError) as exc:
+    except (legacy.Error, OSError, ValueError) as exc:  # ValueError: of a line that was closed on our side
         raise InvalidatePoolError("the server has closed its connections") from exc

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -10,10 +11,12 @@ from sqlalchemy import text
 
 from db import postgresql
 from db.database import SqlDatabase
-from loop.errors import SonoloopError
+from loop.errors import BadRequest, SonoloopError
 
 pytestmark = [pytest.mark.services, pytest.mark.parametrize("url", ["postgresql"], indirect=True)]
 
+INT4 = 23
+"""PostgreSQL's number of the type `integer`."""
 CUT_OTHERS = text(
     "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
 )
@@ -74,6 +77,38 @@ def test_a_mistake_in_a_statement_leaves_the_connection_for_the_next_unit(databa
             connection.execute(text("SELECT 1 FROM nowhere WHERE 1 = :one"), {"one": 1})
         connection.rollback()
         assert connection.execute(text("SELECT :one"), {"one": "1"}).scalar_one() == "1"
+
+
+def test_an_answer_that_broke_off_is_never_taken_for_the_next(database: SqlDatabase) -> None:
+    def break_off(_value: str) -> None:
+        raise MemoryError
+
+    with database.engine.connect() as connection:
+        driver = connection.connection.dbapi_connection
+        assert isinstance(driver, postgresql.Connection)
+        driver.pg_types[INT4] = break_off
+        with pytest.raises(MemoryError):
+            connection.execute(text("SELECT 1"))
+    for number in (2, 3):
+        with database.engine.connect() as connection:
+            assert connection.execute(text(f"SELECT {number}")).scalar_one() == number
+
+
+def test_a_line_that_was_closed_on_our_side_is_replaced(database: SqlDatabase) -> None:
+    with database.engine.connect() as connection:
+        driver = connection.connection.dbapi_connection
+        assert isinstance(driver, postgresql.Connection)
+        connection.execute(text("SELECT 1"))
+    driver._usock.detach()
+    note(database)
+
+
+def test_a_commit_after_an_error_that_was_swallowed_is_a_mistake_of_the_caller(database: SqlDatabase) -> None:
+    with database.write() as unit:
+        with suppress(SonoloopError):
+            unit._connection.execute(text("SELECT 1 FROM nowhere WHERE 1 = :one"), {"one": 1})
+        with pytest.raises(BadRequest, match="has failed before"):
+            unit.commit()
 
 
 @pytest.mark.parametrize("trusted_seconds", [30, 0])
