@@ -154,6 +154,8 @@ def _begin(connection: Connection) -> None:
     access = connection.get_execution_options().get("access", Access.WRITE)
     first, *others = BEGIN[connection.dialect.name, access]
     driver = connection.connection.dbapi_connection
+    if isinstance(driver, postgresql.Connection) and driver.autocommit:
+        return  # each statement is to stand for itself
     with driver.beginning() if isinstance(driver, postgresql.Connection) else nullcontext():
         connection.exec_driver_sql(first)
     for statement in others:

@@ -64,6 +64,16 @@ def test_a_unit_asks_for_its_beginning_its_statement_and_its_end(
     assert len(asked) == 3, asked
 
 
+def test_statements_that_stand_for_themselves_are_no_transaction(database: SqlDatabase) -> None:
+    engine = database.engine.execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("CREATE TABLE by_itself (one int)"))
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT to_regclass('by_itself')")).scalar_one() is not None
+        connection.execute(text("DROP TABLE by_itself"))
+    note(database)  # and the connection begins transactions again
+
+
 def test_a_value_that_cannot_be_sent_leaves_the_connection_whole(database: SqlDatabase) -> None:
     with database.write() as unit:
         with pytest.raises(SonoloopError, match="cannot be stored"):
