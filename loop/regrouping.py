@@ -33,7 +33,7 @@ class Regrouping:
     """New places by frame id, and which frames are (not) held out from now on; the rest stays as it is.
 
     `refused`: labelled frames that stay where they are, since they would teach and test at once. `differing`:
-    frames that are told otherwise by no better clue than the one that they were stored by.
+    frames that keep a clip or patient though they are told otherwise, by no better clue than the stored one.
     """
 
     places: Mapping[int, Place]
@@ -60,20 +60,27 @@ def plan_regrouping(
     places = {frame.id: wanted[frame.id] for frame, _ in known if wanted[frame.id] != _place(frame)}
     refused = _refuse(frames, places, labelled)
     differing = {
-        frame.id
-        for frame, claim in known
-        if frame.id not in places
-        and frame.id not in refused
-        and (claim.clip != frame.clip or claim.patient not in (None, frame.patient))
+        frame.id for frame, claim in known if frame.id not in refused and _differs(claim, wanted[frame.id])
     }
     return Regrouping(places, _sides(frames, places, labelled), refused, differing)
 
 
 def _resolve(frame: Frame, claim: Claim) -> Place:
-    """What a frame's place is by a claim. A patient once known is not forgotten: that would part a group."""
-    if claim.replaces is None or frame.clip in {claim.clip, *claim.replaces}:
-        return claim.clip, claim.patient or frame.patient
-    return frame.clip, (claim.patient if claim.is_patient_told else None) or frame.patient
+    """What a frame's place is by a claim. A patient once known is not forgotten: that would part a group.
+
+    Nor does one that only a folder tells replace it: seen from a folder further up it would be another.
+    """
+    patient = claim.patient if claim.is_patient_told else frame.patient or claim.patient
+    is_contradicted = claim.patient not in (None, patient)
+    is_better = not is_contradicted and frame.clip in {claim.clip, *(claim.replaces or ())}
+    if claim.replaces is None or is_better:
+        return claim.clip, patient
+    return frame.clip, patient if claim.is_patient_told else frame.patient
+
+
+def _differs(claim: Claim, place: Place) -> bool:
+    clip, patient = place
+    return claim.clip != clip or claim.patient not in (None, patient)
 
 
 def _refuse(frames: Sequence[Frame], places: dict[int, Place], labelled: Collection[int]) -> set[int]:
