@@ -20,7 +20,7 @@ from adapters.services.secrets import ensure_secrets
 from cli.intake import look_ahead, require_folder, take_in
 from cli.review import show_review
 from cli.work import foresee_folder
-from loop.errors import BadRequest
+from loop.errors import BadRequest, Unavailable
 from loop.messages import DELETED_TASK
 from loop.records import Project
 from tests.fakes.clock import ManualClock
@@ -185,6 +185,19 @@ def test_a_folder_that_was_moved_is_known_again_as_a_whole_and_its_part_warns(
     assert "add the folder that holds all of them" in out
     added = take_in(container, project, moved, salt=SALT)
     assert (added.moved, added.differing) == (1, 0)
+    assert places(container, project).keys() == before.keys()
+
+
+def test_a_folder_that_was_added_while_label_studio_was_away_is_remembered(
+    container: HomeWithFake, project: Project, study: Path
+) -> None:
+    container.label_studio.is_down = True
+    with pytest.raises(Unavailable):
+        take_in(container, project, study, salt=SALT)
+    before = places(container, project)
+    container.label_studio.is_down = False
+    draw(study / "p7" / "clipA", 1)
+    take_in(container, project, study / "p7", salt=SALT)
     assert places(container, project).keys() == before.keys()
 
 
