@@ -53,9 +53,10 @@ def add_frames(
     """Store frames (see `storing.store_frames`), give every frame a task, and wake the preannotation.
 
     `beside` stores what belongs to the frames in the same unit of work, so that it is there even where Label
-    Studio is away. A frame whose task was deleted in Label Studio gets a new one when it is given again. With `wait`
+    Studio is away. A frame whose task was deleted there gets a new one when it is given again. With `wait`
     another intake is borne for as long as a lease lasts. Raises BadRequest for a project that Label Studio
-    does not have, Conflict while another intake runs, Unavailable (call again: nothing doubles).
+    does not have, and as `store_frames` does, Conflict while another intake runs, Unavailable (call again:
+    nothing doubles).
     """
     with ports.database.write() as uow:
         project = uow.projects.get(project_id)

@@ -18,7 +18,7 @@ class Claim:
 
     It stands against the stored clips in `replaces`, those that a weaker clue to the same file would have
     given; None: against any, as what a person wrote in a table does. `is_patient_told`: the table names the
-    patient.
+    patient. `inner`: what the clip was called where a folder further in was added.
     """
 
     digest: str
@@ -26,6 +26,7 @@ class Claim:
     patient: str | None
     replaces: frozenset[str] | None = frozenset()
     is_patient_told: bool = False
+    inner: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,19 @@ def plan_regrouping(
         frame.id for frame, claim in known if frame.id not in refused and _differs(claim, wanted[frame.id])
     }
     return Regrouping(places, _sides(frames, places, labelled), refused, differing)
+
+
+def find_joined(frames: Sequence[Frame], claims: Iterable[Claim]) -> set[str]:
+    """The known recordings without a patient of which several would become one patient's, by nothing but the
+    name of a folder around the one that they were added from; most often that is no patient's name.
+    """
+    known = {frame.digest: frame for frame in frames if frame.patient is None}
+    joined: defaultdict[str, set[str]] = defaultdict(set)
+    for claim in claims:
+        frame = known.get(claim.digest)
+        if frame and claim.patient and not claim.is_patient_told and frame.clip in claim.inner:
+            joined[claim.patient].add(frame.clip)
+    return {clip for clips in joined.values() if len(clips) > 1 for clip in clips}
 
 
 def _resolve(frame: Frame, claim: Claim) -> Place:

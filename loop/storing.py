@@ -9,10 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from loop.errors import BadRequest
 from loop.messages import DELETED_TASK
 from loop.ports import UnitOfWork
 from loop.records import Frame, NewFrame
-from loop.regrouping import Claim, Place, plan_regrouping
+from loop.regrouping import Claim, Place, find_joined, plan_regrouping
 from loop.splits import choose_held_out
 
 
@@ -53,8 +54,16 @@ def store_frames(
 ) -> Added:
     """Store frames whose digest is new, give known ones the place that `claims` tell where that spoils no
     test, and pin what is held out. The caller commits; one who does not has looked ahead.
+
+    Raises BadRequest where the name of a folder alone would make several known recordings one patient's.
     """
     known = uow.frames.list(project_id)
+    if joined := find_joined(known, claims):
+        raise BadRequest(
+            f"a folder whose sub-folder's name would make {len(joined)} known recordings one patient's",
+            "each folder as it was added at first, or an index.csv that names the patients",
+            "add the folders within it one by one, or write the index.csv; nothing was added",
+        )
     regrouping = plan_regrouping(known, claims, uow.masks.ever_trainable(project_id))
     uow.frames.regroup(regrouping.places)
     uow.frames.set_held_out(regrouping.held_out)
