@@ -127,6 +127,7 @@ QUERIES = (
     Query("all frames", LINEAR, reading(lambda uow, it: uow.frames.list(it))),
     Query("current masks", LINEAR, reading(lambda uow, it: uow.masks.current(it))),
     Query("latest of all annotations", LINEAR, reading(lambda uow, it: uow.masks.latest_of_all(it))),
+    Query("frames that were ever drawn on", LINEAR, reading(lambda uow, it: uow.masks.ever_trainable(it))),
     Query("how many are trainable", LINEAR, reading(lambda uow, it: uow.masks.count_trainable(it))),
     Query("predictions of a version", LINEAR, reading(lambda uow, it: uow.predictions.for_version(it, 2))),
     Query("newest Selection", LINEAR, reading(lambda uow, it: uow.selections.latest(it))),

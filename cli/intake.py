@@ -20,7 +20,7 @@ from cli.roots import find_root, remember_root
 from cli.shell import console, progress, say
 from loop.errors import BadRequest
 from loop.intake import Added, IntakePorts, SplitRule, add_frames
-from loop.ports import Storage
+from loop.ports import Storage, UnitOfWork
 from loop.records import Project
 from loop.storing import store_frames
 
@@ -60,11 +60,14 @@ def take_in(
     _set_aside(container, read)
     ports = IntakePorts(container.database, container.label_studio, container.queue, container.clock)
     rule = _rule(container, project)
-    added = add_frames(ports, rule, project.id, read.frames, _wait_for_other, claims=read.claims)
-    if read.frames:
-        with container.database.write() as uow:
+
+    def remember(uow: UnitOfWork) -> None:
+        if read.frames:
             remember_root(uow, project.id, root, salt)
-            uow.commit()
+
+    added = add_frames(
+        ports, rule, project.id, read.frames, _wait_for_other, claims=read.claims, beside=remember
+    )
     report(read, added, is_independent)
     if read.rejected and not read.frames:
         raise BadRequest(

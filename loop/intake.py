@@ -14,7 +14,7 @@ from uuid import uuid4
 from loop.errors import BadRequest, Conflict
 from loop.messages import DELETED_TASK
 from loop.planning import wake
-from loop.ports import Clock, Database, Job, LabelStudio, Queue
+from loop.ports import Clock, Database, Job, LabelStudio, Queue, UnitOfWork
 from loop.records import Frame, NewFrame, Project
 from loop.regrouping import Claim
 from loop.serving import ServingPorts
@@ -48,16 +48,20 @@ def add_frames(
     wait: Wait | None = None,
     *,
     claims: Sequence[Claim] = (),
+    beside: Callable[[UnitOfWork], None] = lambda _: None,
 ) -> Added:
     """Store frames (see `storing.store_frames`), give every frame a task, and wake the preannotation.
 
-    A frame whose task was deleted in Label Studio gets a new one when it is given again. With `wait`
+    `beside` stores what belongs to the frames in the same unit of work, so that it is there even where Label
+    Studio is away. A frame whose task was deleted there gets a new one when it is given again. With `wait`
     another intake is borne for as long as a lease lasts. Raises BadRequest for a project that Label Studio
-    does not have, Conflict while another intake runs, Unavailable (call again: nothing doubles).
+    does not have, and as `store_frames` does, Conflict while another intake runs, Unavailable (call again:
+    nothing doubles).
     """
     with ports.database.write() as uow:
         project = uow.projects.get(project_id)
         added = store_frames(uow, rule, project_id, frames, ports.clock(), claims)
+        beside(uow)
         uow.commit()
     remote = ServingPorts(ports.database, ports.label_studio, ports.clock)
     given = {frame.digest for frame in frames}

@@ -18,7 +18,7 @@ class Claim:
 
     It stands against the stored clips in `replaces`, those that a weaker clue to the same file would have
     given; None: against any, as what a person wrote in a table does. `is_patient_told`: the table names the
-    patient.
+    patient. `inner`: what the clip was called where a folder further in was added.
     """
 
     digest: str
@@ -26,6 +26,7 @@ class Claim:
     patient: str | None
     replaces: frozenset[str] | None = frozenset()
     is_patient_told: bool = False
+    inner: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Regrouping:
     """New places by frame id, and which frames are (not) held out from now on; the rest stays as it is.
 
     `refused`: labelled frames that stay where they are, since they would teach and test at once. `differing`:
-    frames that are told otherwise by no better clue than the one that they were stored by.
+    frames that keep a clip or patient though they are told otherwise, by no better clue than the stored one.
     """
 
     places: Mapping[int, Place]
@@ -60,20 +61,40 @@ def plan_regrouping(
     places = {frame.id: wanted[frame.id] for frame, _ in known if wanted[frame.id] != _place(frame)}
     refused = _refuse(frames, places, labelled)
     differing = {
-        frame.id
-        for frame, claim in known
-        if frame.id not in places
-        and frame.id not in refused
-        and (claim.clip != frame.clip or claim.patient not in (None, frame.patient))
+        frame.id for frame, claim in known if frame.id not in refused and _differs(claim, wanted[frame.id])
     }
     return Regrouping(places, _sides(frames, places, labelled), refused, differing)
 
 
+def find_joined(frames: Sequence[Frame], claims: Iterable[Claim]) -> set[str]:
+    """The known recordings without a patient of which several would become one patient's, by nothing but the
+    name of a folder around the one that they were added from; most often that is no patient's name.
+    """
+    known = {frame.digest: frame for frame in frames if frame.patient is None}
+    joined: defaultdict[str, set[str]] = defaultdict(set)
+    for claim in claims:
+        frame = known.get(claim.digest)
+        if frame and claim.patient and not claim.is_patient_told and frame.clip in claim.inner:
+            joined[claim.patient].add(frame.clip)
+    return {clip for clips in joined.values() if len(clips) > 1 for clip in clips}
+
+
 def _resolve(frame: Frame, claim: Claim) -> Place:
-    """What a frame's place is by a claim. A patient once known is not forgotten: that would part a group."""
-    if claim.replaces is None or frame.clip in {claim.clip, *claim.replaces}:
-        return claim.clip, claim.patient or frame.patient
-    return frame.clip, (claim.patient if claim.is_patient_told else None) or frame.patient
+    """What a frame's place is by a claim. A patient once known is not forgotten: that would part a group.
+
+    Nor does one that only a folder tells replace it: seen from a folder further up it would be another.
+    """
+    patient = claim.patient if claim.is_patient_told else frame.patient or claim.patient
+    is_contradicted = claim.patient not in (None, patient)
+    is_better = not is_contradicted and frame.clip in {claim.clip, *(claim.replaces or ())}
+    if claim.replaces is None or is_better:
+        return claim.clip, patient
+    return frame.clip, patient if claim.is_patient_told else frame.patient
+
+
+def _differs(claim: Claim, place: Place) -> bool:
+    clip, patient = place
+    return claim.clip != clip or claim.patient not in (None, patient)
 
 
 def _refuse(frames: Sequence[Frame], places: dict[int, Place], labelled: Collection[int]) -> set[int]:

@@ -9,10 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from loop.errors import BadRequest
 from loop.messages import DELETED_TASK
 from loop.ports import UnitOfWork
-from loop.records import Decision, Frame, NewFrame
-from loop.regrouping import Claim, Place, plan_regrouping
+from loop.records import Frame, NewFrame
+from loop.regrouping import Claim, Place, find_joined, plan_regrouping
 from loop.splits import choose_held_out
 
 
@@ -53,9 +54,17 @@ def store_frames(
 ) -> Added:
     """Store frames whose digest is new, give known ones the place that `claims` tell where that spoils no
     test, and pin what is held out. The caller commits; one who does not has looked ahead.
+
+    Raises BadRequest where the name of a folder alone would make several known recordings one patient's.
     """
     known = uow.frames.list(project_id)
-    regrouping = plan_regrouping(known, claims, _ever_labelled(uow, project_id))
+    if joined := find_joined(known, claims):
+        raise BadRequest(
+            f"a folder whose sub-folder's name would make {len(joined)} known recordings one patient's",
+            "each folder as it was added at first, or an index.csv that names the patients",
+            "add the folders within it one by one, or write the index.csv; nothing was added",
+        )
+    regrouping = plan_regrouping(known, claims, uow.masks.ever_trainable(project_id))
     uow.frames.regroup(regrouping.places)
     uow.frames.set_held_out(regrouping.held_out)
     there, given = {frame.digest for frame in known}, {frame.digest for frame in frames}
@@ -83,15 +92,17 @@ def store_frames(
 def held_out_groups(
     uow: UnitOfWork, project_id: int, arriving: Sequence[NewFrame], rule: SplitRule
 ) -> set[str]:
-    """The groups to hold out once these frames have come; one that was labelled before is not held out any
-    more.
+    """The groups to hold out once these frames have come; one that was ever labelled is not held out anew.
+
+    A label that was deleted or skipped since bars its group too: a model may have learnt from it, and it may
+    be restored.
     """
     known = uow.frames.list(project_id)
     pinned = {frame.group for frame in known if frame.is_held_out}
     pinned |= {group_of(frame) for frame in arriving if frame.is_held_out}
-    labelled = uow.frames.get_many([mask.frame_id for mask in uow.masks.current(project_id)])
+    taught = uow.masks.ever_trainable(project_id)
     groups = {frame.group for frame in known} | {group_of(frame) for frame in arriving}
-    barred = {frame.group for frame in labelled.values()}
+    barred = {frame.group for frame in known if frame.id in taught}
     return choose_held_out(groups, pinned, rule.held_out_fraction, rule.seed, barred)
 
 
@@ -105,9 +116,3 @@ def wanting_tasks(uow: UnitOfWork, project_id: int, again: Collection[str]) -> l
     deleted = {entry.subject for entry in uow.marks.list_set_aside() if entry.kind == DELETED_TASK}
     stay_out = deleted - set(again)
     return [frame for frame in uow.frames.without_task(project_id) if frame.digest not in stay_out]
-
-
-def _ever_labelled(uow: UnitOfWork, project_id: int) -> set[int]:
-    """Frames that a reader drew on, also where that was deleted since: a model may have learnt from it."""
-    versions = uow.masks.latest_of_all(project_id)
-    return {each.frame_id for each in versions if each.decision is not Decision.SKIPPED}

@@ -44,7 +44,8 @@ class Identity:
 
     `weaker`: the clips that the file would have by weaker clues to it, so that a frame stored by one of them
     can be told better; None: a person wrote this one down, which counts more than anything.
-    `is_patient_told`: a person wrote down the patient.
+    `is_patient_told`: a person wrote down the patient. `inner`: of the weaker clips, those of the same path
+    seen from a folder further in.
     """
 
     clip: str
@@ -52,6 +53,7 @@ class Identity:
     source: ClipSource
     weaker: frozenset[str] | None = frozenset()
     is_patient_told: bool = False
+    inner: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ def identify(relative: PurePosixPath, digest: str, index: ClipIndex, salt: bytes
     if row.clip:
         clip = pseudonym(salt, "clip", f"{row.patient}/{row.clip}")
         return Identity(clip, patient_id, ClipSource.INDEX, None, bool(row.patient))
-    return Identity(clip, patient_id, source, weaker, bool(row.patient))
+    inner = frozenset(each for kind, each in clips[1:] if kind is ClipSource.FOLDER)
+    return Identity(clip, patient_id, source, weaker, bool(row.patient), inner)
 
 
 def _clips_of_path(relative: PurePosixPath, digest: str, salt: bytes) -> list[tuple[ClipSource, str]]:

@@ -69,7 +69,7 @@ class FrameFile:
     def to_claim(self) -> Claim:
         """What is told of the frame's place, should it be known already."""
         told = self.identity
-        return Claim(self.digest, told.clip, told.patient, told.weaker, told.is_patient_told)
+        return Claim(self.digest, told.clip, told.patient, told.weaker, told.is_patient_told, told.inner)
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,12 @@ class SqlMasks(Repository[MaskVersion]):
         columns = [latest.c[column.name] for column in self.columns]
         return self.all(select(*columns).order_by(latest.c.annotation_id))
 
+    def ever_trainable(self, project_id: int) -> set[int]:
+        """Ids of frames that have a trainable version of any annotation, whatever became of it since."""
+        drawn = select(MaskVersionRow.frame_id).where(MaskVersionRow.decision.in_(TRAINABLE)).distinct()
+        query = drawn.join(FrameRow, FrameRow.id == MaskVersionRow.frame_id)
+        return set(self.connection.scalars(query.where(FrameRow.project_id == project_id)))
+
     def recorded_after(
         self, version_id: int, project_id: int, *, until: datetime, limit: int
     ) -> list[MaskVersion]:

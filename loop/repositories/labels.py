@@ -101,6 +101,9 @@ class Masks(Protocol):
     def latest_of_all(self, project_id: int) -> list[MaskVersion]:
         """The latest version of every annotation of the project, tombstones included, by annotation id."""
 
+    def ever_trainable(self, project_id: int) -> set[int]:
+        """Ids of frames that have a trainable version of any annotation, whatever became of it since."""
+
     def recorded_after(
         self, version_id: int, project_id: int, *, until: datetime, limit: int
     ) -> list[MaskVersion]:

@@ -111,6 +111,9 @@ def test_what_counts_as_labelled_unlabelled_and_for_review(
         assert unit.masks.latest_of_all(project.id) == latest
         assert unit.masks.current(project.id) == current
         assert unit.masks.count_trainable(project.id) == len(labelled)
+        drawn = {version.frame_id for version in stored if version and version.decision.is_trainable}
+        assert unit.masks.ever_trainable(project.id) == drawn
+        assert unit.masks.ever_trainable(other.id) == set()
         assert [frame.id for frame in unit.frames.for_review(project.id)] == review
         wanting = [frame_id for frame_id in with_task if frame_id not in labelled and frame_id not in review]
         assert [frame.id for frame in unit.frames.unlabelled(project.id)] == wanting

@@ -16,6 +16,7 @@ from loop.intake import SplitRule, add_frames
 from loop.ports import Job
 from loop.records import NewFrame
 from loop.regrouping import Claim
+from tests.integration.loop.test_restoring import delete_all, restore
 from tests.integration.loop.world import World
 
 
@@ -64,6 +65,51 @@ def test_a_group_that_was_labelled_already_is_not_held_out_afterwards(
     assert before <= after
     assert all(clip.startswith("late") for clip in after - before)
     assert len(after) >= 2
+
+
+def taught_and_testing(world: World) -> tuple[set[int], set[int]]:
+    """Let a reader label every frame; the frames that would teach now, and those that would test."""
+    world.model(origin="none")
+    world.follow()
+    world.clock.advance(60)
+    world.label(len(world.frames()))
+    world.clock.advance(60)
+    reconcile(world.ingest, world.project.id)
+    return parts_of_labels(world)
+
+
+def parts_of_labels(world: World) -> tuple[set[int], set[int]]:
+    held_out = {frame.id for frame in world.frames() if frame.is_held_out}
+    labelled = {mask.frame_id for mask in world.current()}
+    return labelled - held_out, labelled & held_out
+
+
+@pytest.mark.parametrize("with_tasks", [False, True])
+def test_labels_that_taught_teach_again_once_they_are_restored_after_an_intake(
+    make_world: Callable[..., World], with_tasks: bool
+) -> None:
+    world = make_world(clips=4, per_clip=3)
+    before = taught_and_testing(world)
+    assert before[0]
+    delete_all(world, with_tasks=with_tasks)
+    world.add(1, 2, prefix="late")
+    restore(world)
+    assert parts_of_labels(world) == before
+
+
+def test_labels_that_taught_and_were_skipped_since_are_not_held_out(make_world: Callable[..., World]) -> None:
+    world = make_world(clips=4, per_clip=3)
+    taught, testing = taught_and_testing(world)
+    for task in world.studio.tasks.values():
+        world.studio.update(task.annotations[0].id, was_cancelled=True)
+    world.clock.advance(60)
+    reconcile(world.ingest, world.project.id)
+    assert world.current() == []
+    late = world.new_frames(2, 2, "late")  # three of the six recordings are wanted now
+    add_frames(world.intake, SplitRule(0.9), world.project.id, late)
+    held_out = {frame.id for frame in world.frames() if frame.is_held_out}
+    assert held_out > testing
+    assert held_out & taught == set()
 
 
 def test_frames_that_turn_out_to_be_five_recordings_are_held_out_by_recording(

@@ -20,7 +20,7 @@ from adapters.services.secrets import ensure_secrets
 from cli.intake import look_ahead, require_folder, take_in
 from cli.review import show_review
 from cli.work import foresee_folder
-from loop.errors import BadRequest
+from loop.errors import BadRequest, Unavailable
 from loop.messages import DELETED_TASK
 from loop.records import Project
 from tests.fakes.clock import ManualClock
@@ -146,16 +146,23 @@ def test_a_part_of_a_folder_that_was_added_is_seen_from_that_folder(
     assert added[1] in {patient for _, patient in before}
 
 
-def test_a_part_that_was_added_first_gets_its_patient_with_the_whole(
+def test_a_folder_around_known_recordings_does_not_make_them_one_patients(
     container: HomeWithFake, project: Project, study: Path
 ) -> None:
     take_in(container, project, study / "p7", salt=SALT)
-    assert {patient for _, patient in places(container, project)} == {None}
-    assert take_in(container, project, study, salt=SALT).moved == 4
-    assert len({patient for _, patient in places(container, project)} - {None}) == 2
     before = places(container, project)
-    take_in(container, project, study / "p7", salt=SALT)
+    assert {patient for _, patient in before} == {None}
+    for attempt in (take_in, look_ahead):
+        with pytest.raises(BadRequest, match=r"2 known recordings one patient's.* index.csv"):
+            attempt(container, project, study, salt=SALT)
     assert places(container, project) == before
+    draw(study / "p7" / "clipA", 1)
+    take_in(container, project, study / "p7", salt=SALT)
+    assert places(container, project).keys() == before.keys()
+    rows = [f"p7/clip{clip}/{number}.png,p7" for clip in "AB" for number in range(3)]
+    (study / "index.csv").write_text("\n".join(["file,patient", *rows]))
+    assert take_in(container, project, study, salt=SALT).moved == 5
+    assert len({patient for _, patient in places(container, project)} - {None}) == 2
 
 
 def test_an_index_of_the_outer_folder_counts_for_its_parts(
@@ -185,6 +192,19 @@ def test_a_folder_that_was_moved_is_known_again_as_a_whole_and_its_part_warns(
     assert "add the folder that holds all of them" in out
     added = take_in(container, project, moved, salt=SALT)
     assert (added.moved, added.differing) == (1, 0)
+    assert places(container, project).keys() == before.keys()
+
+
+def test_a_folder_that_was_added_while_label_studio_was_away_is_remembered(
+    container: HomeWithFake, project: Project, study: Path
+) -> None:
+    container.label_studio.is_down = True
+    with pytest.raises(Unavailable):
+        take_in(container, project, study, salt=SALT)
+    before = places(container, project)
+    container.label_studio.is_down = False
+    draw(study / "p7" / "clipA", 1)
+    take_in(container, project, study / "p7", salt=SALT)
     assert places(container, project).keys() == before.keys()
 
 

@@ -89,6 +89,16 @@ def test_a_patient_is_not_forgotten_by_a_table_without_patients() -> None:
     assert plan.places == {1: ("b", "p")}
 
 
+def test_a_patient_of_a_table_is_replaced_by_another_table_and_never_by_a_folder() -> None:
+    frames = [frame(number, f"a{number}", f"p{number}") for number in (1, 2)]
+    by_folder = [Claim(each.digest, each.clip, "site") for each in frames]
+    further_up = [Claim(each.digest, f"up/{each.clip}", "site", frozenset({each.clip})) for each in frames]
+    for claims in (by_folder, further_up):
+        assert plan_regrouping(frames, claims, ()) == Regrouping({}, {}, set(), {1, 2})
+    plan = plan_regrouping(frames, [told(1, "a1", "q")], ())
+    assert (plan.places, plan.differing) == ({1: ("a1", "q")}, set())
+
+
 def test_of_two_claims_to_one_frame_the_first_counts() -> None:
     plan = plan_regrouping([frame(1, "a")], [told(1, "b"), told(1, "c")], ())
     assert plan.places == {1: ("b", None)}
