@@ -1,4 +1,4 @@
-"""How many cores this process may fill: a container's share of the machine, where it was given one.
+"""How many cores this process may fill: its share of the machine, where it was given one.
 
 More threads than that do not wait for cores, they are stopped for the rest of each tenth of a second.
 """
@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
 
 GROUPS = Path("/sys/fs/cgroup")
@@ -16,8 +17,13 @@ MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def usable_cores() -> int:
-    """Those of the machine, or as many as the control group allows, rounded up; at least 1."""
-    return max(1, min([os.cpu_count() or 1, *map(math.ceil, _quotas())]))
+    """Those that the process may run on, or as many as its control groups allow, rounded up; at least 1."""
+    return max(1, min([_allowed(), *map(math.ceil, _quotas())]))
+
+
+def _allowed() -> int:
+    # A set of cores (taskset, a container's cpuset, a batch system) shows here only; some systems know none.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _quotas() -> Iterator[float]:
@@ -32,8 +38,8 @@ def _quotas() -> Iterator[float]:
 
 
 def _groups() -> Iterator[Path]:
-    """This process's, in the second and the first version of control groups. In a container its own group may
-    be mounted in place of the uppermost.
+    """This process's and every one around it, for each may limit it, in the second and the first version of
+    control groups. In a container its own group may be mounted in place of the uppermost.
     """
     try:
         lines = [line.split(":", 2) for line in MEMBERSHIP.read_text().splitlines()]
@@ -41,6 +47,10 @@ def _groups() -> Iterator[Path]:
         return
     for _, controllers, path in lines:
         if not controllers:
-            yield from {GROUPS / path.strip("/"), GROUPS}
+            yield from _down_to(GROUPS, path)
         elif "cpu" in controllers.split(","):
-            yield from {GROUPS / "cpu" / path.strip("/"), GROUPS / "cpu"}
+            yield from _down_to(GROUPS / "cpu", path)
+
+
+def _down_to(uppermost: Path, path: str) -> Iterator[Path]:
+    return accumulate(path.strip("/").split("/"), Path.__truediv__, initial=uppermost)

@@ -20,6 +20,7 @@ from loop.resampling import bootstrap_means
 from loop.splits import MIN_GROUPS_TO_HOLD_OUT
 from loop.training_records import Verdict
 
+AT_LIMIT = 1e-9
 NONE_LABELLED = "kept: no held-out frame is labelled yet"
 NO_RECORDING = (
     "promoted unproven: this project has no held-out recording; add more recordings "
@@ -70,7 +71,8 @@ def judge(
     acc), `delta`, `probability`, `interval` (95 %), `by_class` and `behind` (the candidate's); what is
     undefined is None. Raises BadRequest when the frames differ.
     """
-    rule, behind = rule or GateRule(), behind or Behind()
+    rule = rule or GateRule()
+    behind = (behind or Behind()).within(rule.margin, rule.class_margin)
     insanity = find_insanity(candidate)
     if insanity is not None:
         return Verdict(
@@ -84,9 +86,13 @@ def judge(
         # Where nothing can ever be judged, what learned from this project's labels is the better guess.
         return Verdict(not has_held_out, True, NONE_LABELLED if has_held_out else NO_RECORDING, figures)
     changes = changes_by_class(candidate, champion, classes)
-    figures["behind"] = behind.after(float(deltas.mean()), changes).to_dict()
     groups = [item.group for item in candidate]
-    if rule.is_enough(len(deltas), len(set(groups))):
+    is_proven = rule.is_enough(len(deltas), len(set(groups)))
+    # Of few frames the change is noise, which must not be held against the candidates to come.
+    measured = [change.mean if _is_measured(change, rule) else None for change in changes]
+    after = behind.after(float(deltas.mean()) if is_proven else None, measured)
+    figures["behind"] = after.within(rule.margin, rule.class_margin).to_dict()
+    if is_proven:
         means = bootstrap_means(deltas, groups, rule.bootstraps, seed)
         verdict = _judge_proven(means, rule, behind, figures)
     else:
@@ -103,11 +109,11 @@ def _judge_unproven(deltas: Floats, groups: int, figures: Mapping[str, Any]) -> 
 
 def _judge_proven(means: Floats, rule: GateRule, behind: Behind, figures: Mapping[str, Any]) -> Verdict:
     least, needed = -rule.margin - behind.dice, rule.confidence
-    probability = float(np.mean(means > least))
+    probability = _share_above(means, least)
     low, high = (float(bound) for bound in np.quantile(means, [0.025, 0.975]))
     is_promoted = probability >= needed
-    found = _comparison(least, probability, needed, behind.dice)
-    reason = f"{'promoted' if is_promoted else 'kept'}: {found}"
+    found = _comparison(least, probability, needed)
+    reason = f"{'promoted' if is_promoted else 'kept'}: {found}{_behind_words(behind.dice)}"
     return Verdict(
         is_promoted, False, reason, {**figures, "probability": probability, "interval": [low, high]}
     )
@@ -116,17 +122,17 @@ def _judge_proven(means: Floats, rule: GateRule, behind: Behind, figures: Mappin
 def _judge_classes(
     verdict: Verdict, changes: Sequence[ClassChange], rule: GateRule, behind: Behind, seed: int
 ) -> Verdict:
-    """Add what became of each class, and keep the champion where one of several is worse."""
-    by_class, worse = [], []
+    """Add what became of each class, and keep the champion where something speaks against one of several."""
+    by_class, against = [], []
     for plane, change in enumerate(changes):
         probability, reason = _judge_class(change, rule, behind.of_class(plane), seed)
         by_class.append({**change.to_dict(), "probability": probability})
         if reason:
-            worse.append(f"{change.name} is worse: {reason}")
+            against.append(reason)
     figures = {**verdict.figures, "by_class": by_class}
-    if not verdict.is_promoted or len(changes) < 2 or not worse:
+    if not verdict.is_promoted or len(changes) < 2 or not against:
         return Verdict(verdict.is_promoted, verdict.is_unproven, verdict.reason, figures)
-    return Verdict(False, verdict.is_unproven, f"kept: {'; '.join(worse)}", figures)
+    return Verdict(False, verdict.is_unproven, f"kept: {'; '.join(against)}", figures)
 
 
 def _judge_class(
@@ -136,21 +142,42 @@ def _judge_class(
     the candidate.
     """
     frames, least, needed = len(change.deltas), -rule.class_margin - behind, rule.class_confidence
-    if rule.is_enough(frames, change.group_count):
+    if _is_measured(change, rule):
         means = bootstrap_means(change.deltas, change.groups, rule.bootstraps, seed)
-        probability = float(np.mean(means > least))
-        is_worse = probability < needed
-        return probability, _comparison(least, probability, needed, behind) if is_worse else None
+        probability = _share_above(means, least)
+        if probability >= needed:
+            return probability, None
+        is_worse = _share_above(means, -rule.class_margin) < needed
+        found = _comparison(least, probability, needed)
+        return probability, _against(change.name, found, behind, is_worse=is_worse)
     if frames >= rule.min_class_frames and change.deltas.mean() <= -rule.class_drop - behind:
-        held = f"{change.deltas.mean():+.3f} on {frames} frames in {change.group_count} groups"
-        return None, f"Dice {held}{_behind_words(behind)}"
+        found = f"Dice {change.deltas.mean():+.3f} on {frames} frames in {change.group_count} groups"
+        is_worse = bool(change.deltas.mean() <= -rule.class_drop)
+        return None, _against(change.name, found, behind, is_worse=is_worse)
     return None, None
 
 
-def _comparison(least: float, probability: float, needed: float, behind: float) -> str:
+def _is_measured(change: ClassChange, rule: GateRule) -> bool:
+    return rule.is_enough(len(change.deltas), change.group_count)
+
+
+def _against(name: str, found: str, behind: float, *, is_worse: bool) -> str:
+    """Blame the candidate only for what it loses itself, not for what the champion had lost before."""
+    if is_worse:
+        return f"{name} is worse: {found}{_behind_words(behind)}"
+    lag = f"the champion lies {-behind:.3f} behind the best before it in {name}"
+    return f"{lag}, which leaves too little margin: {found}"
+
+
+def _share_above(means: Floats, least: float) -> float:
+    # What lies at the limit is within it: a model like the champion must pass where no margin is left.
+    return float(np.mean(means > least - AT_LIMIT))
+
+
+def _comparison(least: float, probability: float, needed: float) -> str:
     sign = ">=" if probability >= needed else "<"
     limit = f"{round(least, 4) + 0.0:g}"  # + 0.0 turns -0.0 into 0
-    return f"P(change in Dice > {limit}) = {probability:.3f} {sign} {needed:g}{_behind_words(behind)}"
+    return f"P(change in Dice > {limit}) = {probability:.3f} {sign} {needed:g}"
 
 
 def _behind_words(behind: float) -> str:

@@ -47,8 +47,9 @@ class ClassChange:
 
 @dataclass(frozen=True)
 class Behind:
-    """How far a model lies behind the best one that served before it, by the changes measured since: 0 or
-    less, in Dice, for the mean and for each class. A class that is not named lies 0 behind.
+    """How far a model lies behind the best one that served before it, by the changes that were measured since
+    on enough frames: 0 or less, in Dice, for the mean and for each class. A class that is not named lies 0
+    behind.
     """
 
     dice: float = 0.0
@@ -58,12 +59,19 @@ class Behind:
         """How far the class of this index lies behind."""
         return self.by_class[plane] if plane < len(self.by_class) else 0.0
 
-    def after(self, change: float, changes: Sequence[ClassChange]) -> Behind:
-        """How far the next model lies behind, changed so much; a class without a frame stays where it was."""
+    def after(self, change: float | None, changes: Sequence[float | None]) -> Behind:
+        """How far the next model lies behind, changed so much in the mean and in each class; None: not
+        measured on enough frames to count, so that it stays where it was.
+        """
         return Behind(
-            min(0.0, self.dice + change),
-            tuple(min(0.0, self.of_class(plane) + (each.mean or 0.0)) for plane, each in enumerate(changes)),
+            min(0.0, self.dice + (change or 0.0)),
+            tuple(min(0.0, self.of_class(plane) + (each or 0.0)) for plane, each in enumerate(changes)),
         )
+
+    def within(self, margin: float, class_margin: float) -> Behind:
+        """No further behind than the margins: else no candidate that equals the champion could ever pass."""
+        least, least_of_class = -max(0.0, margin), -max(0.0, class_margin)
+        return Behind(max(self.dice, least), tuple(max(each, least_of_class) for each in self.by_class))
 
     def to_dict(self) -> dict[str, Any]:
         """Give it in JSON's types, for the verdict's figures."""

@@ -25,6 +25,7 @@ from loop.pushing import drop_deleted_tasks, list_held, push, read_placed
 from loop.selecting import Pool, arrivals, look_at_pool, place_arrivals, record_selection, select_first
 from loop.serving import ServingPorts, switch
 from loop.sweep import followed_name
+from loop.taking_back import take_back_drawn
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def _follow(run: Run) -> Followed:
     _bring_tasks_in_line(run)
     pool = look_at_pool(run)
     read_placed(run)
+    take_back_drawn(run)
     if not run.placed:
         select_first(run, pool)
     list_held(run)

@@ -13,6 +13,7 @@ from loop.masks import check_mask, unpack
 from loop.records import Frame, Prediction
 from loop.regions import mask_to_result
 from loop.remote import NewPrediction
+from loop.serving import proposes_nothing
 
 CHUNK = 100
 SAME_PLACE = 1e-9
@@ -87,11 +88,15 @@ def drop_deleted_tasks(run: Run) -> None:
     existing = run.ports.label_studio.task_ids(run.remote_id)
     with run.ports.database.read() as uow:
         frames = uow.frames.list(run.project.id)
-    ports = run.ports
-    ingest = IngestPorts(ports.database, ports.storage, ports.label_studio, ports.codec, ports.clock)
     for frame in frames:
         if frame.task_id is not None and frame.task_id not in existing:
-            refresh_task(ingest, frame.task_id)
+            refresh_task(ingest_ports(run), frame.task_id)
+
+
+def ingest_ports(run: Run) -> IngestPorts:
+    """For what has to be mirrored first."""
+    ports = run.ports
+    return IngestPorts(ports.database, ports.storage, ports.label_studio, ports.codec, ports.clock)
 
 
 def _send(run: Run, predictions: Sequence[NewPrediction]) -> int:
@@ -143,8 +148,10 @@ def _build(run: Run, row: Prediction, frame: Frame) -> NewPrediction | None:
 
 
 def _result(run: Run, row: Prediction, frame: Frame) -> Sequence[Mapping[str, Any]]:
-    """Regions of a proposal; nothing is drawn for an order-only prediction."""
-    if row.mask_digest is None:
+    """Regions of a proposal; nothing is drawn for an order-only prediction, nor by a version that proposes
+    nothing, whatever its rows say: they may be older than that.
+    """
+    if row.mask_digest is None or proposes_nothing(run.version, run.project):
         return []
     mask = unpack(run.ports.storage.get("masks", row.mask_digest))
     check_mask(mask, len(run.project.classes), frame.height, frame.width)

@@ -9,6 +9,7 @@ from loop.planning import Planned, RoundPorts, RoundRules, plan, tries, wake
 from loop.policy import check_move
 from loop.ports import Job, UnitOfWork
 from loop.records import Project
+from loop.serving import proposes_nothing
 from loop.training_records import Round, RoundState
 from loop.watching import note_swept
 
@@ -45,11 +46,13 @@ def sweep(ports: RoundPorts, rules: RoundRules) -> Swept:
 
 
 def followed_mark(uow: UnitOfWork, project: Project) -> str:
-    """What changes when predictions have to be brought up to date: the champion, or how many frames have
-    tasks.
+    """What changes when predictions have to be brought up to date: the champion and whether it proposes, or
+    how many frames have tasks.
     """
     without_task = len(uow.frames.without_task(project.id))
-    return f"{project.champion_id}:{uow.frames.count(project.id)}:{without_task}"
+    mark = f"{project.champion_id}:{uow.frames.count(project.id)}:{without_task}"
+    champion = None if project.champion_id is None else uow.models.get(project.champion_id)
+    return f"{mark}:undrawn" if champion and proposes_nothing(champion, project) else mark
 
 
 def _end_or_keep(ports: RoundPorts, rules: RoundRules) -> tuple[list[Round], list[Round]]:

@@ -86,9 +86,11 @@ class SqlPredictions(Repository[Prediction]):
         parts = chunks(sorted(set(among)))
         return [row for part in parts for row in self.all(ordered.where(PredictionRow.frame_id.in_(part)))]
 
-    def set_remote(self, remote_of_prediction: Mapping[int, int]) -> None:
-        """Note Label Studio's ids. An id that another row had goes over to the new one. Raises NotFound."""
-        for chunk in chunks(remote_of_prediction.values()):
+    def set_remote(self, remote_of_prediction: Mapping[int, int | None]) -> None:
+        """Note Label Studio's ids; None: it holds that one no longer, and the row may change again. An id
+        that another row had goes over to the new one. Raises NotFound.
+        """
+        for chunk in chunks([value for value in remote_of_prediction.values() if value is not None]):
             held = PredictionRow.remote_id.in_(chunk)
             self.connection.execute(update(PredictionRow).where(held).values(remote_id=None))
         self.change_each("remote_id", remote_of_prediction)

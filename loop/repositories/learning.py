@@ -66,7 +66,9 @@ class Predictions(Protocol):
     ) -> list[Prediction]:
         """By frame id; `among`: of these frames alone, which costs no more than they are many."""
 
-    def set_remote(self, remote_of_prediction: Mapping[int, int]) -> None: ...
+    def set_remote(self, remote_of_prediction: Mapping[int, int | None]) -> None:
+        """Note Label Studio's ids; None: it holds that one no longer."""
+
     def set_places(self, place_of_prediction: Mapping[int, float]) -> None: ...
 
 

@@ -131,7 +131,8 @@ def test_margins_of_a_class_do_not_add_up_either() -> None:
         if verdict.is_promoted:
             vein, artery, behind = vein + 0.05, artery - 0.04, behind_from_dict(verdict.figures["behind"])
     assert promoted == [True, False, False]
-    assert "Artery is worse" in verdict.reason
+    assert "the champion lies 0.040 behind the best before it in Artery" in verdict.reason
+    assert "worse" not in verdict.reason, "it is, by less than a class may be"
 
 
 def test_a_better_model_catches_up_and_a_new_best_begins_at_nothing() -> None:
@@ -145,3 +146,58 @@ def test_a_class_that_no_frame_holds_stays_as_far_behind_as_it_was() -> None:
         frames(0.8, None), frames(0.7, None), seed=0, classes=CLASSES, behind=Behind(0, (0, -0.03))
     )
     assert verdict.figures["behind"]["by_class"] == [0.0, -0.03]
+
+
+def test_what_a_class_loses_on_too_few_frames_is_not_held_against_better_candidates() -> None:
+    few = {"groups": 2, "per_group": 3}
+    first = judge(frames(0.82, 0.71, **few), frames(0.7, 0.8, **few), seed=0, classes=CLASSES)
+    assert (first.is_promoted, first.is_unproven) == (True, True)
+    behind = behind_from_dict(first.figures["behind"])
+    assert behind == Behind(0, (0, 0))
+    better = judge(frames(0.73, 0.73), frames(0.7, 0.7), seed=0, classes=CLASSES, behind=behind)
+    assert (better.is_promoted, better.is_unproven) == (True, False), better.reason
+
+
+def test_what_is_measured_on_too_few_frames_makes_up_for_nothing_either() -> None:
+    few = {"groups": 2, "per_group": 3}
+    verdict = judge(
+        frames(0.8, 0.8, **few), frames(0.7, 0.7, **few), seed=0, behind=Behind(-0.01, (-0.03, -0.02))
+    )
+    assert verdict.is_promoted
+    assert verdict.figures["behind"] == {"dice": -0.01, "by_class": [-0.03, -0.02]}
+
+
+def test_of_a_class_on_too_few_frames_nothing_is_carried_although_the_mean_is_proven() -> None:
+    champion, candidate = frames(0.7, None), frames(0.696, None)
+    for number in range(9):
+        group = champion[number].group
+        champion[number], candidate[number] = (
+            outcome(number, group, (0.7, 0.7)),
+            outcome(number, group, (0.7, 0.63)),
+        )
+    figures = judge(candidate, champion, seed=0, classes=CLASSES).figures
+    assert figures["probability"] is not None
+    assert figures["by_class"][1]["delta"] == pytest.approx(-0.07)
+    assert figures["behind"]["dice"] < 0
+    assert figures["behind"]["by_class"][1] == 0.0
+
+
+@pytest.mark.parametrize("dice", [(0.7, 0.7), (0.7, 1.0), (0.7, 0.0)])
+def test_an_equal_candidate_passes_however_far_behind_the_champion_was_noted(
+    dice: tuple[float, float],
+) -> None:
+    """Also what an earlier gate noted, that carried more than the margins."""
+    same = [outcome(number, f"clip-{number % 8}", dice) for number in range(24)]
+    verdict = judge(same, same, seed=0, classes=CLASSES, behind=Behind(-0.2, (-0.3, -0.09)))
+    assert verdict.is_promoted, verdict.reason
+    assert verdict.figures["behind"] == {"dice": -0.01, "by_class": [-0.05, -0.05]}
+
+
+def test_a_better_candidate_that_makes_up_too_little_is_not_called_worse() -> None:
+    behind = Behind(0, (0, -0.05))
+    verdict = judge(frames(0.8, 0.699), frames(0.7, 0.7), seed=0, classes=CLASSES, behind=behind)
+    assert verdict.reason == (
+        "kept: the champion lies 0.050 behind the best before it in Artery, which leaves too little margin: "
+        "P(change in Dice > 0) = 0.000 < 0.5"
+    )
+    assert judge(frames(0.8, 0.701), frames(0.7, 0.7), seed=0, classes=CLASSES, behind=behind).is_promoted
