@@ -16,6 +16,7 @@ from loop.reading import SKIPPED, Reading, began_at, classify, version_in_servic
 from loop.records import Decision, Frame, MaskVersion, Prediction, Project, Purpose
 from loop.regions import result_to_mask
 from loop.remote import RemoteAnnotation, RemoteTask
+from loop.returns import find_returned, note_return
 from loop.serving import served_history
 
 MOMENT = timedelta(microseconds=1)
@@ -188,6 +189,8 @@ def _append(
             is_simulated=reader.is_simulated if reader else False,
             now=ports.clock(),
         )
+        if returned := find_returned(uow, frame.id, annotation.brings_back):
+            note_return(uow, returned.annotation_id, annotation.id)
         uow.marks.resolve(BAD_ANNOTATION, str(annotation.id))
         uow.commit()
     return appended is not None
