@@ -94,13 +94,20 @@ def _gone(
 def _is_made_anew(tombstone: MaskVersion, others: Sequence[MaskVersion], stand_ins: Collection[int]) -> bool:
     """Also where that one was deleted in its turn: then it is the one to bring back.
 
-    One of the `stand_ins` was not drawn when its date says, and perhaps not by its reader.
+    One that stands need only be later than what was deleted, for the mirror may have learned of both late; of
+    two that are gone, the later one may have gone with the other. One of the `stand_ins` was not drawn when
+    its date says, and perhaps not by its reader.
     """
     return any(
-        other.reader_id == tombstone.reader_id and other.updated_at > tombstone.recorded_at
+        other.reader_id == tombstone.reader_id
+        and other.updated_at > (tombstone.recorded_at if _is_gone(other) else tombstone.updated_at)
         for other in others
         if other.annotation_id not in stand_ins
     )
+
+
+def _is_gone(version: MaskVersion) -> bool:
+    return version.decision is Decision.DELETED
 
 
 def _has_label_since(

@@ -197,7 +197,12 @@ def _append(
 
 
 def _proposal(uow: UnitOfWork, frame: Frame, annotation: RemoteAnnotation) -> Prediction | None:
-    """What the reader saw: by the key that the page sent, else by what was served when the reader began."""
+    """What the reader saw: by the key that the page sent, else by what was served when the reader began.
+
+    For one that was brought back what the deleted one's reader saw, since Label Studio may have lost the key.
+    """
+    if returned := find_returned(uow, frame.id, annotation.brings_back):
+        return None if returned.proposal_id is None else uow.predictions.get(returned.proposal_id)
     key = annotation.parent_prediction
     found = None if key is None else uow.predictions.find_by_remote(key)
     found = found or _served_then(uow, frame, annotation)
