@@ -29,6 +29,7 @@ from loop.errors import NotFound, SonoloopError
 from loop.judging import has_held_out
 from loop.ports import UnitOfWork
 from loop.records import Decision, Project
+from loop.returns import list_returns
 from loop.splits import MIN_GROUPS_TO_HOLD_OUT
 from loop.training_records import Round
 from loop.unreadable import TODO, UnreadableLabel, count_unreadable, unreadable_labels
@@ -170,7 +171,7 @@ def read_project(uow: UnitOfWork, project: Project) -> ProjectStatus:
         unreadable=unreadable,
         has_held_out=has_held_out(uow, project.id),
         left_out=len(current.keys() & {label.frame.id for label in unreadable}),
-        deletion=find_mass_deletion(latest, datetime.now(UTC)),
+        deletion=find_mass_deletion(latest, list_returns(uow), datetime.now(UTC)),
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from loop.ports import UnitOfWork
 from loop.records import Decision, Frame, MaskVersion
+from loop.returns import list_returns
 
 WINDOW = timedelta(hours=1)
 TOLD_FOR = timedelta(days=7)
@@ -40,19 +41,26 @@ class MassDeletion:
 
 
 def buried_labels(uow: UnitOfWork, project_id: int) -> list[BuriedLabel]:
-    """Those of a project, first deleted first, but for those whose reader has labelled the frame anew."""
-    latest = uow.masks.latest_of_all(project_id)
-    return _with_frames(uow, [each for each, others in _gone(latest) if not _is_made_anew(each, others)])
-
-
-def find_mass_deletion(latest: Sequence[MaskVersion], now: datetime) -> MassDeletion | None:
-    """The largest of the last days that is not made good yet; `latest` has the newest version of every
-    annotation of a project.
+    """Those of a project, first deleted first, but for those that were brought back, or whose reader has
+    labelled the frame anew.
     """
+    returns = list_returns(uow)
+    stand_ins = frozenset(returns.values())
+    gone = _gone(uow.masks.latest_of_all(project_id), returns)
+    return _with_frames(uow, [each for each, others in gone if not _is_made_anew(each, others, stand_ins)])
+
+
+def find_mass_deletion(
+    latest: Sequence[MaskVersion], returns: Mapping[int, int], now: datetime
+) -> MassDeletion | None:
+    """The largest of the last days that is not made good yet; `latest` has the newest version of every
+    annotation of a project, `returns` is what `loop.returns.list_returns` says.
+    """
+    stand_ins = frozenset(returns.values())
     moments = sorted(
         each.recorded_at
-        for each, others in _gone(latest)
-        if each.recorded_at > now - TOLD_FOR and not _has_label_since(each, others)
+        for each, others in _gone(latest, returns)
+        if each.recorded_at > now - TOLD_FOR and not _has_label_since(each, others, stand_ins)
     )
     living = sum(each.decision is not Decision.DELETED for each in latest)
     found: MassDeletion | None = None
@@ -67,26 +75,45 @@ def find_mass_deletion(latest: Sequence[MaskVersion], now: datetime) -> MassDele
     return found if is_many else None
 
 
-def _gone(latest: Sequence[MaskVersion]) -> list[tuple[MaskVersion, list[MaskVersion]]]:
-    """Each tombstone with the other annotations of its frame, first deleted first."""
+def _gone(
+    latest: Sequence[MaskVersion], returns: Mapping[int, int]
+) -> list[tuple[MaskVersion, list[MaskVersion]]]:
+    """Each tombstone that nothing was made in the place of, with the other annotations of its frame, first
+    deleted first.
+    """
     of_frame: defaultdict[int, list[MaskVersion]] = defaultdict(list)
     for version in latest:
         of_frame[version.frame_id].append(version)
-    tombstones = [each for each in latest if each.decision is Decision.DELETED]
+    tombstones = [
+        each for each in latest if each.decision is Decision.DELETED and each.annotation_id not in returns
+    ]
     tombstones.sort(key=lambda each: (each.recorded_at, each.annotation_id))
     return [(each, [other for other in of_frame[each.frame_id] if other is not each]) for each in tombstones]
 
 
-def _is_made_anew(tombstone: MaskVersion, others: Sequence[MaskVersion]) -> bool:
-    """Also where that one was deleted in its turn: then it is the one to bring back."""
+def _is_made_anew(tombstone: MaskVersion, others: Sequence[MaskVersion], stand_ins: Collection[int]) -> bool:
+    """Also where that one was deleted in its turn: then it is the one to bring back.
+
+    One that stands need only be later than what was deleted, for the mirror may have learned of both late; of
+    two that are gone, the later one may have gone with the other. One of the `stand_ins` was not drawn when
+    its date says, and perhaps not by its reader.
+    """
     return any(
-        other.reader_id == tombstone.reader_id and other.updated_at > tombstone.recorded_at
+        other.reader_id == tombstone.reader_id
+        and other.updated_at > (tombstone.recorded_at if _is_gone(other) else tombstone.updated_at)
         for other in others
+        if other.annotation_id not in stand_ins
     )
 
 
-def _has_label_since(tombstone: MaskVersion, others: Sequence[MaskVersion]) -> bool:
-    if _is_made_anew(tombstone, others):
+def _is_gone(version: MaskVersion) -> bool:
+    return version.decision is Decision.DELETED
+
+
+def _has_label_since(
+    tombstone: MaskVersion, others: Sequence[MaskVersion], stand_ins: Collection[int]
+) -> bool:
+    if _is_made_anew(tombstone, others, stand_ins):
         return True
     return any(other.decision.is_trainable and other.updated_at > tombstone.recorded_at for other in others)
 

@@ -16,6 +16,7 @@ from loop.reading import SKIPPED, Reading, began_at, classify, version_in_servic
 from loop.records import Decision, Frame, MaskVersion, Prediction, Project, Purpose
 from loop.regions import result_to_mask
 from loop.remote import RemoteAnnotation, RemoteTask
+from loop.returns import find_returned, note_return
 from loop.serving import served_history
 
 MOMENT = timedelta(microseconds=1)
@@ -188,13 +189,20 @@ def _append(
             is_simulated=reader.is_simulated if reader else False,
             now=ports.clock(),
         )
+        if returned := find_returned(uow, frame.id, annotation.brings_back):
+            note_return(uow, returned.annotation_id, annotation.id)
         uow.marks.resolve(BAD_ANNOTATION, str(annotation.id))
         uow.commit()
     return appended is not None
 
 
 def _proposal(uow: UnitOfWork, frame: Frame, annotation: RemoteAnnotation) -> Prediction | None:
-    """What the reader saw: by the key that the page sent, else by what was served when the reader began."""
+    """What the reader saw: by the key that the page sent, else by what was served when the reader began.
+
+    For one that was brought back what the deleted one's reader saw, since Label Studio may have lost the key.
+    """
+    if returned := find_returned(uow, frame.id, annotation.brings_back):
+        return None if returned.proposal_id is None else uow.predictions.get(returned.proposal_id)
     key = annotation.parent_prediction
     found = None if key is None else uow.predictions.find_by_remote(key)
     found = found or _served_then(uow, frame, annotation)

@@ -101,6 +101,8 @@ class _FrameRestoration:
         """Oldest first, since Label Studio gives each the present as its time."""
         with self.ports.database.read() as uow:
             frame, history = uow.frames.get(frame_id), uow.masks.history(frame_id)
+            readers = {each.reader_id for each in history if each.reader_id is not None}
+            users: dict[int | None, int] = {each: uow.readers.get(each).user_id for each in readers}
         drawn = [each for each in history if each.decision is not Decision.DELETED]
         last = {each.annotation_id: each for each in drawn}  # the history is oldest first
         began = {each.annotation_id: each.updated_at for each in reversed(drawn)}
@@ -111,7 +113,7 @@ class _FrameRestoration:
             return
         wanted = [each for each in last.values() if each.annotation_id in annotation_ids]
         for version in sorted(wanted, key=lambda each: (each.updated_at, each.annotation_id)):
-            outcome = _standing(task, version, last)
+            outcome = _standing(task, version, users.get(version.reader_id), last)
             if outcome is Return.BACK:
                 self._bring_back(frame, version, began[version.annotation_id])
             else:
@@ -129,19 +131,16 @@ class _FrameRestoration:
 
     def _make(self, lost: LostAnnotation) -> Return:
         """As like the deleted one as Label Studio takes it: its prediction or reader may be gone there."""
-        if lost.parent_prediction is not None:
+        *likest, barest = _likenesses(lost)
+        for each in likest:
             with suppress(BadRequest):
-                return self._post(lost)
-        lost = replace(lost, parent_prediction=None)
-        if lost.user_id is not None:
-            with suppress(BadRequest):
-                return self._post(lost)
-        outcome = self._post(replace(lost, user_id=None))
-        self.restored.under_first_account += 1
-        return outcome
+                return self._post(each)
+        return self._post(barest)
 
     def _post(self, lost: LostAnnotation) -> Return:
-        return Return.BACK if self.ports.label_studio.bring_back(lost) else Return.THERE
+        outcome = Return.BACK if self.ports.label_studio.bring_back(lost) else Return.THERE
+        self.restored.under_first_account += lost.user_id is None
+        return outcome
 
     def _lost(self, frame: Frame, version: MaskVersion, began_at: datetime) -> LostAnnotation:
         with self.ports.database.read() as uow:
@@ -169,16 +168,32 @@ class _FrameRestoration:
         return mask_to_result(mask, self.project.classes, self.ports.codec, key)
 
 
-def _standing(task: RemoteTask, version: MaskVersion, last: dict[int, MaskVersion]) -> Return:
-    """What is to be done for a deleted label: BACK, where it is missing and nothing newer stands there."""
+def _likenesses(lost: LostAnnotation) -> list[LostAnnotation]:
+    """What may be made of it, the likest first; the last has neither prediction nor reader."""
+    shown = [lost.parent_prediction, None] if lost.parent_prediction is not None else [None]
+    readers = [lost.user_id, None] if lost.user_id is not None else [None]
+    return [replace(lost, user_id=user, parent_prediction=key) for user in readers for key in shown]
+
+
+def _standing(
+    task: RemoteTask, version: MaskVersion, user_id: int | None, last: dict[int, MaskVersion]
+) -> Return:
+    """What is to be done for a deleted label of a reader: BACK, where it is missing and nothing newer stands
+    there.
+    """
     if any(version.annotation_id in (each.brings_back, each.id) for each in task.annotations):
         return Return.THERE
-    drawn_at = [_drawn_at(each, last) for each in task.annotations if not each.was_cancelled]
-    return Return.NEWER if any(moment > version.updated_at for moment in drawn_at) else Return.BACK
+    for each in task.annotations:
+        returned = _stands_for(each, last)
+        # Another reader's skip puts no label aside, and one that was brought back is of another time.
+        is_word = not each.was_cancelled or (returned is None and each.user_id == user_id)
+        if is_word and (returned or each).updated_at > version.updated_at:
+            return Return.NEWER
+    return Return.BACK
 
 
-def _drawn_at(annotation: RemoteAnnotation, last: dict[int, MaskVersion]) -> datetime:
-    """For one that was brought back when the deleted one was drawn, unless somebody has changed it since."""
+def _stands_for(annotation: RemoteAnnotation, last: dict[int, MaskVersion]) -> MaskVersion | None:
+    """The deleted one that it brought back; None: it brought none back, or was changed since."""
     deleted, mirrored = last.get(annotation.brings_back or 0), last.get(annotation.id)
     is_unchanged = mirrored is None or (deleted and mirrored.mask_digest == deleted.mask_digest)
-    return deleted.updated_at if deleted and is_unchanged else annotation.updated_at
+    return deleted if is_unchanged else None

@@ -8,6 +8,7 @@ from cli.deletions import describe_mass_deletion, way_back
 from cli.doctor.findings import Check, Finding, ok, warn
 from cli.doctor.installation import Installation
 from loop.burials import find_mass_deletion
+from loop.returns import list_returns
 
 
 def deletions(installation: Installation) -> Finding:
@@ -15,7 +16,8 @@ def deletions(installation: Installation) -> Finding:
     now = datetime.now(UTC)
     with installation.unit() as uow:
         for project in uow.projects.list():
-            if found := find_mass_deletion(uow.masks.latest_of_all(project.id), now):
+            latest = uow.masks.latest_of_all(project.id)
+            if found := find_mass_deletion(latest, list_returns(uow), now):
                 got = f"project {project.id}: {describe_mass_deletion(found)}"
                 todo = f"if that was not meant: {way_back(found, project.id)}"
                 return warn(got, "few at a time", todo)

@@ -56,6 +56,12 @@ class SqlMarks(Repository[SetAside]):
             select(CursorRow.value).where(CursorRow.name == name)
         ).scalar_one_or_none()
 
+    def cursors(self, prefix: str) -> dict[str, str]:
+        """The values of all whose name begins so, by the rest of the name."""
+        query = select(CursorRow.name, CursorRow.value)
+        found = self.connection.execute(query.where(CursorRow.name.startswith(prefix, autoescape=True)))
+        return {name.removeprefix(prefix): value for name, value in found}
+
     def set_cursor(self, name: str, value: str) -> None:
         """Set or replace the cursor's value."""
         statement = insert_into(self.connection, CursorRow).values(name=name, value=value)

@@ -65,6 +65,9 @@ class Marks(Protocol):
         """When a named lease runs out or ran out; None: it was never taken, or released."""
 
     def cursor(self, name: str) -> str | None: ...
+    def cursors(self, prefix: str) -> Mapping[str, str]:
+        """The values of all whose name begins so, by the rest of the name."""
+
     def set_cursor(self, name: str, value: str) -> None: ...
     def set_aside(
         self, kind: str, subject: str, message: str, now: datetime, task_id: int | None = None

@@ -18,6 +18,7 @@ from adapters.environment import load_settings
 from adapters.formats.pixels import encode_png
 from adapters.label_studio.provision import ensure_project
 from adapters.label_studio.session import ReaderSession
+from adapters.label_studio.users import remove_account
 from adapters.services.secrets import ensure_secrets
 from cli.app import app
 from loop.frames import frame_digest
@@ -251,3 +252,29 @@ def test_the_command_follows_what_no_webhook_told_of_and_wants_to_know_which(
     assert "0 to bring back" in ward.say("label", "restore", "--since", "2100-01-01")
     assert f"labels: {FRAMES - 1} brought back" in ward.say("label", "restore", "--since", "2020-01-01")
     assert ward.standing() == before
+
+
+def test_labels_of_an_account_that_is_gone_come_back_once_and_over_no_later_skip(
+    ward: Ward, label_studio_server: LabelStudioServer
+) -> None:
+    skipped, *others = ward.frames()
+    before, latest = ward.standing(), ward.latest()
+    with label_studio_server.reader("ann@ward.org") as ann, label_studio_server.reader("bob@ward.org") as bob:
+        for frame in ward.frames():
+            ann.delete(latest[frame.id].annotation_id)
+        ann.skip(skipped.task_id or 0, [], 2.0, None)
+        remove_account(ward.container.label_studio_api, bob.user_id)
+    said = ward.say("label", "restore", "--all")
+    assert f"labels: {len(others)} brought back" in said
+    assert f"under the first account: {FRAMES // 2}" in said
+    after = ward.standing()
+    assert after[skipped.id][1] is Decision.SKIPPED
+    for frame in others:
+        (mask, decision, _, *seconds_and_proposal) = before[frame.id]
+        (mask_now, decision_now, _, *seconds_and_proposal_now) = after[frame.id]
+        assert (mask_now, decision_now) == (mask, decision)
+        assert seconds_and_proposal_now == seconds_and_proposal
+    keys = [ward.container.label_studio.get_annotation(each.annotation_id) for each in ward.latest().values()]
+    assert sum(each.parent_prediction is None for each in keys) == 1, "that of the skip"
+    assert "no label is missing" in ward.say("label", "deleted")
+    assert "labels: 0 to bring back" in ward.say("label", "restore", "--all")

@@ -119,6 +119,14 @@ def test_a_cursor_keeps_its_last_value(database: SqlDatabase) -> None:
         assert (unit.marks.cursor("reconcile:1"), unit.marks.cursor("reconcile:2")) == ("2030-06-02", "")
 
 
+def test_cursors_of_a_kind_are_found_by_how_their_names_begin(database: SqlDatabase) -> None:
+    with database.write() as unit:
+        for name in ("a_b-1", "a_b-22", "axb-3", "b-a_b-4"):
+            unit.marks.set_cursor(name, f"value of {name}")
+        assert unit.marks.cursors("a_b-") == {"1": "value of a_b-1", "22": "value of a_b-22"}
+        assert unit.marks.cursors("none-") == {}
+
+
 def test_what_was_set_aside_is_kept_once_with_its_newest_reason(database: SqlDatabase) -> None:
     with database.write() as unit:
         unit.marks.set_aside("annotation", "7", "bad length", after(1))

@@ -41,7 +41,7 @@ def labels(living: int, deleted: int, spread: timedelta = timedelta(minutes=50))
 
 
 def test_many_within_an_hour_are_a_mass_deletion_from_the_first_of_them_on() -> None:
-    found = find_mass_deletion(labels(40, 11), NOW)
+    found = find_mass_deletion(labels(40, 11), {}, NOW)
     assert found == MassDeletion(11, 51, NOW - timedelta(days=1))
 
 
@@ -56,23 +56,30 @@ def test_many_within_an_hour_are_a_mass_deletion_from_the_first_of_them_on() -> 
     ids=["nine", "a fifth and no more", "over an afternoon", "none"],
 )
 def test_fewer_or_slower_ones_are_not(living: int, deleted: int, spread: timedelta) -> None:
-    assert find_mass_deletion(labels(living, deleted, spread), NOW) is None
+    assert find_mass_deletion(labels(living, deleted, spread), {}, NOW) is None
 
 
 def test_the_largest_hour_of_the_last_days_counts() -> None:
     early = [label(2000 + number, deleted=timedelta(days=3)) for number in range(15)]
     old = [label(3000 + number, deleted=timedelta(days=8)) for number in range(40)]
-    found = find_mass_deletion([*labels(10, 12), *early, *old], NOW)
+    found = find_mass_deletion([*labels(10, 12), *early, *old], {}, NOW)
     assert found == MassDeletion(15, 37, NOW - timedelta(days=3))
 
 
 def test_what_was_brought_back_or_drawn_anew_is_told_no_more() -> None:
     gone = [label(number, deleted=timedelta(days=1), frame=number) for number in range(1, 21)]
-    assert find_mass_deletion(gone, NOW) is not None
+    assert find_mass_deletion(gone, {}, NOW) is not None
     anew = [
         MaskVersion(**{**vars(label(100 + each.frame_id, frame=each.frame_id, reader=2)), "updated_at": NOW})
         for each in gone
     ]
-    assert find_mass_deletion([*gone, *anew], NOW) is None
+    assert find_mass_deletion([*gone, *anew], {}, NOW) is None
     before = [label(100 + each.frame_id, frame=each.frame_id, reader=2) for each in gone]
-    assert find_mass_deletion([*gone, *before], NOW) is not None
+    assert find_mass_deletion([*gone, *before], {}, NOW) is not None
+
+
+def test_a_skip_that_came_back_under_another_reader_is_told_no_more() -> None:
+    gone = [label(number, deleted=timedelta(days=1)) for number in range(1, 21)]
+    returns = {each.annotation_id: 100 + each.annotation_id for each in gone}
+    assert find_mass_deletion(gone, returns, NOW) is None
+    assert find_mass_deletion(gone, dict(list(returns.items())[:8]), NOW) is not None
