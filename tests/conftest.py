@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from cli.system_parts import CHROMIUM, POSTGRES, Part, explain_missing
 from tests.machine import give_up
@@ -18,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LONGEST_FIRST = ("tests/e2e/", "tests/integration/", "tests/contract/")
 """Files of minutes before those of seconds: at the end no process works alone for long."""
 
+settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+settings.load_profile("untimed")
 pytest_plugins = ["tests.fault_table", "tests.services.label_studio"]
 
 # Before anything imports albumentations: it would ask the internet for a newer version of itself.
