@@ -34,7 +34,8 @@ class Regrouping:
     """New places by frame id, and which frames are (not) held out from now on; the rest stays as it is.
 
     `refused`: labelled frames that stay where they are, since they would teach and test at once. `differing`:
-    frames that keep a clip or patient though they are told otherwise, by no better clue than the stored one.
+    frames that keep a clip or patient though they are told otherwise, by no better clue than the stored one,
+    or by one that would part a clip between two patients.
     """
 
     places: Mapping[int, Place]
@@ -59,9 +60,13 @@ def plan_regrouping(
     known = [(frame, told[frame.digest]) for frame in frames if frame.digest in told]
     wanted = {frame.id: _resolve(frame, claim) for frame, claim in known}
     places = {frame.id: wanted[frame.id] for frame, _ in known if wanted[frame.id] != _place(frame)}
-    refused = _refuse(frames, places, labelled)
+    refused, parting = _refuse(frames, places, labelled), _keep_clips_whole(frames, places)
+    while parting and (more := _refuse(frames, places, labelled) | _keep_clips_whole(frames, places)):
+        parting |= more
     differing = {
-        frame.id for frame, claim in known if frame.id not in refused and _differs(claim, wanted[frame.id])
+        frame.id
+        for frame, claim in known
+        if frame.id not in refused and (frame.id in parting or _differs(claim, wanted[frame.id]))
     }
     return Regrouping(places, _sides(frames, places, labelled), refused, differing)
 
@@ -95,6 +100,25 @@ def _resolve(frame: Frame, claim: Claim) -> Place:
 def _differs(claim: Claim, place: Place) -> bool:
     clip, patient = place
     return claim.clip != clip or claim.patient not in (None, patient)
+
+
+def _keep_clips_whole(frames: Sequence[Frame], places: dict[int, Place]) -> set[int]:
+    """Take out of `places` what would part a clip between two groups, until nothing does; returns it.
+
+    A clip shows one patient. Where two are told or known of it, one is wrong, and its frames would teach and
+    test at once.
+    """
+    kept: set[int] = set()
+    while True:
+        groups: defaultdict[str, set[str]] = defaultdict(set)
+        for frame in frames:
+            groups[places.get(frame.id, _place(frame))[0]].add(_group(frame, places))
+        parting = {frame_id for frame_id, (clip, _) in places.items() if len(groups[clip]) > 1}
+        if not parting:
+            return kept
+        kept |= parting
+        for frame_id in parting:
+            del places[frame_id]
 
 
 def _refuse(frames: Sequence[Frame], places: dict[int, Place], labelled: Collection[int]) -> set[int]:

@@ -99,6 +99,20 @@ def test_a_patient_of_a_table_is_replaced_by_another_table_and_never_by_a_folder
     assert (plan.places, plan.differing) == ({1: ("a1", "q")}, set())
 
 
+def test_a_table_of_clips_alone_parts_none_between_the_patients_that_are_known() -> None:
+    frames = [frame(number, f"film {number // 2}", f"p{number // 2}", out=number < 2) for number in range(6)]
+    plan = plan_regrouping(frames, [told(number, f"movie {(number + 1) // 2}") for number in range(6)], ())
+    assert plan.places == {0: ("movie 0", "p0"), 5: ("movie 3", "p2")}
+    assert plan.differing == {1, 2, 3, 4}
+
+
+def test_a_clip_of_which_a_labelled_frame_must_stay_stays_whole() -> None:
+    frames = [frame(1, "film"), frame(2, "film"), frame(3, "other", "p", out=True)]
+    plan = plan_regrouping(frames, [told(1, "film", "p"), told(2, "film", "p")], {1, 3})
+    assert (plan.places, plan.held_out) == ({}, {})
+    assert (plan.refused, plan.differing) == ({1}, {2})
+
+
 def test_of_two_claims_to_one_frame_the_first_counts() -> None:
     plan = plan_regrouping([frame(1, "a")], [told(1, "b"), told(1, "c")], ())
     assert plan.places == {1: ("b", None)}
@@ -112,7 +126,7 @@ PATIENTS = st.sampled_from(["p", "q", None])
     st.lists(st.tuples(NAMES, PATIENTS, st.booleans(), NAMES, PATIENTS), max_size=12),
     st.sets(st.integers(0, 11)),
 )
-def test_no_label_changes_sides_and_no_group_is_newly_parted(
+def test_no_label_changes_sides_and_no_group_or_clip_is_newly_parted(
     rows: list[tuple[str, str | None, bool, str, str | None]], labelled: Collection[int]
 ) -> None:
     groups_out = {patient or clip for clip, patient, is_out, *_ in rows if is_out}
@@ -129,3 +143,7 @@ def test_no_label_changes_sides_and_no_group_is_newly_parted(
         sides_of_group.setdefault(patient or clip, set()).add(after[each.id])
         assert each.id not in labelled or after[each.id] == each.is_held_out
     assert all(len(found) == 1 for found in sides_of_group.values())
+    moved_to = {clip for clip, _ in plan.places.values()}
+    places = [plan.places.get(each.id, (each.clip, each.patient)) for each in frames]
+    for clip in moved_to:
+        assert len({patient or clip for name, patient in places if name == clip}) == 1
