@@ -138,9 +138,11 @@ def _read_folder(
     columns = (TextColumn("reading frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with progress(*columns) as bars:
         task = bars.add_task("frames", total=None)
-        for item in walk_frames(
-            folder, salt, lambda done, total: bars.update(task, completed=done, total=total), root
-        ):
+
+        def show(done: int, total: int) -> None:
+            bars.update(task, completed=done, total=total)
+
+        for item in walk_frames(folder, salt, show, root, read.hear_index):
             if isinstance(item, RejectedFile):
                 read.rejected.append(item)
                 continue
@@ -150,6 +152,8 @@ def _read_folder(
             read.source_of_clip.setdefault(item.clip, item.identity.source.value)
             if item.identity.source is ClipSource.ALONE:
                 read.stem_of_lone_clip.setdefault(item.clip, item.relative.stem)
+            elif item.identity.source is ClipSource.INDEX and len(item.relative.parts) == 1:
+                read.stems_beside.append(item.relative.stem)
             read.usable.add(pseudonym(salt, "file", str(item.relative)))
             on_frame(item)
     return read

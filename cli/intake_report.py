@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from adapters.formats.clips import ClipIndex
 from adapters.formats.frames import RejectedFile
 from adapters.formats.series import count_in_series
 from cli.markup import escape
@@ -21,7 +22,8 @@ MOST_LINES = 20
 @dataclass
 class FolderRead:
     """What a folder held: usable frames with what it tells of them and the pseudonyms of their files, how
-    each clip was recognised, what was refused, and what those are called that are clips of their own.
+    each clip was recognised, what was refused, what those are called that are clips of their own, and those
+    in no sub-folder whose clip an index.csv tells; and that table.
     """
 
     frames: list[NewFrame] = field(default_factory=list)
@@ -30,6 +32,12 @@ class FolderRead:
     rejected: list[RejectedFile] = field(default_factory=list)
     usable: set[str] = field(default_factory=set)
     stem_of_lone_clip: dict[str, str] = field(default_factory=dict, repr=False)
+    stems_beside: list[str] = field(default_factory=list, repr=False)
+    index: ClipIndex = field(default_factory=lambda: ClipIndex({}), repr=False)
+
+    def hear_index(self, index: ClipIndex) -> None:
+        """Keep the table that the folder is read by."""
+        self.index = index
 
 
 def report(read: FolderRead, added: Added, is_independent: bool = False) -> None:
@@ -41,6 +49,7 @@ def report(read: FolderRead, added: Added, is_independent: bool = False) -> None
     if added.moved:
         say(console, f"  {added.moved} of the known ones have another clip or patient now, as told here")
     _warn_of_places(added)
+    _warn_of_strays(read.index)
     if not is_independent:
         _warn_of_series(read, added)
     _name_rejected(read.rejected)
@@ -57,6 +66,7 @@ def foretell(read: FolderRead, added: Added, is_independent: bool = False) -> No
     if added.moved:
         say(console, f"  {added.moved} of the known ones would get another clip or patient")
     _warn_of_places(added)
+    _warn_of_strays(read.index)
     if not is_independent:
         _warn_of_series(read, added)
     _name_rejected(read.rejected)
@@ -89,11 +99,25 @@ def _warn_of_places(added: Added) -> None:
         say(console, "    add the folder that holds all of them, as at first, or write an index.csv")
 
 
+def _warn_of_strays(index: ClipIndex) -> None:
+    """Tell the line alone: a name may hold a patient's."""
+    if index.stray_lines:
+        count, first = len(index.stray_lines), index.stray_lines[0]
+        rows = "1 row of index.csv names" if count == 1 else f"{count} rows of index.csv name"
+        where = f"in line {first}" if count == 1 else f"the first in line {first}"
+        say(console, f"  [yellow]{rows} no file here[/]: {where}")
+        say(console, "    write each file as its path under this folder, or its name alone, and add it again")
+        if index.is_beside:
+            say(console, "    the table lies beside this folder: rows of other folders may stay as they are")
+
+
 def _warn_of_series(read: FolderRead, added: Added) -> None:
     alone = read.stem_of_lone_clip
-    count = count_in_series(alone[clip] for clip, _ in added.places if clip in alone)
+    stems = [alone[clip] for clip, _ in added.places if clip in alone]
+    count = count_in_series(stems, read.stems_beside)
     if count:
-        got = f"{count} frames are named like those of a film, and each counts as a recording of its own"
+        frames = "1 frame is named" if count == 1 else f"{count} frames are named"
+        got = f"{frames} like those of a film, and each counts as a recording of its own"
         say(console, f"  [yellow]{got}[/]: neighbours of one film would teach the model and test it at once")
         say(
             console,

@@ -99,14 +99,7 @@ def bring_up(
     with started_home(home, ports, check) as container:
         with container.database.read() as uow:
             projects = sorted(uow.projects.list(), key=is_work)
-        for project in filter(is_work, projects):
-            plan.check_against(project)
-        if frames is not None and projects and not is_work(projects[-1]):
-            raise BadRequest(
-                "frames of your own for the home of a demo",
-                "a home of their own, without the demo's project and its simulated reader",
-                "./sonoloop down, then ./sonoloop up --home work --frames DIR, and --home work from then on",
-            )
+        _check_projects(plan, projects, frames)
         wait_until_ready(container.settings)
         if frames is not None and not projects:
             projects = [make_project(container, request)]
@@ -118,6 +111,18 @@ def bring_up(
             console.print("everything runs; ./sonoloop up --frames DIR makes a project")
         for project in [each for each in connected if is_work(each)] or connected:
             print_address(container, project, shows_login)
+
+
+def _check_projects(plan: WorkPlan, projects: list[Project], frames: Path | None) -> None:
+    """Raises BadRequest for a wish that the home's projects, demos first, do not go with."""
+    for project in filter(is_work, projects):
+        plan.check_against(project)
+    if frames is not None and projects and not is_work(projects[-1]):
+        raise BadRequest(
+            "frames of your own for the home of a demo",
+            "a home of their own, without the demo's project and its simulated reader",
+            "./sonoloop down, then ./sonoloop up --home work --frames DIR, and --home work from then on",
+        )
 
 
 def is_about_to_be_made(settings: Settings) -> bool:
@@ -143,20 +148,31 @@ def _connect_all(container: Container, projects: list[Project]) -> list[Project]
     return connected
 
 
-def foresee_folder(
-    home: Path | None, folder: Path, project_id: int = 0, is_independent: bool = False
-) -> None:
-    """Say what a folder would become, in the project of that number or the newest, and store nothing. There
-    need be no project yet, nor a home. Raises BadRequest, NotFound.
+def foresee_up(home: Path | None, folder: Path, plan: WorkPlan, is_independent: bool = False) -> None:
+    """Say what a folder would become by `bring_up`, and store and start nothing. There need be no project
+    yet, nor a home. Raises BadRequest for an impossible wish before anything is said.
     """
+    request = plan.to_request()
     require_folder(folder)
-    if not project_id and not has_home(home):
+    if not has_home(home):
+        request.check(load_settings(home))
         look_ahead(None, None, folder, is_independent=is_independent)
         return
     with open_home(home) as container:
         with container.database.read() as uow:
-            is_empty = not project_id and not any(map(is_work, uow.projects.list()))
-            project = None if is_empty else choose_project(uow, project_id)
+            projects = sorted(uow.projects.list(), key=is_work)
+        _check_projects(plan, projects, folder)
+        if not projects:
+            request.check(container.settings)
+        look_ahead(container, projects[-1] if projects else None, folder, is_independent=is_independent)
+
+
+def foresee_added(home: Path | None, folder: Path, project_id: int, is_independent: bool = False) -> None:
+    """Say what a folder would become by `add_folder`, and store nothing. Raises BadRequest, NotFound."""
+    require_folder(folder)
+    with open_home(home) as container:
+        with container.database.read() as uow:
+            project = choose_project(uow, project_id)
         look_ahead(container, project, folder, is_independent=is_independent)
 
 

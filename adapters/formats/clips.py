@@ -24,6 +24,8 @@ KEY_COLUMNS = ("file", "filename", "frame", "image", "id", "name")
 CLIP_COLUMNS = ("clip", "recording", "video", "sequence")
 PATIENT_COLUMNS = ("patient", "patient_id", "subject", "subject_id")
 
+_Table = Sequence[tuple[int, Mapping[str, str]]]
+
 # A recording's name, then the number of the frame: `rec01_00693`. The name must hold a digit, since a bare
 # word such as `frame` in `frame_0001` names no recording.
 _NUMBERED = re.compile(r"(?P<recording>.*\d.*)_\d+")
@@ -64,9 +66,15 @@ class _Row:
 
 @dataclass(frozen=True)
 class ClipIndex:
-    """The rows of an `index.csv` by file; empty where there is none."""
+    """The rows of an `index.csv` by file; empty where there is none.
+
+    `stray_lines`: the lines of its rows that name none of the files; not told of a table for a wider folder,
+    which names others by right. `is_beside`: it lies beside the folder, and may name others' files as well.
+    """
 
     rows: Mapping[str, _Row]
+    stray_lines: Sequence[int] = ()
+    is_beside: bool = False
 
     def find(self, relative: PurePosixPath) -> _Row | None:
         """The row of a file, looked up by path, then by ever less of it, each with and without its suffix."""
@@ -145,7 +153,9 @@ def read_index(folder: Path, files: Sequence[PurePosixPath], above: PurePosixPat
             table = _read_table(place)
             key = _key_column(table, seen)
             if key:
-                return ClipIndex(_rows_by_file(table, key))
+                rows, is_beside = _rows_by_file(table, key), place.parent != folder
+                is_wider = is_beside and bool(above.parts)
+                return ClipIndex(rows, [] if is_wider else _stray_lines(table, key, seen), is_beside)
             if place.parent == folder:
                 need = f"a column {', '.join(KEY_COLUMNS[:-1])} or {KEY_COLUMNS[-1]} that names the files"
                 raise BadRequest(
@@ -154,8 +164,8 @@ def read_index(folder: Path, files: Sequence[PurePosixPath], above: PurePosixPat
     return ClipIndex({})
 
 
-def _read_table(place: Path) -> list[dict[str, str]]:
-    """Rows by lower-case column name; comma, semicolon or tab, whichever the header holds most."""
+def _read_table(place: Path) -> _Table:
+    """Lines and rows by lower-case column name; comma, semicolon or tab, whichever the header holds most."""
     if place.stat().st_size > MAX_INDEX_BYTES:
         got = f"an index.csv of {place.stat().st_size >> 20} MiB"
         raise BadRequest(got, f"at most {MAX_INDEX_BYTES >> 20} MiB", "keep the columns of clip and patient")
@@ -164,19 +174,32 @@ def _read_table(place: Path) -> list[dict[str, str]]:
         header = text.partition("\n")[0]
         delimiter = max(",;\t", key=header.count)
         rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True)
-        return [{_tidy(name).lower(): value or "" for name, value in row.items() if name} for row in rows]
+        return [
+            (rows.line_num, {_tidy(name).lower(): value or "" for name, value in row.items() if name})
+            for row in rows
+        ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadRequest(
             "an index.csv that cannot be read", "a comma-separated table in UTF-8", "save it anew"
         ) from error
 
 
-def _key_column(table: Sequence[Mapping[str, str]], files: Iterable[PurePosixPath]) -> str | None:
+def _key_column(table: _Table, files: Iterable[PurePosixPath]) -> str | None:
     """The first column whose values name files: one called `frame` may hold file names or mere numbers."""
-    known = {_tidy(name) for file in files for name in _names(file)}
-    columns = table[0].keys() if table else ()
+    known = _known_names(files)
+    columns = table[0][1].keys() if table else ()
     candidates = [name for name in KEY_COLUMNS if name in columns]
-    return next((name for name in candidates if any(_tidy(row[name]) in known for row in table)), None)
+    return next((name for name in candidates if any(_tidy(row[name]) in known for _, row in table)), None)
+
+
+def _stray_lines(table: _Table, key: str, files: Iterable[PurePosixPath]) -> list[int]:
+    """Where rows name none of the files; a row of empty cells, as spreadsheets leave them, names nothing."""
+    known = _known_names(files)
+    return [line for line, row in table if _tidy(row[key]) not in known and any(map(_tidy, row.values()))]
+
+
+def _known_names(files: Iterable[PurePosixPath]) -> set[str]:
+    return {_tidy(name) for file in files for name in _names(file)}
 
 
 def _names(file: PurePosixPath) -> list[str]:
@@ -185,9 +208,9 @@ def _names(file: PurePosixPath) -> list[str]:
     return [str(name) for each in shorter for name in (each, each.with_suffix(""))]
 
 
-def _rows_by_file(table: Sequence[Mapping[str, str]], key: str) -> dict[str, _Row]:
+def _rows_by_file(table: _Table, key: str) -> dict[str, _Row]:
     rows: dict[str, _Row] = {}
-    for line, cells in enumerate(table, start=2):
+    for line, cells in table:
         row = _Row(_first(cells, CLIP_COLUMNS), _first(cells, PATIENT_COLUMNS))
         if rows.setdefault(_tidy(cells[key]), row) != row:
             raise BadRequest(

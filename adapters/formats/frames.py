@@ -84,19 +84,25 @@ class RejectedFile:
 
 
 def walk_frames(
-    folder: Path, salt: bytes, on_progress: Progress = lambda *_: None, root: Path | None = None
+    folder: Path,
+    salt: bytes,
+    on_progress: Progress = lambda *_: None,
+    root: Path | None = None,
+    on_index: Callable[[ClipIndex], None] = lambda _: None,
 ) -> Iterator[FrameFile | RejectedFile]:
     """Read every image under a folder in the order of its path; a folder without files gives nothing.
 
     Hidden files, `._` files, `index.csv` and the litter of file browsers are passed over; every other file
     gives one item. Links to files are followed within the folder; those out of it, and those to folders, are
     set aside. One file at a time is in memory. `salt` is the home's secret, see `clips.pseudonym`.
-    Clips and patients are those seen from `root`, a folder around this one with links resolved.
+    Clips and patients are those seen from `root`, a folder around this one with links resolved. `on_index`
+    hears of the table, empty where there is none, before the first item.
     Raises BadRequest for a folder that is none, and for an unusable `index.csv`, before the first item.
     """
     files = list_files(folder)
     above = HERE if root is None else PurePosixPath(folder.resolve().relative_to(root).as_posix())
     index = read_index(folder, files, above)
+    on_index(index)
     for done, relative in enumerate(files, start=1):
         yield _read_or_reject(folder, relative, above, index, salt)
         on_progress(done, len(files))

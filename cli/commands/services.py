@@ -92,14 +92,14 @@ def up(
     home: Home = None,
 ) -> None:
     """Start everything; with --frames, make or fill the project."""
-    from cli.work import WorkPlan, bring_up, foresee_folder
+    from cli.work import WorkPlan, bring_up, foresee_up
 
+    plan = WorkPlan(classes, prior, weights, recipe, size, title)
     if dry_run:
         if frames is None:
             raise BadRequest("--dry-run without frames", "--frames DIR", "name the folder to look at")
-        foresee_folder(home, frames, is_independent=independent)
+        foresee_up(home, frames, plan, independent)
         return
-    plan = WorkPlan(classes, prior, weights, recipe, size, title)
     bring_up(home, chosen_ports(label_studio_port, backend_port), frames, plan, independent, show_login)
 
 
@@ -113,10 +113,10 @@ def add(
     home: Home = None,
 ) -> None:
     """Add frames: new ones are drawn and ranked into the queue."""
-    from cli.work import add_folder, foresee_folder
+    from cli.work import add_folder, foresee_added
 
     if dry_run:
-        foresee_folder(home, folder, project, independent)
+        foresee_added(home, folder, project, independent)
         return
     add_folder(home, folder, project, independent)
 

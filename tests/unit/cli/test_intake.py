@@ -19,8 +19,8 @@ from adapters.environment import load_settings
 from adapters.services.secrets import ensure_secrets
 from cli.intake import look_ahead, require_folder, take_in
 from cli.review import show_review
-from cli.work import foresee_folder
-from loop.errors import BadRequest, Unavailable
+from cli.work import WorkPlan, add_folder, foresee_added, foresee_up
+from loop.errors import BadRequest, NotFound, SonoloopError, Unavailable
 from loop.messages import DELETED_TASK
 from loop.records import Project
 from tests.fakes.clock import ManualClock
@@ -240,10 +240,61 @@ def test_a_dry_run_counts_and_stores_nothing(
     assert places(container, project) == before
 
 
-def test_a_dry_run_needs_no_home(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    foresee_folder(tmp_path / "none", folder)
+def test_a_dry_run_of_up_needs_no_home(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    foresee_up(tmp_path / "none", folder, WorkPlan())
     assert "would be: 5 new frames, 0 known; 3 clips" in capsys.readouterr().out
     assert not (tmp_path / "none").exists()
+
+
+def test_a_dry_run_of_add_is_refused_where_the_real_one_is(
+    container: HomeWithFake, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ensure_secrets(container.settings.root)
+    for home, got in ((tmp_path / "none", "no home in"), (container.settings.root, "without a project")):
+        for add in (add_folder, foresee_added):
+            with pytest.raises(NotFound, match=got):
+                add(home, folder, 0)
+    assert capsys.readouterr().out == ""
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("plan", "got"),
+    [
+        (WorkPlan(classes="Vein,vein"), "two classes of one name"),
+        (WorkPlan(weights="nowhere.safetensors"), "weight file that does not exist"),
+        (WorkPlan(recipe="nowhere.json"), "recipe"),
+        (WorkPlan(recipe="retinal"), "network"),
+    ],
+)
+def test_a_dry_run_of_up_refuses_what_cannot_be_granted_before_it_says_anything(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], plan: WorkPlan, got: str
+) -> None:
+    with pytest.raises(SonoloopError, match=got):
+        foresee_up(tmp_path / "none", folder, plan)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_dry_run_of_up_refuses_other_classes_than_the_project_has_and_the_home_of_a_demo(
+    container: HomeWithFake, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ensure_secrets(container.settings.root)
+    home = container.settings.root
+    with container.database.write() as uow:
+        uow.projects.add("Demo", ["vessel"], {"kind": "demo"})
+        uow.commit()
+    with pytest.raises(BadRequest, match="home of a demo"):
+        foresee_up(home, folder, WorkPlan())
+    with container.database.write() as uow:
+        uow.projects.add("Veins", ["Vein"], {"kind": "work", "plan": {"classes": "Vein"}})
+        uow.commit()
+    with pytest.raises(BadRequest, match="--classes Nerve for a project that was made with Vein"):
+        foresee_up(home, folder, WorkPlan(classes="Nerve"))
+    assert capsys.readouterr().out == ""
+    foresee_up(home, folder, WorkPlan(classes="Vein"))
+    assert "would be: 5 new frames" in capsys.readouterr().out
 
 
 WARNING = "10 frames are named like those of a film, and each counts as a recording of its own"
@@ -266,6 +317,50 @@ def test_a_flat_folder_of_numbered_files_is_warned_of_until_something_tells_the_
     take_in(container, project, flat, salt=SALT)
     assert "named like" not in capsys.readouterr().out
     assert len(places(container, project)) == 1
+
+
+def test_rows_of_an_index_that_name_no_file_are_counted_and_the_first_is_told_by_its_line(
+    container: HomeWithFake, project: Project, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = ["file,clip,patient", "a.png,film,Doe", "", "frames/b.png,film,Doe", ",,", "Doe_b.png,film,Doe"]
+    (folder / "index.csv").write_text("\n".join(rows))
+    look_ahead(container, project, folder, SALT)
+    foretold = capsys.readouterr().out
+    take_in(container, project, folder, salt=SALT, is_independent=True)
+    told = capsys.readouterr().out
+    for out in (foretold, told):
+        assert "  2 rows of index.csv name no file here: the first in line 4\n    write each file as" in out
+        assert "Doe" not in out
+        assert "beside" not in out
+    (folder / "index.csv").write_text("file,clip,patient\na.png,film,Doe\nb,film,Doe\n")
+    take_in(container, project, folder, salt=SALT)
+    assert "no file here" not in capsys.readouterr().out
+
+
+def test_rows_for_other_folders_are_told_as_such_and_not_at_all_in_a_part_of_a_known_one(
+    container: HomeWithFake, project: Project, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "index.csv").write_text("file,clip\n0.png,film\na.png,other\n")
+    look_ahead(None, None, folder / "clip")
+    out = capsys.readouterr().out
+    assert "1 row of index.csv names no file here: in line 3" in out
+    assert "rows of other folders may stay" in out
+    take_in(container, project, folder, salt=SALT)
+    capsys.readouterr()
+    take_in(container, project, folder / "clip", salt=SALT)
+    assert "no file here" not in capsys.readouterr().out
+
+
+def test_what_an_index_leaves_of_a_film_is_warned_of_however_little_it_is(
+    container: HomeWithFake, project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flat = tmp_path / "flat"
+    draw(flat, 10)
+    for named, got in ((7, "3 frames are named"), (9, "1 frame is named")):
+        rows = [f"{number}.png,film" for number in range(named)]
+        (flat / "index.csv").write_text("\n".join(["file,clip", *rows]))
+        look_ahead(container, project, flat, SALT)
+        assert f"{got} like those of a film" in capsys.readouterr().out
 
 
 def places(container: HomeWithFake, project: Project) -> Counter[tuple[str, str | None]]:

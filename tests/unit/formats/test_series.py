@@ -35,6 +35,14 @@ def test_few_names_far_numbers_and_words_are_none(names: list[str]) -> None:
     assert count_in_series(names) == 0
 
 
+def test_the_rest_of_a_series_counts_by_the_whole_of_it_and_names_of_others_do_not_help() -> None:
+    rest, told = ["IMG3", "IMG9"], [f"IMG{number}" for number in range(10) if number not in (3, 9)]
+    assert count_in_series(rest) == 0
+    assert count_in_series(rest, told) == 2
+    assert count_in_series(rest, [f"scan{number}" for number in range(10)]) == 0
+    assert count_in_series([], told) == 0
+
+
 @given(st.lists(st.text(max_size=12)))
 def test_any_names_can_be_looked_at(names: list[str]) -> None:
     assert 0 <= count_in_series(names) <= len(set(names))
