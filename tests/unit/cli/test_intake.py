@@ -189,7 +189,7 @@ def test_a_folder_that_was_moved_is_known_again_as_a_whole_and_its_part_warns(
     take_in(container, project, moved / "p7", salt=SALT)
     out = capsys.readouterr().out
     assert "4 known frames keep a clip or patient that this folder tells otherwise" in out
-    assert "add the folder that holds all of them" in out
+    assert "add the whole folder, as at first" in out
     added = take_in(container, project, moved, salt=SALT)
     assert (added.moved, added.differing) == (1, 0)
     assert places(container, project).keys() == before.keys()
