@@ -96,7 +96,10 @@ def _warn_of_places(added: Added) -> None:
     if added.differing:
         got = f"{added.differing} known frames keep a clip or patient that this folder tells otherwise"
         say(console, f"  [yellow]{got}[/], so new frames beside them may be parted from them")
-        say(console, "    add the whole folder, as at first, or name clip and patient of each file in an index.csv")
+        say(
+            console,
+            "    add the whole folder, as at first, or name each file's clip and patient in index.csv",
+        )
 
 
 def _warn_of_strays(index: ClipIndex) -> None:
