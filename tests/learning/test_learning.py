@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import pytest
-import torch
 
 from loop.training_records import Split
 from tests.discs import TINY, disc_job
@@ -17,14 +12,6 @@ from trainer.run import run
 
 FROM_NOTHING = replace(TINY, learning_rate=1e-3, augmentation="strong")
 """The fast recipe is gentle, because it begins with weights that know vessels already."""
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    handler, threads = signal.getsignal(signal.SIGTERM), torch.get_num_threads()
-    yield
-    signal.signal(signal.SIGTERM, handler)
-    torch.set_num_threads(threads)
 
 
 def test_a_network_learns_discs_from_twenty_four_frames_and_beats_its_younger_self(tmp_path: Path) -> None:
