@@ -48,11 +48,7 @@ def report(read: FolderRead, added: Added, is_independent: bool = False) -> None
         say(console, f"  {added.brought_back} {one_each}: a folder that is added brings all its frames back")
     if added.moved:
         say(console, f"  {added.moved} of the known ones have another clip or patient now, as told here")
-    _warn_of_places(added)
-    _warn_of_strays(read.index)
-    if not is_independent:
-        _warn_of_series(read, added)
-    _name_rejected(read.rejected)
+    _warn(read, added, is_independent)
 
 
 def foretell(read: FolderRead, added: Added, is_independent: bool = False) -> None:
@@ -65,11 +61,7 @@ def foretell(read: FolderRead, added: Added, is_independent: bool = False) -> No
         say(console, f"  and {len(added.places) - MOST_LINES} clips more")
     if added.moved:
         say(console, f"  {added.moved} of the known ones would get another clip or patient")
-    _warn_of_places(added)
-    _warn_of_strays(read.index)
-    if not is_independent:
-        _warn_of_series(read, added)
-    _name_rejected(read.rejected)
+    _warn(read, added, is_independent)
     say(console, "nothing was stored; the same without --dry-run does it")
 
 
@@ -86,6 +78,15 @@ def _sources(source_of_clip: Mapping[str, str], added: Added) -> Counter[str]:
     clips = {clip for clip, _ in added.places}
     told = [source for clip, source in source_of_clip.items() if clip in clips]
     return Counter([*told, *[STORED_BEFORE] * (len(clips) - len(told))])
+
+
+def _warn(read: FolderRead, added: Added, is_independent: bool) -> None:
+    """Whatever asks for something to be done, stored or not."""
+    _warn_of_places(added)
+    _warn_of_strays(read.index)
+    if not is_independent:
+        _warn_of_series(read, added)
+    _name_rejected(read.rejected)
 
 
 def _warn_of_places(added: Added) -> None:
