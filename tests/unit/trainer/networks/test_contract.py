@@ -20,7 +20,7 @@ from trainer.weights import describe, load_weights, save_weights
 
 ENSEMBLE = "mobilenetv2-unet+mobilenetv3-unet"
 CLASSES = ("disc", "rest")
-RATES = dict.fromkeys(("fcn32s", "fcn16s", "fcn8s"), 7e-5)
+RATES = dict.fromkeys(("fcn32s", "fcn16s", "fcn8s"), 5e-5)
 """Where the usual rate is too rash: nothing normalises the 4096 channels of fc6 and fc7."""
 
 
