@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,10 +13,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
+from adapters.cores import usable_cores
 from adapters.formats.labelled import LabelledFolder, LabelledFrame, LeftOut, open_labelled
 from cli.compare_table import render_report
 from cli.markup import escape
 from cli.shell import console, progress, say
+from cli.wording import counted
 from loop.errors import BadRequest
 from loop.masks import exclusive
 from loop.training_records import Split
@@ -95,7 +96,7 @@ def compare(request: CompareRequest) -> None:
     with open_folder(request.out, protocol, plan) as folder:
         if not is_stored(folder, protocol.frames):
             store(folder, _readable(source, [], []))
-        comparison = Comparison(folder, protocol, plan, costs, request.threads or os.cpu_count() or 1)
+        comparison = Comparison(folder, protocol, plan, costs, request.threads or usable_cores())
         _say_protocol(comparison)
         check_room(comparison)
         _follow(comparison)
@@ -132,12 +133,12 @@ def _survey(source: LabelledFolder) -> tuple[ComparedFrame, ...]:
     for each in left_out[:SHOWN_LEFT_OUT]:
         say(console, f"[yellow]left out[/] {escape(str(each.relative))}: {escape(each.error.message)}")
     if len(left_out) > SHOWN_LEFT_OUT:
-        say(console, f"[yellow]left out[/] {len(left_out) - SHOWN_LEFT_OUT} more files")
+        say(console, f"[yellow]left out[/] {counted(len(left_out) - SHOWN_LEFT_OUT, 'more file')}")
     if overlaps:
-        pixels = f"{sum(overlaps)} px of {len(overlaps)} frames belong to several classes:"
+        pixels = f"{sum(overlaps)} px of {counted(len(overlaps), 'frame')} belong to several classes:"
         say(console, f"[yellow]{pixels}[/] there the first of {escape(', '.join(source.classes))} counts")
     if again:
-        say(console, f"{again} frames came again; of equal pictures the first counts")
+        say(console, f"{counted(again, 'frame')} came again; of equal pictures the first counts")
     if not frames:
         todo = left_out[0].error.todo if left_out else "check --data"
         raise BadRequest(f"{len(left_out)} files, no frame with a usable mask", "frames with masks", todo)
@@ -163,10 +164,8 @@ def _say_protocol(comparison: Comparison) -> None:
     protocol, plan = comparison.protocol, comparison.plan
     held_out, train = (len(protocol.of_split(split)) for split in (Split.HELD_OUT, Split.TRAIN))
     out = len(protocol.held_out)
-    say(
-        console,
-        f"{train} frames of {len(protocol.groups) - out} clips teach, {held_out} of {out} others test",
-    )
+    teaching = f"{counted(train, 'frame')} of {counted(len(protocol.groups) - out, 'clip')}"
+    say(console, f"{teaching} teach, {held_out} of {counted(out, 'other')} test")
     for sentence in one_sided(protocol):
         say(console, f"[yellow]{escape(sentence)}[/] Another --split-seed divides the clips anew")
     recipe = protocol.recipe

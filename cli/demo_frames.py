@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from adapters.cores import usable_cores
 from loop.errors import Unavailable
 from trainer.processes import map_in_processes
 
@@ -42,7 +42,7 @@ def draw_demo_frames(
     done = plan.clips - len(missing)
     on_clip(done, plan.clips)
     try:
-        for _ in map_in_processes(partial(_draw_clip, plan, frames, truth), missing, os.cpu_count() or 1):
+        for _ in map_in_processes(partial(_draw_clip, plan, frames, truth), missing, usable_cores()):
             done += 1
             on_clip(done, plan.clips)
     except BrokenProcessPool as exc:

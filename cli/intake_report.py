@@ -11,6 +11,7 @@ from adapters.formats.frames import RejectedFile
 from adapters.formats.series import count_in_series
 from cli.markup import escape
 from cli.shell import console, say
+from cli.wording import counted
 from loop.records import NewFrame
 from loop.regrouping import Claim
 from loop.storing import Added
@@ -42,7 +43,8 @@ class FolderRead:
 
 def report(read: FolderRead, added: Added, is_independent: bool = False) -> None:
     """Say what was stored, counted in the database, then what asks for something to be done."""
-    say(console, f"{added.new} new frames, {added.known} known already; {_count_clips(read, added)}")
+    new = counted(added.new, "new frame")
+    say(console, f"{new}, {added.known} known already; {_count_clips(read, added)}")
     if added.brought_back:
         one_each = "of the known ones had been deleted in Label Studio and are there again"
         say(console, f"  {added.brought_back} {one_each}: a folder that is added brings all its frames back")
@@ -53,12 +55,13 @@ def report(read: FolderRead, added: Added, is_independent: bool = False) -> None
 
 def foretell(read: FolderRead, added: Added, is_independent: bool = False) -> None:
     """Say what `report` would, with each clip, where nothing was stored."""
-    say(console, f"would be: {added.new} new frames, {added.known} known; {_count_clips(read, added)}")
+    new = counted(added.new, "new frame")
+    say(console, f"would be: {new}, {added.known} known; {_count_clips(read, added)}")
     for (clip, patient), frames in sorted(added.places.items(), key=lambda item: -item[1])[:MOST_LINES]:
         of_whom = patient or "no patient"
-        say(console, f"  {clip}  {of_whom}  {frames} frame{'s' * (frames != 1)}")
+        say(console, f"  {clip}  {of_whom}  {counted(frames, 'frame')}")
     if len(added.places) > MOST_LINES:
-        say(console, f"  and {len(added.places) - MOST_LINES} clips more")
+        say(console, f"  and {counted(len(added.places) - MOST_LINES, 'clip')} more")
     if added.moved:
         say(console, f"  {added.moved} of the known ones would get another clip or patient")
     _warn(read, added, is_independent)
@@ -69,8 +72,8 @@ def _count_clips(read: FolderRead, added: Added) -> str:
     sources = _sources(read.source_of_clip, added)
     how = ", ".join(f"{count} by {source}" for source, count in sources.items()) or "no frames"
     patients = len({patient for _, patient in added.places if patient is not None})
-    of_whom = f" of {patients} patient{'s' * (patients != 1)}" if patients else ""
-    return f"{sources.total()} clips{of_whom} ({how})"
+    of_whom = f" of {counted(patients, 'patient')}" if patients else ""
+    return f"{counted(sources.total(), 'clip')}{of_whom} ({how})"
 
 
 def _sources(source_of_clip: Mapping[str, str], added: Added) -> Counter[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
+from adapters.cores import usable_cores
 from cli.markup import escape
 from cli.shell import console, progress, say
 from loop.errors import BadRequest
@@ -91,7 +91,7 @@ def _open_folder(out: Path, choices: dict[str, int]) -> Path:
 
 
 def _config(phantoms: int, epochs: int, size: int, seed: int) -> PretrainingConfig:
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     standard = PretrainingConfig()
     early = size * standard.early_size // standard.size // MULTIPLE * MULTIPLE
     return PretrainingConfig(

@@ -23,9 +23,11 @@ from cli.home import find_home
 from cli.markup import escape
 from cli.round_words import describe_round
 from cli.shell import console, say
+from cli.wording import counted
 from db import SqlDatabase
 from loop.burials import MassDeletion, find_mass_deletion
 from loop.errors import NotFound, SonoloopError
+from loop.export import exported_decision
 from loop.judging import has_held_out
 from loop.ports import UnitOfWork
 from loop.records import Decision, Project
@@ -206,13 +208,13 @@ def _render_services(settings: Settings, services: Sequence[ServiceStatus]) -> l
 
 
 def _render_project(each: ProjectStatus) -> list[Part]:
-    read = ", ".join(f"{count} {name}" for name, count in each.decisions.items())
+    read = ", ".join(f"{count} {exported_decision(Decision(name))}" for name, count in each.decisions.items())
     skipped = f"{each.skipped} skipped" if each.skipped else ""
     what = "; ".join(part for part in (read, skipped) if part) or "nothing read yet"
     title, classes = escape(each.project.title), escape(", ".join(each.project.classes))
     lines: list[Part] = [
         f"[bold]project {each.project.id}[/]  {title} ({classes}), served by {each.champion}",
-        f"  {each.labelled} of {each.frames} frames labelled ({what})",
+        f"  {each.labelled} of {counted(each.frames, 'frame')} labelled ({what})",
     ]
     if each.untaught:
         names = escape(", ".join(each.untaught))
@@ -220,7 +222,8 @@ def _render_project(each: ProjectStatus) -> list[Part]:
     if each.frames and not each.has_held_out:
         lines.append(f"  [yellow]{NOTHING_HELD_OUT}[/]")
     if each.for_review:
-        lines.append(f"  [yellow]{each.for_review} frames skipped by two readers[/]: ./sonoloop review")
+        skipped_twice = counted(each.for_review, "frame")
+        lines.append(f"  [yellow]{skipped_twice} skipped by two readers[/]: ./sonoloop review")
     if each.unreadable:
         waiting = f"{count_unreadable(each.unreadable)}, labelled frames left out of rounds: {each.left_out}"
         lines.append(f"  [yellow]{waiting}[/]; {TODO}; ./sonoloop review says why")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -10,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapters.cores import usable_cores
 from cli.auditing import audit
 from cli.system_parts import PARTS, bring, explain_missing, is_ci
 
 ROOT = Path(__file__).resolve().parents[1]
 IN_PARALLEL = (
     "-n",
-    str(min(4, max(3, os.cpu_count() or 1))),
+    str(min(4, max(3, usable_cores()))),
     "--dist",
     "loadfile",
     "--no-loadscope-reorder",

@@ -287,3 +287,9 @@ def test_an_attempt_that_was_handed_back_is_not_counted() -> None:
 )
 def test_only_what_is_known_is_said(progress: dict[str, Any], words: str) -> None:
     assert describe_progress(progress) == words
+
+
+def test_counts_are_told_as_people_say_them_and_empty_frames_by_no_class() -> None:
+    text = shown(HomeStatus(UP, [project(for_review=1, frames=1, labelled=1, decisions={"no vein": 1})]))
+    assert "1 frame skipped by two readers" in text
+    assert "1 of 1 frame labelled (1 empty)" in text
