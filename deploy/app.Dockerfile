@@ -10,9 +10,9 @@ ARG UV_VERSION=0.13.9
 ENV NO_ALBUMENTATIONS_UPDATE=1 PYTHONUNBUFFERED=1 PYTHONPATH=/app UV_PYTHON_DOWNLOADS=never
 
 RUN pip install --no-cache-dir "uv==${UV_VERSION}"
-COPY requirements/app.lock /tmp/app.lock
+COPY requirements/app.lock deploy/without-cuda.sh /tmp/
 RUN if [ "$TORCH" = cpu ]; then \
-        grep -vE '^(cuda-|nvidia-|triton)' /tmp/app.lock > /tmp/used.lock && backend=cpu; \
+        sh /tmp/without-cuda.sh /tmp/app.lock > /tmp/used.lock && backend=cpu; \
     else \
         cp /tmp/app.lock /tmp/used.lock && backend=; \
     fi \

@@ -62,10 +62,10 @@ def _compare(lock: Path, installed: Iterable[Distribution], environment: str) ->
 
 
 def _pins(lines: Iterable[str]) -> Iterable[tuple[str, str]]:
-    """Name and version of every package that this system needs."""
+    """Name and version of every package that this system needs; lines of hashes are passed over."""
     for line in lines:
         try:
-            pin = Requirement(line.split(" #")[0])
+            pin = Requirement(line.removesuffix(" \\"))
         except InvalidRequirement:
             continue
         if pin.marker is None or pin.marker.evaluate():

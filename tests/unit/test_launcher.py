@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
@@ -59,10 +60,10 @@ class Checkout:
         return self.root.parent / "slow"
 
 
-def write_wheel(folder: Path, name: str, version: str) -> None:
+def write_wheel(folder: Path, name: str, version: str, code: str = "") -> None:
     info = f"{name}-{version}.dist-info"
     files = {
-        f"{name}.py": f"VERSION = {version!r}\n",
+        f"{name}.py": code or f"VERSION = {version!r}\n",
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
@@ -214,6 +215,18 @@ def test_a_failed_installation_says_what_to_do_and_leaves_nothing_that_looks_who
     assert "what to do:" in err
     checkout.lock("app", "leaf==1.0")
     assert checkout.run("status")[0] == 0
+
+
+def test_a_package_other_than_the_lock_knows_is_refused(checkout: Checkout) -> None:
+    wheel = checkout.root.parent / "wheels" / "leaf-1.0-py3-none-any.whl"
+    known = f"leaf==1.0 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}"
+    checkout.lock("app", known)
+    write_wheel(wheel.parent, "leaf", "1.0", "VERSION = 'not what was locked'\n")
+    code, out, err = checkout.run("status")
+    assert (code, out) == (1, "")
+    assert "Hash mismatch" in err
+    write_wheel(wheel.parent, "leaf", "1.0")
+    assert checkout.run("status")[:2] == (0, f"ran 1.0 ['status'] {checkout.root}\n")
 
 
 def test_a_checkout_that_cannot_be_written_is_named_in_our_words(checkout: Checkout) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -15,8 +16,9 @@ PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(\[[^]]*\])?==(?P<version>[^\s;]+)(
 
 
 def lines(file: Path) -> list[str]:
-    text = (line.split(" #")[0].strip() for line in file.read_text().splitlines())
-    return [line for line in text if line and not line.startswith("#")]
+    """Those that name packages: without remarks and hashes."""
+    text = (line.split(" #")[0].removesuffix("\\").strip() for line in file.read_text().splitlines())
+    return [line for line in text if line and not line.startswith(("#", "--hash="))]
 
 
 def canonical(name: str) -> str:
@@ -44,6 +46,26 @@ def test_a_lock_holds_only_public_versions(name: str) -> None:
         package for package, versions in pins(name).items() if any("+" in version for version in versions)
     }
     assert local == set()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_pin_of_a_lock_has_the_hashes_of_its_files(name: str) -> None:
+    """uv installs nothing that differs from them."""
+    blocks = re.split(r"\n(?=\S)", (FOLDER / f"{name}.lock").read_text())
+    assert [block for block in blocks if not re.search(r" --hash=sha256:[0-9a-f]{64}(\s|$)", block)] == []
+
+
+def test_the_image_for_cpus_is_made_from_the_same_lock_without_cuda_and_hashes_of_torch() -> None:
+    command = ["sh", str(ROOT / "deploy" / "without-cuda.sh"), str(FOLDER / "app.lock")]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    blocks = re.split(r"\n(?=\S)", text)
+    assert [block.strip() for block in blocks if "--hash" not in block] == [
+        "torch==2.13.0",
+        "torchvision==0.28.0",
+    ]
+    left_out = pins("app").keys() - {canonical(re.split(r"[\[=]", block)[0]) for block in blocks}
+    assert "triton" in left_out
+    assert all(re.match("cuda-|nvidia-|triton", each) for each in left_out)
 
 
 @pytest.mark.parametrize("file", sorted(FOLDER.iterdir()), ids=lambda file: file.name)
