@@ -14,14 +14,15 @@ from cli.home import choose_project, open_home
 from cli.markup import escape
 from cli.shell import console, say
 from loop.arms import ArmFigures, figures_by_arm
+from loop.burials import buried_labels
 from loop.messages import BAD_ANNOTATION
 from loop.unreadable import TODO, unreadable_labels
 
 
 def show_review(home: Path | None, project_id: int, folder: Path | None = None) -> None:
-    """Print the tasks that two readers skipped, the labels that cannot be read, every other input that was
-    set aside, with its reason, and how each arm was read; files of the `folder` by their names, which are
-    kept nowhere.
+    """Print the tasks that two readers skipped, the labels that cannot be read, how many were deleted, every
+    other input that was set aside, with its reason, and how each arm was read; files of the `folder` by their
+    names, which are kept nowhere.
 
     Raises BadRequest for a folder that is none.
     """
@@ -30,6 +31,7 @@ def show_review(home: Path | None, project_id: int, folder: Path | None = None) 
         project = choose_project(uow, project_id)
         frames, aside = uow.frames.for_review(project.id), uow.marks.list_set_aside()
         unreadable = unreadable_labels(uow, project.id)
+        buried = len(buried_labels(uow, project.id))
         by_arm = figures_by_arm(uow.masks.current(project.id), uow.selections.arms(project.id))
     page = f"{container.settings.effective_public_url}/projects/{project.label_studio_id}/data/"
     say(console, f"frames skipped by two readers: {len(frames)}")
@@ -39,6 +41,8 @@ def show_review(home: Path | None, project_id: int, folder: Path | None = None) 
     for label in unreadable:
         where = f"{page}?task={label.frame.task_id}  annotation {label.annotation_id}"
         say(console, f"  {where}: {escape(label.reason)}")
+    if buried:
+        say(console, f"labels deleted in Label Studio: {buried}; ./sonoloop label deleted lists them")
     told = {(BAD_ANNOTATION, str(label.annotation_id)) for label in unreadable}
     others = [item for item in aside if (item.kind, item.subject) not in told]
     say(console, f"other inputs set aside: {len(others)}")

@@ -14,7 +14,7 @@ from cli.intake import require_folder, take_in
 from cli.review import show_review
 from loop.errors import BadRequest
 from loop.messages import DELETED_TASK
-from loop.records import Project
+from loop.records import Decision, Project
 from tests.fakes.clock import ManualClock
 from tests.unit.cli.intake.conftest import SALT, HomeWithFake, set_aside
 
@@ -95,6 +95,33 @@ def test_review_tells_a_file_by_its_name_where_its_folder_is_given(
     said = capsys.readouterr().out
     assert "  clip/bad.png: got an empty file" in said
     assert "--frames" not in said
+
+
+def test_review_counts_what_was_deleted_and_names_the_command_that_lists_it(
+    container: HomeWithFake, project: Project, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = container.settings.root
+    ensure_secrets(home)
+    take_in(container, project, folder, salt=load_settings(home).salt.get_secret_value().encode())
+    show_review(home, 0)
+    assert "deleted" not in capsys.readouterr().out
+    with container.database.write() as uow:
+        uow.masks.append(
+            frame_id=uow.frames.list(project.id)[0].id,
+            annotation_id=1,
+            updated_at=container.clock(),
+            reader_id=None,
+            decision=Decision.DELETED,
+            mask_digest=None,
+            seconds=None,
+            proposal_id=None,
+            dice_to_proposal=None,
+            is_simulated=False,
+            now=container.clock(),
+        )
+        uow.commit()
+    show_review(home, 0)
+    assert "labels deleted in Label Studio: 1; ./sonoloop label deleted lists" in capsys.readouterr().out
 
 
 def test_an_intake_that_was_killed_is_waited_for(
