@@ -35,7 +35,7 @@ from trainer.recipe_values import said
 SPACING = 0.25
 TRUNCATE = 4.0
 REFERENCE_SIDE = 512
-USUAL = "leave out what is not known to be better: the defaults are those of the papers"
+USUAL = "leave out what is not known to be better: the defaults were tried on real frames"
 BOUNDS = {
     "appearance": (0, 100),
     "place": (16, 1024),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from trainer.comparison.aggregate import to_arrays
 from trainer.comparison.choice import RULE, choose_frames
+from trainer.comparison.outlines import outline_legend, show_drawn, show_truth
 from trainer.comparison.report import Report, share
 from trainer.metrics import MEASURES, CalibrationBoard
 from trainer.metrics.counts import class_mean
@@ -31,7 +32,6 @@ DASHES: tuple[Any, ...] = (
     (0, (9, 3)),
     (0, (3, 1)),
 )
-TRUTH, DRAWN = "#56B4E9", "#E69F00"
 CELL_INCHES, DPI = 2.3, 130
 Read = Callable[[int], tuple[NDArray[np.uint8], NDArray[np.bool_]]]
 """Picture uint8 (H, W) and truth bool (C, H, W) of a frame by its number."""
@@ -47,7 +47,7 @@ def draw_curves(losses: Mapping[str, Sequence[Sequence[tuple[int, float]]]], pat
 
     figure, axes = _figure(7.5, 4.6)
     for place, (network, seeds) in enumerate(losses.items()):
-        style: dict[str, Any] = {"color": COLOURS[place % len(COLOURS)], "ls": DASHES[place % len(DASHES)]}
+        style = line_style(place)
         for points in seeds if len(seeds) > 1 else ():
             axes.plot(*_columns(points), lw=0.8, alpha=0.35, **style)
         axes.plot(*_columns(_mean_curve(seeds)), lw=2, label=network, marker=".", **style)
@@ -78,8 +78,7 @@ def draw_reliability(report: Report, path: Path) -> None:
             ]
             axes.plot(
                 *_columns(known),
-                color=COLOURS[place % len(COLOURS)],
-                ls=DASHES[(place + number) % len(DASHES)],
+                **line_style(place, number),
                 marker="os^Dv"[number % 5],
                 ms=4,
                 label=_class_label(report, network, number, curve.ece_by_class[number]),
@@ -94,7 +93,8 @@ def draw_reliability(report: Report, path: Path) -> None:
 
 def draw_sheet(report: Report, read: Read, read_drawn: ReadDrawn, path: Path) -> None:
     """Write frames by `choice.RULE`, a row each: the frame, its truth, and what each network drew with the
-    first seed, with its Dice there. Truth is a solid blue outline, what was drawn a dashed orange one.
+    first seed, with its Dice there. Truth is a solid blue outline, what was drawn a dashed orange one; of
+    several classes each has its colour, truth is filled with it and what was drawn outlined.
     """
     places = choose_frames(mean_dice(report), _is_empty(report))
     columns = 2 + len(report.plan.networks)
@@ -123,30 +123,18 @@ def _draw_row(row: Any, report: Report, place: int, read: Read, read_drawn: Read
         axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="antialiased")
     digest = report.protocol.frames[number].frame
     _note(row[0], digest[:8], "white")
-    _outline(row[1], truth, TRUTH, is_dashed=False)
+    show_truth(row[1], truth)
     for axes, network in zip(row[2:], report.plan.networks, strict=True):
-        _outline(axes, truth, TRUTH, is_dashed=False)
-        _outline(axes, read_drawn(network, number), DRAWN, is_dashed=True)
+        show_truth(axes, truth)
+        show_drawn(axes, read_drawn(network, number))
         dice = float(_frame_dice(report, network, 0)[place])
         _note(axes, "both empty" if np.isnan(dice) else f"Dice {share(dice)}", "white")
 
 
-def _outline(axes: Axes, mask: NDArray[np.bool_], colour: str, *, is_dashed: bool) -> None:
-    """Classes are told apart by the width of their lines, the first the widest."""
-    height, width = mask.shape[1:]
-    for number, plane in enumerate(mask):
-        if plane.any():
-            framed = np.pad(plane, 1).astype(float)  # an outline along the edge of the frame is drawn too
-            at = (np.arange(framed.shape[1]) - 1, np.arange(framed.shape[0]) - 1)
-            axes.contour(
-                *at,
-                framed,
-                levels=[0.5],
-                colors=[colour],
-                linewidths=max(0.7, 1.7 - 0.4 * number),
-                linestyles="--" if is_dashed else "-",
-            )
-    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+def line_style(place: int, number: int = 0) -> dict[str, Any]:
+    """Of the network at that place, and its class of that number: no two of 49 look alike."""
+    dashes = place + place // len(COLOURS) + number
+    return {"color": COLOURS[place % len(COLOURS)], "ls": DASHES[dashes % len(DASHES)]}
 
 
 def _note(axes: Axes, text: str, colour: str) -> None:
@@ -155,17 +143,10 @@ def _note(axes: Axes, text: str, colour: str) -> None:
 
 
 def _explain(figure: Figure, report: Report) -> None:
-    from matplotlib.lines import Line2D
-
-    lines = [
-        Line2D([], [], color=TRUTH, lw=1.7, label="truth"),
-        Line2D([], [], color=DRAWN, lw=1.7, ls="--", label="drawn by the network (first seed)"),
-    ]
-    figure.legend(handles=lines, loc="outside upper left", ncols=2, frameon=False, fontsize=10)
+    handles = outline_legend(report.protocol.classes)
+    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), frameon=False, fontsize=10)
     width = max(60, 32 * (2 + len(report.plan.networks)))
-    names = ", then ".join(report.protocol.classes).replace("$", r"\$")
-    several = f" From the widest line to the thinnest: {names}." if len(report.protocol.classes) > 1 else ""
-    figure.supxlabel(textwrap.fill(RULE + several, width), fontsize=8.5, ha="left", x=0.01)
+    figure.supxlabel(textwrap.fill(RULE, width), fontsize=8.5, ha="left", x=0.01)
 
 
 def _frame_dice(report: Report, network: str, seed: int) -> NDArray[np.float64]:

@@ -1,4 +1,9 @@
-"""What the published study says of its networks, on its own frames and by its own split."""
+"""What the published study says of its networks, on its own frames and by its own split.
+
+Qin Zhiyuan, Zhu Junlong, Zhang Chen, Ding Siqi, Cong Rui and Song Wei (Jiangnan University), "Research on
+Vein Segmentation Method Based on ResNet34-Unet under Ultrasound Image", 2021. The ACC were checked against
+its abstract; the mIoU, which are not there, were not.
+"""
 
 from __future__ import annotations
 

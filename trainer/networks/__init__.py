@@ -71,7 +71,9 @@ def members(name: str) -> list[Entry]:
         raise BadRequest(got, need, "leave some out: each takes its own time and memory")
     if len(names) > 1 and not all(names):
         got = f"the ensemble {name[:LONGEST_WORD]!r}, which has a {JOINT} without a network beside it"
-        raise BadRequest(got, "networks joined by +", f"write it such as {DEFAULT_NETWORK}{JOINT}fcn8s")
+        spelt = name.replace(JOINT, "plus")  # DeepLab v3+ and U-Net++ as their papers write them
+        example = f"write it such as {DEFAULT_NETWORK}{JOINT}fcn8s"
+        raise BadRequest(got, "networks joined by +", f"write {spelt}" if spelt in NETWORKS else example)
     for each in names:
         if each not in NETWORKS:
             todo = meant(each, NETWORKS, f"take {DEFAULT_NETWORK}, which fits most frames")

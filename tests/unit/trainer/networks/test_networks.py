@@ -190,6 +190,12 @@ def test_an_ensemble_with_an_empty_place_is_told_what_is_wrong_with_it(name: str
         members(name)
 
 
+@pytest.mark.parametrize(("written", "meant"), [("deeplabv3+", "deeplabv3plus"), ("unet++", "unetplusplus")])
+def test_a_network_spelt_as_in_its_paper_is_told_by_its_name_here(written: str, meant: str) -> None:
+    with pytest.raises(BadRequest, match=f"write {meant}$"):
+        members(written)
+
+
 @pytest.mark.parametrize("name", ["deeplabv2", "nnunet", f"{SMALL}+deeplabv2", "deeplabv2+nnunet", SMALL])
 def test_stages_are_known_by_name_as_the_network_has_them(name: str) -> None:
     assert stages(name) == list(build_empty(name, 1).stages())
