@@ -7,7 +7,7 @@ and, where there are several, seeds, both with replacement; all networks share t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from loop.errors import BadRequest
 from trainer.comparison.judge import JudgedFrame
-from trainer.metrics import MEASURES, Resampling, as_observed, interval, one_by_one, resample
+from trainer.metrics import Resampling, as_observed, interval, one_by_one, overall, resample
 from trainer.metrics.calibration import expected_error, stack_bins
-from trainer.metrics.counts import class_mean, stack
+from trainer.metrics.counts import class_mean, stack, stack_background
 from trainer.metrics.summary import known
 from trainer.metrics.surface import surface_values
 
@@ -38,7 +38,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class NetworkFigures:
-    """All figures of one network, by statistic; `by_class` the same for each class alone."""
+    """All figures of one network, by statistic; `by_class` the same for each class against all else."""
 
     network: str
     figures: Mapping[str, Figure]
@@ -56,28 +56,39 @@ class Difference:
 
 @dataclass(frozen=True)
 class FrameArrays:
-    """The judged frames of one run: counts (N, 4, C), distances (N, C) in px by name, bins (N, 3, C, 15)."""
+    """The judged frames of one run: counts (N, 4, C), pixels that truth and network both give to no class
+    (N,), distances (N, C) in px by name, bins (N, 3, C, 15).
+    """
 
     totals: NDArray[np.int64]
+    background: Floats
     distances: Mapping[str, Floats]
     bins: Floats
 
     def of_class(self, number: int) -> FrameArrays:
-        """The same of one class alone."""
+        """The same of one class against all else, which is its background."""
         one = slice(number, number + 1)
-        distances = {name: values[:, one] for name, values in self.distances.items()}
-        return replace(self, totals=self.totals[:, :, one], distances=distances, bins=self.bins[:, :, one])
+        return FrameArrays(
+            totals=self.totals[:, :, one],
+            background=self.totals[:, 3, number].astype(np.float64),
+            distances={name: values[:, one] for name, values in self.distances.items()},
+            bins=self.bins[:, :, one],
+        )
+
+    def of_frames(self, name: str) -> Floats:
+        """A measure from pixels of every frame, its classes together, float64 (N,); NaN where undefined."""
+        return overall(name, self.totals, self.background)
 
 
 Statistic = Callable[[FrameArrays, Resampling], Floats]
 
 
 def _pooled(name: str) -> Statistic:
-    return lambda frames, drawn: drawn.pooled(frames.totals, MEASURES[name])
+    return lambda frames, drawn: overall(name, drawn.sums(frames.totals), drawn.sums(frames.background))
 
 
 def _per_frame(name: str) -> Statistic:
-    return lambda frames, drawn: drawn.means(class_mean(MEASURES[name](*np.moveaxis(frames.totals, 1, 0))))
+    return lambda frames, drawn: drawn.means(frames.of_frames(name))
 
 
 def _distance(name: str) -> Statistic:
@@ -85,12 +96,12 @@ def _distance(name: str) -> Statistic:
 
 
 def _empty_as_one(frames: FrameArrays, drawn: Resampling) -> Floats:
-    dice = class_mean(MEASURES["dice"](*np.moveaxis(frames.totals, 1, 0)))
+    dice = frames.of_frames("dice")
     return drawn.means(np.where(np.isnan(dice), 1.0, dice))
 
 
 def _ece(frames: FrameArrays, drawn: Resampling) -> Floats:
-    return drawn.pooled(frames.bins, expected_error)
+    return class_mean(expected_error(*np.moveaxis(drawn.sums(frames.bins), 1, 0)))
 
 
 STATISTICS: dict[str, Statistic] = {
@@ -141,8 +152,9 @@ def to_arrays(frames: Sequence[JudgedFrame]) -> FrameArrays:
     surfaces = [each.surface for each in frames]
     distances = {name: surface_values(surfaces, name) for name in ("hd95", "assd")}
     distances |= {f"{name}_worst": surface_values(surfaces, name, is_worst=True) for name in ("hd95", "assd")}
+    counts = [each.counts for each in frames]
     return FrameArrays(
-        stack([each.counts for each in frames]), distances, stack_bins([f.bins for f in frames])
+        stack(counts), stack_background(counts), distances, stack_bins([f.bins for f in frames])
     )
 
 

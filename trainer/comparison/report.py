@@ -105,7 +105,12 @@ def _size_warning(recipe: Recipe) -> list[str]:
 
 
 def _classes_note(classes: Sequence[str]) -> list[str]:
-    return [f"A network's figures are means over {len(classes)} classes."] if len(classes) > 1 else []
+    if len(classes) < 2:
+        return []
+    return [
+        f"A network's ACC: pixels whose class is right; its mIoU: mean over background and {len(classes)} "
+        "classes; its other figures: means over the classes. A class's own: that class against all else."
+    ]
 
 
 def _intervals_note(report: Report) -> list[str]:

@@ -7,7 +7,7 @@ compared in pairs: what both find hard cancels out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.errors import BadRequest
-from trainer.metrics.counts import Floats, class_mean
+from trainer.metrics.counts import Floats
 
 DRAWS = 2000
 LEVEL = 0.95
@@ -49,12 +49,9 @@ class Resampling:
         numbers = self.weights @ self._by_clip(there.astype(np.float64))
         return np.asarray(np.divide(sums, numbers, out=np.full(len(sums), np.nan), where=numbers > 0))
 
-    def pooled(self, totals: NDArray[Any], measure: Callable[..., Floats]) -> Floats:
-        """A measure of sums over the frames of each drawing, float64 (B,): `totals` are (N, K, C, ...), the
-        measure takes K arrays (B, C, ...) and gives (B, C), whose mean over the classes counts.
-        """
-        sums = np.tensordot(self.weights, self._by_clip(totals.astype(np.float64)), axes=1)
-        return class_mean(measure(*np.moveaxis(sums, 1, 0)))
+    def sums(self, values: NDArray[Any]) -> Floats:
+        """Sums over the frames of each drawing, float64 (B, ...), of values (N, ...); a NaN makes all NaN."""
+        return np.asarray(np.tensordot(self.weights, self._by_clip(values.astype(np.float64)), axes=1))
 
     def _by_clip(self, values: Floats) -> Floats:
         sums = np.zeros((self.weights.shape[1], *values.shape[1:]))

@@ -5,8 +5,8 @@ import pytest
 
 from loop.errors import BadRequest
 from loop.resampling import bootstrap_means
-from trainer.metrics import MEASURES, Counts, as_observed, interval, one_by_one, resample
-from trainer.metrics.counts import class_mean, frame_dice, stack
+from trainer.metrics import Counts, as_observed, interval, one_by_one, overall, resample
+from trainer.metrics.counts import class_mean, frame_dice, stack, stack_background
 from trainer.metrics.summary import pool
 
 CLIPS = ["a", "a", "b", "c", "c", "c"]
@@ -22,8 +22,8 @@ def test_the_drawing_as_observed_gives_the_plain_value() -> None:
     observed = as_observed(CLIPS)
     assert observed.means(VALUES) == pytest.approx([VALUES.mean()])
     frames = some_counts(1)
-    pooled = observed.pooled(stack(frames), MEASURES["miou"])
-    assert pooled == pytest.approx([pool(frames, "miou").value])
+    sums = observed.sums(stack(frames))
+    assert sums == pytest.approx(stack(frames).sum(axis=0)[np.newaxis])
 
 
 def test_clips_are_drawn_whole_as_the_gate_draws_them() -> None:
@@ -34,7 +34,7 @@ def test_clips_are_drawn_whole_as_the_gate_draws_them() -> None:
 
 def test_a_pooled_statistic_of_a_drawing_is_that_of_its_frames() -> None:
     frames, drawn = some_counts(2), resample(CLIPS, draws=20, seed=1)
-    values = drawn.pooled(stack(frames), MEASURES["dice"])
+    values = overall("dice", drawn.sums(stack(frames)), drawn.sums(stack_background(frames)))
     for weights, value in zip(drawn.weights, values, strict=True):
         copies = [
             frame for clip, frame in zip(drawn.member, frames, strict=True) for _ in range(int(weights[clip]))
