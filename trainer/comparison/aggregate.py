@@ -28,12 +28,13 @@ BOOTSTRAP_SEED = 0
 @dataclass(frozen=True)
 class Figure:
     """A value and its 95 % interval; None where nothing defines it, and without an interval where fewer than
-    two groups do.
+    three groups do; `clips` is how many groups define it.
     """
 
     value: float | None
     low: float | None
     high: float | None
+    clips: int
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ def _minus(one: Mapping[str, Drawn], other: Mapping[str, Drawn]) -> dict[str, Fi
 
 def _figure(drawn: Drawn) -> Figure:
     found = interval(drawn.drawings, drawn.alone)
-    return Figure(known(drawn.value), found.low, found.high)
+    return Figure(known(drawn.value), found.low, found.high, found.clips)
 
 
 def _common_groups(runs: Sequence[Sequence[JudgedFrame]]) -> list[str]:

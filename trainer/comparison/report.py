@@ -12,11 +12,19 @@ from trainer.comparison.idle import idle_note
 from trainer.comparison.judge import Result
 from trainer.comparison.protocol import Plan, Protocol, one_sided
 from trainer.comparison.published import PUBLISHED, SIZE
+from trainer.metrics import ENOUGH_CLIPS
 from trainer.recipes import Recipe
 
 SHOWN = ("acc", "miou", "dice")
 HEADINGS = {"acc": "ACC", "miou": "mIoU", "dice": "Dice"}
 NO_INTERVAL = "[–]"
+NONE_SAID = (
+    f"{NO_INTERVAL}: no interval, for fewer than three test clips define the figure: it may be chance."
+)
+FEW_SAID = (
+    "Few test clips define some figures, the fewest {}: below six a 95 % interval holds less often than it "
+    "says, in about 91 of 100 cases from five clips, 87 from four, 75 from three."
+)
 
 
 @dataclass(frozen=True)
@@ -116,9 +124,12 @@ def _classes_note(classes: Sequence[str]) -> list[str]:
 def _intervals_note(report: Report) -> list[str]:
     figures = [figure for each in report.networks for figure in _figures(each)]
     figures += [figure for each in report.differences for figure in each.figures.values()]
-    if all(figure.low is not None for figure in figures if figure.value is not None):
-        return []
-    return [f"{NO_INTERVAL}: no interval, for fewer than two test clips define the figure: it may be chance."]
+    missing = any(figure.low is None for figure in figures if figure.value is not None)
+    fewest = min((figure.clips for figure in figures if figure.low is not None), default=ENOUGH_CLIPS)
+    return [
+        *([NONE_SAID] if missing else []),
+        *([FEW_SAID.format(fewest)] if fewest < ENOUGH_CLIPS else []),
+    ]
 
 
 def _figures(each: NetworkFigures) -> list[Figure]:

@@ -78,15 +78,16 @@ def test_of_one_test_clip_there_are_values_without_intervals(seeds: int) -> None
         assert {(each.low, each.high) for each in figures.values()} == {(None, None)}
 
 
-def test_a_figure_that_one_clip_alone_defines_has_no_interval_while_others_have() -> None:
-    """Of three clips two are empty and drawn so: Dice knows one clip, accuracy all."""
-    frames = [judged(n, f"clip{n}", 1 + n, is_empty=n > 0) for n in range(3)]
-    better = [judged(n, f"clip{n}", 0, is_empty=n > 0) for n in range(3)]
+def test_a_figure_that_two_clips_alone_define_has_no_interval_while_others_have() -> None:
+    """Of four clips two are empty and drawn so: Dice knows two clips, accuracy all."""
+    frames = [judged(n, f"clip{n}", 1 + n, is_empty=n > 1) for n in range(4)]
+    better = [judged(n, f"clip{n}", 0, is_empty=n > 1) for n in range(4)]
     (first, _), (difference,) = aggregate({"one": [frames], "other": [better]}, 200)
     for figures in (first.figures, difference.figures):
         assert figures["dice"].value is not None
         assert figures["dice"].low is figures["dice"].high is None
         assert figures["acc"].low is not None
+        assert (figures["dice"].clips, figures["acc"].clips) == (2, 4)
 
 
 def test_a_missing_interval_is_shown_and_explained_wherever_figures_are() -> None:
@@ -94,7 +95,7 @@ def test_a_missing_interval_is_shown_and_explained_wherever_figures_are() -> Non
     figures = report.networks[0].figures
     assert bracket(figures["dice"]) == "[–]"
     assert bracket(report.differences[0].figures["dice"], is_difference=True) == "[–]"
-    assert "[–]: no interval, for fewer than two test clips" in "\n".join(caption(report))
+    assert "[–]: no interval, for fewer than three test clips" in "\n".join(caption(report))
     assert "[–]" not in "\n".join(caption(some_report(("resnet34-unet", "fcn8s"))))
     text = markdown(report)
     assert f"{share(figures['dice'].value)} [–]" in text
@@ -105,7 +106,7 @@ def test_a_missing_interval_is_shown_and_explained_wherever_figures_are() -> Non
     assert (cells["dice_low"], cells["dice_high"]) == ("", "")
     content = json.loads(json.dumps(to_dict(report), allow_nan=False))
     dice = content["networks"][0]["figures"]["dice"]
-    assert dice == {"value": figures["dice"].value, "low": None, "high": None}
+    assert dice == {"value": figures["dice"].value, "low": None, "high": None, "clips": 1}
     for width in (100, 40):  # the table, and the list of a narrow terminal
         shown = Console(width=width, file=io.StringIO(), color_system=None)
         with shown.capture() as printed:
@@ -113,10 +114,25 @@ def test_a_missing_interval_is_shown_and_explained_wherever_figures_are() -> Non
         assert printed.get().count("[–]") >= 3 + 3 + 3 + 1, "two networks, their difference, the words"
 
 
+def test_a_table_of_three_to_five_clips_says_that_its_intervals_hold_less_often() -> None:
+    for clips, is_said in ((2, False), (3, True), (5, True), (6, False)):
+        words = "\n".join(caption(few_clips_report(clips)))
+        assert (f"the fewest {clips}: below six a 95 % interval holds less often" in words) == is_said
+        assert ("[–]" in words) == (clips < 3)
+
+
 def one_clip_report() -> Report:
+    return few_clips_report(1)
+
+
+def few_clips_report(clips: int) -> Report:
+    """Eight test frames of so many clips."""
     report = some_report(("resnet34-unet", "fcn8s"))
     results = [
-        replace(result, frames=tuple(replace(frame, group="clip") for frame in result.frames))
+        replace(
+            result,
+            frames=tuple(replace(f, group=f"clip{n % clips}") for n, f in enumerate(result.frames)),
+        )
         for result in report.results
     ]
     return make_report(report.protocol, report.plan, report.costs, report.timing, results)
