@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.comparison.aggregate import to_arrays
 from trainer.comparison.choice import RULE, choose_frames
 from trainer.comparison.report import Report, share
+from trainer.comparison.statistic import to_arrays
 from trainer.metrics import CalibrationBoard
 from trainer.metrics.counts import class_mean
 

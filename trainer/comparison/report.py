@@ -74,6 +74,7 @@ def caption(report: Report) -> list[str]:
         *_classes_note(protocol.classes),
         *one_sided(protocol),
         "[ ]: 95 % intervals by drawing clips" + (" and seeds." if report.plan.seeds > 1 else "; one seed."),
+        *_pairs_note(report),
         *_intervals_note(report),
         *idle_note(report.protocol, report.results),
         f"{_cost_of(recipe)} of {timing.size} px, {timing.threads} "
@@ -121,6 +122,15 @@ def _classes_note(classes: Sequence[str]) -> list[str]:
     ]
 
 
+def _pairs_note(report: Report) -> list[str]:
+    """Why a difference of Dice may be another than that of two cells of the table."""
+    if not report.differences or len({_left_out(result) for result in report.results}) < 2:
+        return []
+    return [
+        "Differences of Dice: over the frames that have one for both networks; those of a cell may be others."
+    ]
+
+
 def _intervals_note(report: Report) -> list[str]:
     figures = [figure for each in report.networks for figure in _figures(each)]
     figures += [figure for each in report.differences for figure in each.figures.values()]
@@ -144,12 +154,15 @@ def _published_note(networks: Sequence[str]) -> list[str]:
 
 def _empty_pairs(report: Report) -> str:
     """How many pairs of empty masks the Dice of a network leaves out."""
-    numbers = [
-        sum(not (f.counts.tp + f.counts.fp + f.counts.fn).any() for f in result.frames)
-        for result in report.results
-    ]
+    numbers = [len(_left_out(result)) for result in report.results]
     said = str(numbers[0]) if min(numbers) == max(numbers) else f"{min(numbers)} to {max(numbers)}"
     return f"{said} of {len(report.results[0].frames)} pairs of empty masks"
+
+
+def _left_out(result: Result) -> frozenset[int]:
+    """The frames on which truth and network both hold nothing."""
+    there = {f.number: (f.counts.tp + f.counts.fp + f.counts.fn).any() for f in result.frames}
+    return frozenset(number for number, is_there in there.items() if not is_there)
 
 
 def share(value: float | None) -> str:

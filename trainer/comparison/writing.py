@@ -10,10 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from trainer.comparison.aggregate import STATISTICS, Figure, to_arrays
+from trainer.comparison.aggregate import Figure
 from trainer.comparison.judge import Result
 from trainer.comparison.published import PUBLISHED
 from trainer.comparison.report import HEADINGS, NO_INTERVAL, SHOWN, Report, bracket, caption, share, signed
+from trainer.comparison.statistic import STATISTICS, to_arrays
 from trainer.durable import write_whole
 from trainer.metrics import MEASURES, CalibrationBoard, Scoreboard, SurfaceBoard
 from trainer.metrics.counts import class_mean

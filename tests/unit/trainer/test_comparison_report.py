@@ -16,14 +16,15 @@ from cli.compare_table import render_report
 from loop.errors import BadRequest
 from tests.discs import draw_disc
 from tests.judged import judged, some_report, some_runs
-from trainer.comparison.aggregate import STATISTICS, aggregate
+from trainer.comparison.aggregate import aggregate
 from trainer.comparison.choice import choose_frames
 from trainer.comparison.idle import idle_note
 from trainer.comparison.judge import JudgedFrame, Result
 from trainer.comparison.report import Report, bracket, caption, make_report, share, signed
+from trainer.comparison.statistic import STATISTICS
 from trainer.comparison.writing import frames_csv, markdown, table_csv, to_dict
 from trainer.metrics import Counts, count, score
-from trainer.metrics.counts import OUTCOMES
+from trainer.metrics.counts import OUTCOMES, frame_dice
 from trainer.preparation import Preparation
 from trainer.recipes import RECIPES
 
@@ -55,6 +56,52 @@ def test_the_difference_of_a_network_to_its_twin_is_nothing_at_all() -> None:
     runs = some_runs(["one"])
     _, (difference,) = aggregate({"one": runs["one"], "twin": runs["one"]}, 50)
     assert {(f.value, f.low, f.high) for f in difference.figures.values()} == {(0.0, 0.0, 0.0)}
+
+
+def test_a_difference_counts_the_frames_that_have_a_value_for_both_networks() -> None:
+    """Two of six frames show nothing. One network leaves them empty, the other draws there: what it draws on
+    the other frames is better all the same, and every one of them says so.
+    """
+    clean = [judged(n, f"clip{n}", 4, is_empty=n > 3) for n in range(6)]
+    frames = [judged(n, f"clip{n}", 1) for n in range(4)]
+    alarms = [alarm(judged(n, f"clip{n}", 0)) for n in (4, 5)]
+    (first, other), (difference,) = aggregate({"clean": [clean], "alarms": [frames + alarms]}, 300)
+    gap = difference.figures["dice"]
+    pairs = zip(frames, clean, strict=False)
+    each = [(frame_dice(one.counts) or 0) - (frame_dice(two.counts) or 0) for one, two in pairs]
+    assert gap.value == pytest.approx(np.mean(each))
+    assert gap.low is not None
+    assert gap.high is not None
+    assert min(each) - 1e-9 <= gap.low <= gap.high <= max(each) + 1e-9
+    assert gap.low > 0
+    assert gap.clips == 4
+    of_cells = (other.figures["dice"].value or 0) - (first.figures["dice"].value or 0)
+    assert of_cells < 0, "by the frames of its own the better drawing would look worse"
+    for name in ("acc", "miou", "dice_empty_as_one"):  # pooled, or of every frame: both have the same
+        assert difference.figures[name].value == pytest.approx(
+            (other.figures[name].value or 0) - (first.figures[name].value or 0)
+        )
+
+
+def alarm(frame: JudgedFrame) -> JudgedFrame:
+    """As if what is drawn there were drawn on a frame that shows nothing."""
+    counts = frame.counts
+    drawn, nothing = counts.tp + counts.fp, np.zeros_like(counts.tp)
+    return replace(frame, counts=Counts(nothing, drawn, nothing, counts.tn + counts.fn))
+
+
+def test_the_words_say_where_a_difference_has_other_frames_than_the_cells() -> None:
+    report = some_report(("resnet34-unet", "fcn8s"))
+    said = "Differences of Dice: over the frames that have one for both networks"
+    assert said not in "\n".join(caption(report))
+    results = []
+    for result in report.results:
+        first, *rest = result.frames
+        empty = judged(first.number, first.group, 0, is_empty=True)
+        change = empty if result.network == "fcn8s" else alarm(first)
+        results.append(replace(result, frames=(change, *rest)))
+    again = make_report(report.protocol, report.plan, report.costs, report.timing, results)
+    assert said in "\n".join(caption(again))
 
 
 def test_seeds_that_differ_widen_an_interval() -> None:
