@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ class FrameOutcome:
     fp: Counts
     fn: Counts
     tn: Counts
-    background: int | None = None
+    background: int | None = field(default=None, kw_only=True)
 
 
 def outcomes_from_evaluation(
