@@ -17,6 +17,7 @@ from cli.shell import console, progress, say
 from cli.simulated import SimulatedReader
 from loop.errors import Unavailable
 from loop.masks import probs_to_mask
+from loop.outcomes import read_scores
 from loop.records import Decision, Frame, ModelVersion, Project
 from loop.serving import is_order_only
 from loop.sweep import followed_mark, followed_name
@@ -163,12 +164,13 @@ class Demo:
         with self.container.database.read() as uow:
             model = None if row.candidate_id is None else uow.models.get(row.candidate_id)
         figures = row.verdict.figures if row.verdict else {}
+        scored = figures.get("candidate")
         seconds = (row.finished_at - row.created_at).total_seconds() if row.finished_at else 0.0
         return RoundRow(
             number=row.number,
             version=model.name if model else "none",
             labels=row.label_count,
-            gate=figures.get("candidate"),
+            gate=read_scores(scored) if scored else None,
             gate_frames=figures.get("frames", 0),
             all_truth=self._measure(model),
             outcome=row.state.value,

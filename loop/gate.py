@@ -67,9 +67,9 @@ def judge(
     `has_held_out` False: the project has no frame that could be read for the gate; its candidates serve
     unproven.
 
-    The verdict's figures hold `frames`, `groups`, `candidate` and `champion` (dice, dice_by_class, miou,
-    acc), `delta`, `probability`, `interval` (95 %), `by_class` and `behind` (the candidate's); what is
-    undefined is None. Raises BadRequest when the frames differ.
+    The verdict's figures hold `frames`, `groups`, `candidate` and `champion` (dice, miou, acc, each
+    also by class), `delta`, `probability`, `interval` (95 %), `by_class` and `behind` (the candidate's); what
+    is undefined is None. Raises BadRequest when the frames differ.
     """
     rule = rule or GateRule()
     behind = (behind or Behind()).within(rule.margin, rule.class_margin)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,9 @@ NAMES = ("tp", "fp", "fn", "tn")
 
 @dataclass(frozen=True, eq=False)
 class FrameOutcome:
-    """What a model got right and wrong on one frame: pixels per class, int (C,)."""
+    """What a model got right and wrong on one frame: pixels per class, int (C,); `background` those that
+    model and truth both give to no class, None where an evaluation of several classes does not say it yet.
+    """
 
     frame_id: int
     group: str
@@ -26,6 +28,7 @@ class FrameOutcome:
     fp: Counts
     fn: Counts
     tn: Counts
+    background: int | None = field(default=None, kw_only=True)
 
 
 def outcomes_from_evaluation(
@@ -73,18 +76,33 @@ def find_insanity(outcomes: Sequence[FrameOutcome]) -> str | None:
 
 
 def scores(outcomes: Sequence[FrameOutcome]) -> dict[str, Any]:
-    """Mean Dice per frame; per class over the frames where it is; pooled mIoU and ACC as in the published
-    study.
+    """Mean Dice per frame; per class over the frames where it is; ACC and mIoU of all pixels pooled, as in
+    the published study: the share whose class is right, the mean of the IoU of background and of every class.
+    `NAME_by_class` are those of each class against all else. None where nothing defines a figure.
     """
     if not outcomes:
-        return {"dice": None, "dice_by_class": [], "miou": None, "acc": None}
+        names = ("miou", "acc")
+        unknown = {"dice": None, "dice_by_class": []} | dict.fromkeys(names)
+        return unknown | {f"{name}_by_class": [] for name in names}
     tp, fp, fn, tn = (np.stack([getattr(item, name) for item in outcomes]) for name in NAMES)
+    pooled = np.stack([part.sum(axis=0) for part in (tp, fp, fn, tn)])
+    miou, acc = _overall(pooled, _background(outcomes))
     return {
         "dice": float(np.mean([frame_dice(item) for item in outcomes])),
         "dice_by_class": _dice_by_class(tp, fp + fn),
-        "miou": float(np.mean([_iou(right.sum(axis=0), (fp + fn).sum(axis=0)) for right in (tp, tn)])),
-        "acc": float(np.mean((tp + tn).sum(axis=0) / (tp + fp + fn + tn).sum(axis=0))),
+        "miou": miou,
+        "acc": acc,
+        "miou_by_class": [_overall(each[:, np.newaxis], int(each[3]))[0] for each in pooled.T],
+        "acc_by_class": [_overall(each[:, np.newaxis], int(each[3]))[1] for each in pooled.T],
     }
+
+
+def read_scores(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """What `scores` gave, as a verdict keeps it. Of several classes mIoU and ACC become None where those of
+    each are not beside them: such a record is from when they were the means of these, another figure.
+    """
+    is_other = len(stored.get("dice_by_class", ())) > 1 and "miou_by_class" not in stored
+    return {**stored, "miou": None, "acc": None} if is_other else dict(stored)
 
 
 def dice_of_class(outcomes: Sequence[FrameOutcome], plane: int) -> Floats:
@@ -100,9 +118,30 @@ def holds_class(outcomes: Sequence[FrameOutcome], plane: int) -> NDArray[np.bool
     return np.array([(item.tp + item.fp + item.fn)[plane] > 0 for item in outcomes], np.bool_)
 
 
-def _outcome(entry: Mapping[str, Any], counts: Mapping[str, Sequence[int]]) -> FrameOutcome:
+def _background(outcomes: Sequence[FrameOutcome]) -> int | None:
+    """Pixels of all frames that model and truth both give to no class; None where one does not say it."""
+    each = [int(item.tn[0]) if len(item.tn) == 1 else item.background for item in outcomes]
+    known = [pixels for pixels in each if pixels is not None]
+    return sum(known) if len(known) == len(each) else None
+
+
+def _overall(pooled: Counts, background: int | None) -> tuple[float | None, float | None]:
+    """MIoU and ACC of summed pixels (4, C), with the background as one more class."""
+    if background is None:
+        return None, None
+    tp, wrong, pixels = pooled[0], pooled[1] + pooled[2], int(pooled[:, 0].sum())
+    right = int(tp.sum()) + background
+    # Each wrong pixel is a false positive, a false negative, or both: the last are not of the background.
+    of_background = 2 * (pixels - right) - int(wrong.sum())
+    ious = _iou(np.append(tp, background), np.append(wrong, of_background))
+    return float(np.mean(ious)), right / pixels
+
+
+def _outcome(entry: Mapping[str, Any], counts: Mapping[str, Any]) -> FrameOutcome:
     arrays = {name: np.asarray(counts[name], dtype=np.int64) for name in NAMES}
-    return FrameOutcome(int(entry["frame_id"]), str(entry["group"]), **arrays)
+    background = counts.get("background")
+    both = None if background is None else int(background)
+    return FrameOutcome(int(entry["frame_id"]), str(entry["group"]), **arrays, background=both)
 
 
 def _is_constant(shares: Floats) -> bool:

@@ -2,12 +2,16 @@
 
 Every figure is the mean over the seeds. An interval comes from drawing whole groups (patients, else clips)
 and, where there are several, seeds, both with replacement; all networks share the drawings.
+
+A difference is one of pairs: of runs with the same seed, and of a mean over frames at the frames where both
+runs have a value. So it need not be the difference of the networks' own figures, whose frames may be others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,11 +19,10 @@ from numpy.typing import NDArray
 
 from loop.errors import BadRequest
 from trainer.comparison.judge import JudgedFrame
-from trainer.metrics import MEASURES, Resampling, as_observed, interval, one_by_one, resample
-from trainer.metrics.calibration import expected_error, stack_bins
-from trainer.metrics.counts import class_mean, stack
+from trainer.comparison.statistic import STATISTICS, FrameArrays, to_arrays
+from trainer.metrics import Resampling, as_observed, interval, one_by_one, resample
+from trainer.metrics.counts import class_mean
 from trainer.metrics.summary import known
-from trainer.metrics.surface import surface_values
 
 Floats = NDArray[np.float64]
 BOOTSTRAP_SEED = 0
@@ -28,17 +31,18 @@ BOOTSTRAP_SEED = 0
 @dataclass(frozen=True)
 class Figure:
     """A value and its 95 % interval; None where nothing defines it, and without an interval where fewer than
-    two groups do.
+    three groups do; `clips` is how many groups define it.
     """
 
     value: float | None
     low: float | None
     high: float | None
+    clips: int
 
 
 @dataclass(frozen=True)
 class NetworkFigures:
-    """All figures of one network, by statistic; `by_class` the same for each class alone."""
+    """All figures of one network, by statistic; `by_class` the same for each class against all else."""
 
     network: str
     figures: Mapping[str, Figure]
@@ -47,73 +51,14 @@ class NetworkFigures:
 
 @dataclass(frozen=True)
 class Difference:
-    """`network` minus `reference` by statistic, each drawing in pairs."""
+    """`network` minus `reference` by statistic, frame by frame where it is a mean over frames."""
 
     network: str
     reference: str
     figures: Mapping[str, Figure]
 
 
-@dataclass(frozen=True)
-class FrameArrays:
-    """The judged frames of one run: counts (N, 4, C), distances (N, C) in px by name, bins (N, 3, C, 15)."""
-
-    totals: NDArray[np.int64]
-    distances: Mapping[str, Floats]
-    bins: Floats
-
-    def of_class(self, number: int) -> FrameArrays:
-        """The same of one class alone."""
-        one = slice(number, number + 1)
-        distances = {name: values[:, one] for name, values in self.distances.items()}
-        return replace(self, totals=self.totals[:, :, one], distances=distances, bins=self.bins[:, :, one])
-
-
-Statistic = Callable[[FrameArrays, Resampling], Floats]
-
-
-def _pooled(name: str) -> Statistic:
-    return lambda frames, drawn: drawn.pooled(frames.totals, MEASURES[name])
-
-
-def _per_frame(name: str) -> Statistic:
-    return lambda frames, drawn: drawn.means(class_mean(MEASURES[name](*np.moveaxis(frames.totals, 1, 0))))
-
-
-def _distance(name: str) -> Statistic:
-    return lambda frames, drawn: drawn.means(class_mean(frames.distances[name]))
-
-
-def _empty_as_one(frames: FrameArrays, drawn: Resampling) -> Floats:
-    dice = class_mean(MEASURES["dice"](*np.moveaxis(frames.totals, 1, 0)))
-    return drawn.means(np.where(np.isnan(dice), 1.0, dice))
-
-
-def _ece(frames: FrameArrays, drawn: Resampling) -> Floats:
-    return drawn.pooled(frames.bins, expected_error)
-
-
-STATISTICS: dict[str, Statistic] = {
-    "acc": _pooled("acc"),
-    "miou": _pooled("miou"),
-    "dice": _per_frame("dice"),
-    "dice_empty_as_one": _empty_as_one,
-    "dice_pooled": _pooled("dice"),
-    "iou": _per_frame("iou"),
-    "iou_pooled": _pooled("iou"),
-    "sensitivity": _per_frame("sensitivity"),
-    "sensitivity_pooled": _pooled("sensitivity"),
-    "specificity": _per_frame("specificity"),
-    "specificity_pooled": _pooled("specificity"),
-    "precision": _per_frame("precision"),
-    "precision_pooled": _pooled("precision"),
-    "hd95": _distance("hd95"),
-    "hd95_worst": _distance("hd95_worst"),
-    "assd": _distance("assd"),
-    "assd_worst": _distance("assd_worst"),
-    "ece": _ece,
-}
-"""Where no other word is said a statistic is the mean over frames; acc, miou and ece are pooled."""
+BySeed = Mapping[int, FrameArrays]
 
 
 @dataclass(frozen=True)
@@ -136,16 +81,6 @@ def draw(groups: Sequence[str], seeds: int, number: int = 2000) -> Drawings:
     return Drawings(as_observed(groups), one_by_one(groups), drawings, weights)
 
 
-def to_arrays(frames: Sequence[JudgedFrame]) -> FrameArrays:
-    """Stack the judged frames of one run. Raises BadRequest for none."""
-    surfaces = [each.surface for each in frames]
-    distances = {name: surface_values(surfaces, name) for name in ("hd95", "assd")}
-    distances |= {f"{name}_worst": surface_values(surfaces, name, is_worst=True) for name in ("hd95", "assd")}
-    return FrameArrays(
-        stack([each.counts for each in frames]), distances, stack_bins([f.bins for f in frames])
-    )
-
-
 def aggregate(
     runs: Mapping[str, Sequence[Sequence[JudgedFrame]]], drawings: int = 2000
 ) -> tuple[list[NetworkFigures], list[Difference]]:
@@ -156,9 +91,12 @@ def aggregate(
     """
     groups = _common_groups([frames for seeds in runs.values() for frames in seeds])
     drawn = draw(groups, max(len(seeds) for seeds in runs.values()), drawings)
-    arrays = {network: [to_arrays(frames) for frames in seeds] for network, seeds in runs.items()}
+    arrays = {
+        network: {seed: to_arrays(frames) for seed, frames in enumerate(seeds)}
+        for network, seeds in runs.items()
+    }
     values = {network: _all_statistics(each, drawn) for network, each in arrays.items()}
-    classes = next(iter(arrays.values()))[0].totals.shape[2]
+    classes = next(iter(next(iter(arrays.values())).values())).totals.shape[2]
     figures = [
         NetworkFigures(
             network,
@@ -166,7 +104,7 @@ def aggregate(
             tuple(
                 {
                     name: _figure(of_class)
-                    for name, of_class in _all_statistics([one.of_class(c) for one in each], drawn).items()
+                    for name, of_class in _all_statistics(_of_class(each, c), drawn).items()
                 }
                 for c in range(classes if classes > 1 else 0)
             ),
@@ -174,7 +112,9 @@ def aggregate(
         for network, each in arrays.items()
     ]
     first, *others = runs
-    return figures, [Difference(other, first, _minus(values[other], values[first])) for other in others]
+    return figures, [
+        Difference(other, first, _differences(arrays[other], arrays[first], drawn)) for other in others
+    ]
 
 
 @dataclass(frozen=True)
@@ -185,33 +125,47 @@ class Drawn:
     drawings: Floats
     alone: Floats
 
-    def __sub__(self, other: Drawn) -> Drawn:
-        return Drawn(self.value - other.value, self.drawings - other.drawings, self.alone - other.alone)
+
+def _of_class(seeds: BySeed, number: int) -> BySeed:
+    return {seed: each.of_class(number) for seed, each in seeds.items()}
 
 
-def _all_statistics(seeds: Sequence[FrameArrays], drawn: Drawings) -> dict[str, Drawn]:
-    return {name: _over_seeds(statistic, seeds, drawn) for name, statistic in STATISTICS.items()}
+def _all_statistics(seeds: BySeed, drawn: Drawings) -> dict[str, Drawn]:
+    return {
+        name: _over_seeds({seed: partial(statistic.of, each) for seed, each in seeds.items()}, drawn)
+        for name, statistic in STATISTICS.items()
+    }
 
 
-def _over_seeds(statistic: Statistic, seeds: Sequence[FrameArrays], drawn: Drawings) -> Drawn:
-    observed = np.stack([statistic(each, drawn.observed) for each in seeds])  # (S, 1)
-    resampled = np.stack([statistic(each, drawn.groups) for each in seeds], axis=1)  # (B, S)
+def _differences(one: BySeed, other: BySeed, drawn: Drawings) -> dict[str, Figure]:
+    common = [seed for seed in one if seed in other]
+    return {
+        name: _figure(
+            _over_seeds({seed: partial(statistic.between, one[seed], other[seed]) for seed in common}, drawn)
+        )
+        for name, statistic in STATISTICS.items()
+    }
+
+
+def _over_seeds(seeds: Mapping[int, Callable[[Resampling], Floats]], drawn: Drawings) -> Drawn:
+    """The mean over seeds of what each gives in drawings; undefined where there is no seed."""
+    if not seeds:
+        groups = drawn.alone.weights.shape[1]
+        return Drawn(np.nan, np.full(len(drawn.seeds), np.nan), np.full(groups, np.nan))
+    observed = np.stack([of(drawn.observed) for of in seeds.values()])  # (S, 1)
+    resampled = np.stack([of(drawn.groups) for of in seeds.values()], axis=1)  # (B, S)
     there = ~np.isnan(resampled)
-    weights = drawn.seeds * there
+    weights = drawn.seeds[:, list(seeds)] * there
     total = weights.sum(axis=1)
     sums = (weights * np.where(there, resampled, 0.0)).sum(axis=1)
     means = np.divide(sums, total, out=np.full(len(total), np.nan), where=total > 0)
-    alone = class_mean(np.stack([statistic(each, drawn.alone) for each in seeds], axis=1))  # (G,)
+    alone = class_mean(np.stack([of(drawn.alone) for of in seeds.values()], axis=1))  # (G,)
     return Drawn(float(class_mean(observed[:, 0])), means, alone)
-
-
-def _minus(one: Mapping[str, Drawn], other: Mapping[str, Drawn]) -> dict[str, Figure]:
-    return {name: _figure(one[name] - other[name]) for name in STATISTICS}
 
 
 def _figure(drawn: Drawn) -> Figure:
     found = interval(drawn.drawings, drawn.alone)
-    return Figure(known(drawn.value), found.low, found.high)
+    return Figure(known(drawn.value), found.low, found.high, found.clips)
 
 
 def _common_groups(runs: Sequence[Sequence[JudgedFrame]]) -> list[str]:

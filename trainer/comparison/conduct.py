@@ -11,11 +11,10 @@ from loop.errors import BadInput, OutOfSpace, SonoloopError
 from trainer.comparison.child import train_in_child
 from trainer.comparison.cost import Cost
 from trainer.comparison.folder import Folder
-from trainer.comparison.judge import Result, judge_run, read_result
+from trainer.comparison.judge import Result, judge_run, read_run
 from trainer.comparison.protocol import Plan, Protocol
 from trainer.comparison.runs import (
     JOB,
-    RESULT,
     Action,
     decide,
     drop_unfinished,
@@ -70,7 +69,7 @@ class Comparison:
 
     def results(self) -> list[Result]:
         """All results in the order of the plan. Raises BadInput where one is missing."""
-        return [read_result(self.folder.run(*pair) / RESULT) for pair in self.plan.pairs()]
+        return [read_run(self.folder, self.protocol, *pair) for pair in self.plan.pairs()]
 
 
 def carry_out(comparison: Comparison) -> Generator[News]:

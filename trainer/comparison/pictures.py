@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.comparison.aggregate import to_arrays
 from trainer.comparison.choice import RULE, choose_frames
 from trainer.comparison.outlines import outline_legend, show_drawn, show_truth
 from trainer.comparison.report import Report, share
-from trainer.metrics import MEASURES, CalibrationBoard
+from trainer.comparison.statistic import to_arrays
+from trainer.metrics import CalibrationBoard
 from trainer.metrics.counts import class_mean
 
 if TYPE_CHECKING:
@@ -151,8 +151,7 @@ def _explain(figure: Figure, report: Report) -> None:
 
 def _frame_dice(report: Report, network: str, seed: int) -> NDArray[np.float64]:
     result = next(each for each in report.results if (each.network, each.seed) == (network, seed))
-    totals = to_arrays(result.frames).totals
-    return class_mean(MEASURES["dice"](*np.moveaxis(totals, 1, 0)))
+    return to_arrays(result.frames).of_frames("dice")
 
 
 def _is_empty(report: Report) -> list[bool]:

@@ -10,12 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from trainer.comparison.aggregate import STATISTICS, Figure, to_arrays
+from trainer.comparison.aggregate import Figure
 from trainer.comparison.judge import Result
 from trainer.comparison.published import PUBLISHED
 from trainer.comparison.report import HEADINGS, NO_INTERVAL, SHOWN, Report, bracket, caption, share, signed
+from trainer.comparison.statistic import STATISTICS, to_arrays
 from trainer.durable import write_whole
 from trainer.metrics import MEASURES, CalibrationBoard, Scoreboard, SurfaceBoard
 from trainer.metrics.counts import class_mean
@@ -66,7 +65,7 @@ def frames_csv(report: Report) -> str:
     rows: list[list[Any]] = [["network", "seed", "frame", "clip", *MEASURES, *distances]]
     for result in report.results:
         arrays = to_arrays(result.frames)
-        columns = [class_mean(measure(*np.moveaxis(arrays.totals, 1, 0))) for measure in MEASURES.values()]
+        columns = [arrays.of_frames(name) for name in MEASURES]
         columns += [class_mean(arrays.distances[name]) for name in distances]
         for place, frame in enumerate(result.frames):
             digest = report.protocol.frames[frame.number].frame
@@ -92,7 +91,7 @@ def markdown(report: Report) -> str:
         ]
     parts += ["## More measures", _table(_more(report))]
     if report.networks[0].by_class:
-        parts += ["## By class", _table(_by_class(report))]
+        parts += ["## By class, each against all else", _table(_by_class(report))]
     return "# Comparison of networks\n\n" + "\n\n".join(parts) + "\n"
 
 

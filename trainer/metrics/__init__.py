@@ -4,12 +4,21 @@ What each does with empty masks stands at the head of its module and in docs/met
 """
 
 from trainer.metrics.calibration import Bins, Calibration, CalibrationBoard, bin_pixels, bins_from_dict
-from trainer.metrics.counts import MEASURES, Counts, count, counts_from_dict, frame_dice
-from trainer.metrics.intervals import Interval, Resampling, as_observed, interval, one_by_one, resample
+from trainer.metrics.counts import MEASURES, Counts, count, counts_from_dict, frame_dice, overall
+from trainer.metrics.intervals import (
+    ENOUGH_CLIPS,
+    Interval,
+    Resampling,
+    as_observed,
+    interval,
+    one_by_one,
+    resample,
+)
 from trainer.metrics.summary import Pooled, Scoreboard, Scores, Summary, frame_values, score, summarise
 from trainer.metrics.surface import Surface, SurfaceBoard, SurfaceScores, measure_surface, surface_from_dict
 
 __all__ = [
+    "ENOUGH_CLIPS",
     "MEASURES",
     "Bins",
     "Calibration",
@@ -34,6 +43,7 @@ __all__ = [
     "interval",
     "measure_surface",
     "one_by_one",
+    "overall",
     "resample",
     "score",
     "summarise",

@@ -10,6 +10,9 @@ undefined, which is never a zero in disguise:
     acc, miou       defined for every frame with pixels; in miou an absent and unpredicted class (or
                     background) counts 1, for nothing was wrong
 
+Each is of one class against all else. What ACC and mIoU are of all classes together stands in `overall`. A
+pixel counts as one class: where a mask has several there, as the first of the class list.
+
 A false positive on an empty frame is 0 by dice, iou, f1 and precision. Pooled over pixels F1 and Dice are one
 figure, 2 TP / (2 TP + FP + FN); f1 is there for those who look for it under that name.
 """
@@ -24,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop.errors import BadMask, BadRequest
-from loop.masks import Mask
+from loop.masks import Mask, exclusive, union
 from trainer.nearest import meant
 
 PerClass = NDArray[np.int64]
@@ -35,33 +38,48 @@ OUTCOMES = ("tp", "fp", "fn", "tn")
 
 @dataclass(frozen=True)
 class Counts:
-    """Pixels of one frame by outcome, one number a class, int64 (C,)."""
+    """Pixels of one frame by outcome, one number a class, int64 (C,); `background` those that truth and
+    prediction both give to none of the classes. None: of several classes, as records of before it was
+    counted hold it.
+    """
 
     tp: PerClass
     fp: PerClass
     fn: PerClass
     tn: PerClass
+    background: int | None = None
 
-    def to_dict(self) -> dict[str, list[int]]:
+    def __post_init__(self) -> None:
+        if self.background is None and len(self.tn) == 1:
+            object.__setattr__(self, "background", int(self.tn[0]))  # of one class it is no news
+
+    def to_dict(self) -> dict[str, list[int] | int | None]:
         """Give it in JSON's types."""
-        return {name: getattr(self, name).tolist() for name in OUTCOMES}
+        return {name: getattr(self, name).tolist() for name in OUTCOMES} | {"background": self.background}
 
 
-def counts_from_dict(values: Mapping[str, Sequence[int]]) -> Counts:
-    """Read what `Counts.to_dict` wrote."""
-    return Counts(**{name: np.asarray(values[name], np.int64) for name in OUTCOMES})
+def counts_from_dict(values: Mapping[str, Any]) -> Counts:
+    """Read what `Counts.to_dict` wrote, now or before it knew `background`."""
+    planes = {name: np.asarray(values[name], np.int64) for name in OUTCOMES}
+    return Counts(**planes, background=values.get("background"))
 
 
 def count(prediction: Mask, truth: Mask) -> Counts:
-    """Compare two masks bool (C, H, W). Raises BadMask when they differ in shape or are not bool."""
+    """Compare two masks bool (C, H, W); where classes overlap the first of the list counts. Raises BadMask
+    when they differ in shape or are not bool.
+    """
     check_pair(prediction, truth)
+    if len(truth) > 1:
+        prediction, truth = exclusive(prediction)[0], exclusive(truth)[0]
 
     def pixels(where: Mask) -> PerClass:
         return np.asarray(np.count_nonzero(where, axis=(1, 2)), np.int64)
 
     tp, predicted, true = pixels(prediction & truth), pixels(prediction), pixels(truth)
     fp, fn = predicted - tp, true - tp
-    return Counts(tp, fp, fn, truth.shape[1] * truth.shape[2] - tp - fp - fn)
+    size = truth.shape[1] * truth.shape[2]
+    background = size - int(np.count_nonzero(union(prediction) | union(truth)))
+    return Counts(tp, fp, fn, size - tp - fp - fn, background)
 
 
 def check_pair(prediction: Mask, truth: Mask) -> None:
@@ -80,6 +98,11 @@ def stack(frames: Sequence[Counts]) -> NDArray[np.int64]:
     if not frames:
         raise BadRequest("no frames", "at least one", "give frames that have a truth")
     return np.stack([np.stack([getattr(each, name) for name in OUTCOMES]) for each in frames])
+
+
+def stack_background(frames: Sequence[Counts]) -> Floats:
+    """Pixels of several frames that both give to no class, float64 (N,); NaN where a record does not say."""
+    return np.asarray([np.nan if f.background is None else f.background for f in frames], np.float64)
 
 
 def frame_dice(counts: Counts) -> float | None:
@@ -141,6 +164,38 @@ def _specificity(_: NDArray[Any], fp: NDArray[Any], __: NDArray[Any], tn: NDArra
 
 def _precision(tp: NDArray[Any], fp: NDArray[Any], _: NDArray[Any], __: NDArray[Any]) -> Floats:
     return _ratio(tp, tp + fp)
+
+
+def _overall_acc(totals: NDArray[Any], background: Floats) -> Floats:
+    """Pixels whose class is right / all pixels."""
+    return _ratio(totals[..., 0, :].sum(axis=-1) + background, totals[..., 0].sum(axis=-1))
+
+
+def _overall_miou(totals: NDArray[Any], background: Floats) -> Floats:
+    """Mean of the IoU of background and of every class."""
+    tp, fp, fn, _ = np.moveaxis(totals, -2, 0)
+    is_wrong = totals[..., 0].sum(axis=-1) - tp.sum(axis=-1) - background
+    # Each wrong pixel is a false positive, a false negative, or both: the last are not of the background.
+    wrong = np.concatenate([(2 * is_wrong - (fp + fn).sum(axis=-1))[..., None], fp + fn], axis=-1)
+    right = np.concatenate([background[..., None], tp], axis=-1)
+    ious = np.where(right + wrong == 0, 1.0, _ratio(right, right + wrong))
+    return np.asarray(ious.mean(axis=-1))
+
+
+OVERALL = {"acc": _overall_acc, "miou": _overall_miou}
+"""Measures that see all classes at once, with the background as one more."""
+
+
+def overall(name: str, totals: NDArray[Any], background: Floats) -> Floats:
+    """A measure of all classes together, float64 (...), from counts (..., 4, C) and the pixels (...) that
+    both give to no class: ACC and mIoU of the map of classes, of any other the mean over the classes.
+
+    NaN where it is undefined, and ACC and mIoU also where `background` is. Raises BadRequest (unknown).
+    """
+    measure = find_measure(name)
+    if name in OVERALL:
+        return OVERALL[name](totals, np.asarray(background))
+    return class_mean(measure(*np.moveaxis(totals, -2, 0)))
 
 
 MEASURES: dict[str, Measure] = {

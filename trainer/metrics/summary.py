@@ -10,18 +10,26 @@ from statistics import fmean, median
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from trainer.metrics.counts import Counts, Floats, class_mean, find_measure, frame_dice, stack
+from trainer.metrics.counts import (
+    Counts,
+    Floats,
+    class_mean,
+    find_measure,
+    frame_dice,
+    overall,
+    stack,
+    stack_background,
+)
 
 
 @dataclass(frozen=True)
 class Scores:
     """What `Scoreboard.compute` gives; a None where nothing defines the value.
 
-    `acc` = (TP + TN) / all pixels and `miou` = mean of foreground and background IoU are pooled over the
-    pixels of all frames, as in the published study; with several classes they are taken per class and
-    averaged.
+    `acc`, the share of pixels whose class is right, and `miou`, the mean of the IoU of background and of
+    every class, are pooled over the pixels of all frames, as in the published study; None also where counts
+    of several classes do not say their common background.
     """
 
     frames: int
@@ -41,7 +49,7 @@ class Scores:
 @dataclass(frozen=True)
 class Summary:
     """One measure over frames: `mean` and `median` over the frames where it is defined, None where there are
-    none; `by_class` the mean of each class over the frames where that class defines it.
+    none; `by_class` the mean of each class, against all else, over the frames where it defines the measure.
     """
 
     mean: float | None
@@ -53,7 +61,9 @@ class Summary:
 
 @dataclass(frozen=True)
 class Pooled:
-    """One measure over the pixels of all frames: `value` the mean over the classes that define it."""
+    """One measure over the pixels of all frames: `value` that of all classes together (`overall`),
+    `by_class` that of each against all else.
+    """
 
     value: float | None
     by_class: tuple[float | None, ...]
@@ -92,8 +102,8 @@ class Scoreboard:
         return pool(self._frames, measure)
 
     def per_frame(self, measure: str) -> Summary:
-        """Give a measure frame by frame: first the mean over a frame's classes, then over the frames."""
-        return summarise(frame_values(self._frames, measure))
+        """Give a measure frame by frame: first of a frame's classes together, then the mean over frames."""
+        return summarise(frame_values(self._frames, measure), frame_overall(self._frames, measure))
 
     def per_clip(self, measure: str) -> dict[str, Pooled]:
         """Give a measure over the pixels of each clip, by its name."""
@@ -116,8 +126,9 @@ def pool(frames: Sequence[Counts], measure: str) -> Pooled:
     values = find_measure(measure)
     if not frames:
         return Pooled(None, ())
-    by_class = values(*stack(frames).sum(axis=0))
-    return Pooled(known(float(class_mean(by_class))), tuple(known(each) for each in by_class.tolist()))
+    totals, background = stack(frames).sum(axis=0), stack_background(frames).sum(axis=0)
+    value = float(overall(measure, totals, background))
+    return Pooled(known(value), tuple(known(each) for each in values(*totals).tolist()))
 
 
 def frame_values(frames: Sequence[Counts], measure: str) -> Floats:
@@ -126,9 +137,16 @@ def frame_values(frames: Sequence[Counts], measure: str) -> Floats:
     return values(*np.moveaxis(stack(frames), 1, 0)) if frames else np.zeros((0, 0))
 
 
-def summarise(values: NDArray[np.float64]) -> Summary:
-    """Summarise float64 (N, C), NaN where undefined: a frame counts where any of its classes does."""
-    frames = class_mean(values)
+def frame_overall(frames: Sequence[Counts], measure: str) -> Floats:
+    """Give a measure of every frame, its classes together, float64 (N,); no frame: (0,)."""
+    return overall(measure, stack(frames), stack_background(frames)) if frames else np.zeros(0)
+
+
+def summarise(values: Floats, together: Floats | None = None) -> Summary:
+    """Summarise float64 (N, C), NaN where undefined; `together` (N,) is each frame's value, the mean of its
+    classes where it is None: then a frame counts where any of its classes does.
+    """
+    frames = class_mean(values) if together is None else together
     there = frames[~np.isnan(frames)]
     return Summary(
         mean=float(there.mean()) if there.size else None,

@@ -82,7 +82,7 @@ def test_of_several_classes_each_has_a_line_of_its_own(width: int) -> None:
     lines = shown_text.splitlines()
     assert [line for line in lines if "nerve" in line and ".125" in line]
     assert [line for line in lines if "vein" in line]
-    assert "meansover2classes" in letters(shown_text), "wrapped or not"
+    assert "meanoverbackgroundand2classes" in letters(shown_text), "wrapped or not"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from cli.demo_rounds import Demo, _describe
 from cli.simulated import FrameRead
 from loop.reader import ReaderMove
 from loop.records import NewFrame
+from loop.training_records import Verdict
 from tests.services.homes import make_settings
 from trainer.metrics import score
 
@@ -89,3 +90,15 @@ def test_frames_that_start_no_round_are_read_without_waiting_for_one(
 def test_the_line_on_an_ended_round_says_its_outcome_once(outcome: str, reason: str, said: str) -> None:
     row = RoundRow(1, "p1-v1", 20, None, 0, score([]), outcome, reason, None, 90.0)
     assert _describe(row) == f"round 1: 20 labels, held-out Dice –, {said}"
+
+
+def test_a_verdict_of_several_classes_from_before_shows_no_acc_beside_todays(container: Container) -> None:
+    older = {"dice": 0.5, "dice_by_class": [0.4, 0.6], "miou": 0.485, "acc": 0.97}
+    with container.database.write() as uow:
+        project = uow.projects.add("Demo", ["vein", "nerve"], {})
+        planned = uow.rounds.add(project.id, reason="2 new", seed=1, label_count=2, now=NOW)
+        uow.commit()
+    reader: Any = None
+    verdict = Verdict(True, False, "promoted", {"frames": 3, "candidate": older})
+    row = Demo(container, project.id, reader, {})._row(replace(planned, verdict=verdict))
+    assert row.gate == {**older, "miou": None, "acc": None}

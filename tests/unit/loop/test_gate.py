@@ -36,7 +36,9 @@ def test_a_better_candidate_is_promoted_with_all_figures() -> None:
     assert low - 1e-9 <= verdict.figures["delta"] <= high + 1e-9
     assert (verdict.figures["frames"], verdict.figures["groups"]) == (20, 8)
     for model in ("candidate", "champion"):
-        assert set(verdict.figures[model]) == {"dice", "dice_by_class", "miou", "acc"}
+        assert set(verdict.figures[model]) == {
+            f"{name}{end}" for name in ("dice", "miou", "acc") for end in ("", "_by_class")
+        }
 
 
 def test_a_worse_candidate_is_kept_out_and_an_equal_one_comes_in() -> None:

@@ -6,9 +6,11 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from loop.errors import (
+    BadInput,
     BadRequest,
     Conflict,
     OutOfMemory,
@@ -17,14 +19,17 @@ from loop.errors import (
     TrainingFailed,
     Unavailable,
 )
+from loop.masks import exclusive, pack
 from loop.training_records import Split
+from tests.discs import draw_disc
 from tests.judged import PLAN, judged, some_protocol
 from trainer.comparison.child import failure
 from trainer.comparison.conduct import remaining_seconds
 from trainer.comparison.folder import Folder, check_folder, open_folder, settle_precision
-from trainer.comparison.judge import Result, read_result, write_result
+from trainer.comparison.judge import Result, read_result, read_run, write_result
 from trainer.comparison.protocol import Plan
 from trainer.comparison.runs import Action, Traces, decide, make_job, note_epoch, read_epochs
+from trainer.metrics import count
 
 
 @pytest.mark.parametrize(
@@ -120,6 +125,35 @@ def test_a_result_survives_its_file(tmp_path: Path) -> None:
     found = read_result(tmp_path / "result.json")
     assert (found.network, found.seed, found.trained) == ("fcn8s", 1, {"digest": "d"})
     assert [frame.to_dict() for frame in found.frames] == [frame.to_dict() for frame in frames]
+
+
+def test_a_result_of_several_classes_from_before_is_completed_from_the_masks_it_kept(tmp_path: Path) -> None:
+    folder, protocol = Folder(tmp_path, 0), replace(some_protocol(), classes=("vein", "nerve"))
+    masks = {n: np.concatenate([draw_disc(n)[1], draw_disc(n + 100)[1]]) for n in (1, 2)}
+    place = folder.run("fcn8s", 0)
+    frames = []
+    for number, mask in masks.items():
+        truth, drawn = exclusive(mask)[0], exclusive(np.roll(mask, 3, axis=2))[0]
+        frames.append(replace(judged(number, "clip", 3), counts=count(drawn, truth)))
+        kept = {folder.mask(protocol.frames[number].mask): truth, place / "masks" / f"{number}.slm": drawn}
+        for path, content in kept.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(pack(content))
+    today = Result("fcn8s", 0, tuple(frames), {})
+    before = [replace(frame, counts=replace(frame.counts, background=None)) for frame in frames]
+    write_result(place / "result.json", replace(today, frames=tuple(before)), "protocol")
+    text = (place / "result.json").read_text()
+    (place / "result.json").write_text(text.replace(', "background": null', ""))
+    assert read_result(place / "result.json").frames[0].counts.background is None
+
+    found = read_run(folder, protocol, "fcn8s", 0)
+    assert [frame.to_dict() for frame in found.frames] == [frame.to_dict() for frame in today.frames]
+    (place / "masks" / "2.slm").write_bytes(pack(masks[1]))
+    with pytest.raises(BadInput, match="not the one its run was judged by"):
+        read_run(folder, protocol, "fcn8s", 0)
+    (place / "masks" / "2.slm").unlink()
+    with pytest.raises(BadInput, match="cannot be read"):
+        read_run(folder, protocol, "fcn8s", 0)
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,15 @@ from cli.compare_table import render_report
 from loop.errors import BadRequest
 from tests.discs import draw_disc
 from tests.judged import judged, some_report, some_runs
-from trainer.comparison.aggregate import STATISTICS, aggregate
+from trainer.comparison.aggregate import aggregate
 from trainer.comparison.choice import choose_frames
 from trainer.comparison.idle import idle_note
 from trainer.comparison.judge import JudgedFrame, Result
 from trainer.comparison.report import Report, bracket, caption, make_report, share, signed
+from trainer.comparison.statistic import STATISTICS
 from trainer.comparison.writing import frames_csv, markdown, table_csv, to_dict
 from trainer.metrics import Counts, count, score
-from trainer.metrics.counts import OUTCOMES
+from trainer.metrics.counts import OUTCOMES, frame_dice
 from trainer.preparation import Preparation
 from trainer.recipes import RECIPES
 
@@ -57,6 +58,52 @@ def test_the_difference_of_a_network_to_its_twin_is_nothing_at_all() -> None:
     assert {(f.value, f.low, f.high) for f in difference.figures.values()} == {(0.0, 0.0, 0.0)}
 
 
+def test_a_difference_counts_the_frames_that_have_a_value_for_both_networks() -> None:
+    """Two of six frames show nothing. One network leaves them empty, the other draws there: what it draws on
+    the other frames is better all the same, and every one of them says so.
+    """
+    clean = [judged(n, f"clip{n}", 4, is_empty=n > 3) for n in range(6)]
+    frames = [judged(n, f"clip{n}", 1) for n in range(4)]
+    alarms = [alarm(judged(n, f"clip{n}", 0)) for n in (4, 5)]
+    (first, other), (difference,) = aggregate({"clean": [clean], "alarms": [frames + alarms]}, 300)
+    gap = difference.figures["dice"]
+    pairs = zip(frames, clean, strict=False)
+    each = [(frame_dice(one.counts) or 0) - (frame_dice(two.counts) or 0) for one, two in pairs]
+    assert gap.value == pytest.approx(np.mean(each))
+    assert gap.low is not None
+    assert gap.high is not None
+    assert min(each) - 1e-9 <= gap.low <= gap.high <= max(each) + 1e-9
+    assert gap.low > 0
+    assert gap.clips == 4
+    of_cells = (other.figures["dice"].value or 0) - (first.figures["dice"].value or 0)
+    assert of_cells < 0, "by the frames of its own the better drawing would look worse"
+    for name in ("acc", "miou", "dice_empty_as_one"):  # pooled, or of every frame: both have the same
+        assert difference.figures[name].value == pytest.approx(
+            (other.figures[name].value or 0) - (first.figures[name].value or 0)
+        )
+
+
+def alarm(frame: JudgedFrame) -> JudgedFrame:
+    """As if what is drawn there were drawn on a frame that shows nothing."""
+    counts = frame.counts
+    drawn, nothing = counts.tp + counts.fp, np.zeros_like(counts.tp)
+    return replace(frame, counts=Counts(nothing, drawn, nothing, counts.tn + counts.fn))
+
+
+def test_the_words_say_where_a_difference_has_other_frames_than_the_cells() -> None:
+    report = some_report(("resnet34-unet", "fcn8s"))
+    said = "Differences of Dice: over the frames that have one for both networks"
+    assert said not in "\n".join(caption(report))
+    results = []
+    for result in report.results:
+        first, *rest = result.frames
+        empty = judged(first.number, first.group, 0, is_empty=True)
+        change = empty if result.network == "fcn8s" else alarm(first)
+        results.append(replace(result, frames=(change, *rest)))
+    again = make_report(report.protocol, report.plan, report.costs, report.timing, results)
+    assert said in "\n".join(caption(again))
+
+
 def test_seeds_that_differ_widen_an_interval() -> None:
     frames = [judged(n, f"clip{n}", 2) for n in range(6)]
     worse = [judged(n, f"clip{n}", 12) for n in range(6)]
@@ -78,15 +125,16 @@ def test_of_one_test_clip_there_are_values_without_intervals(seeds: int) -> None
         assert {(each.low, each.high) for each in figures.values()} == {(None, None)}
 
 
-def test_a_figure_that_one_clip_alone_defines_has_no_interval_while_others_have() -> None:
-    """Of three clips two are empty and drawn so: Dice knows one clip, accuracy all."""
-    frames = [judged(n, f"clip{n}", 1 + n, is_empty=n > 0) for n in range(3)]
-    better = [judged(n, f"clip{n}", 0, is_empty=n > 0) for n in range(3)]
+def test_a_figure_that_two_clips_alone_define_has_no_interval_while_others_have() -> None:
+    """Of four clips two are empty and drawn so: Dice knows two clips, accuracy all."""
+    frames = [judged(n, f"clip{n}", 1 + n, is_empty=n > 1) for n in range(4)]
+    better = [judged(n, f"clip{n}", 0, is_empty=n > 1) for n in range(4)]
     (first, _), (difference,) = aggregate({"one": [frames], "other": [better]}, 200)
     for figures in (first.figures, difference.figures):
         assert figures["dice"].value is not None
         assert figures["dice"].low is figures["dice"].high is None
         assert figures["acc"].low is not None
+        assert (figures["dice"].clips, figures["acc"].clips) == (2, 4)
 
 
 def test_a_missing_interval_is_shown_and_explained_wherever_figures_are() -> None:
@@ -94,7 +142,7 @@ def test_a_missing_interval_is_shown_and_explained_wherever_figures_are() -> Non
     figures = report.networks[0].figures
     assert bracket(figures["dice"]) == "[–]"
     assert bracket(report.differences[0].figures["dice"], is_difference=True) == "[–]"
-    assert "[–]: no interval, for fewer than two test clips" in "\n".join(caption(report))
+    assert "[–]: no interval, for fewer than three test clips" in "\n".join(caption(report))
     assert "[–]" not in "\n".join(caption(some_report(("resnet34-unet", "fcn8s"))))
     text = markdown(report)
     assert f"{share(figures['dice'].value)} [–]" in text
@@ -105,7 +153,7 @@ def test_a_missing_interval_is_shown_and_explained_wherever_figures_are() -> Non
     assert (cells["dice_low"], cells["dice_high"]) == ("", "")
     content = json.loads(json.dumps(to_dict(report), allow_nan=False))
     dice = content["networks"][0]["figures"]["dice"]
-    assert dice == {"value": figures["dice"].value, "low": None, "high": None}
+    assert dice == {"value": figures["dice"].value, "low": None, "high": None, "clips": 1}
     for width in (100, 40):  # the table, and the list of a narrow terminal
         shown = Console(width=width, file=io.StringIO(), color_system=None)
         with shown.capture() as printed:
@@ -113,10 +161,25 @@ def test_a_missing_interval_is_shown_and_explained_wherever_figures_are() -> Non
         assert printed.get().count("[–]") >= 3 + 3 + 3 + 1, "two networks, their difference, the words"
 
 
+def test_a_table_of_three_to_five_clips_says_that_its_intervals_hold_less_often() -> None:
+    for clips, is_said in ((2, False), (3, True), (5, True), (6, False)):
+        words = "\n".join(caption(few_clips_report(clips)))
+        assert (f"the fewest {clips}: below six a 95 % interval holds less often" in words) == is_said
+        assert ("[–]" in words) == (clips < 3)
+
+
 def one_clip_report() -> Report:
+    return few_clips_report(1)
+
+
+def few_clips_report(clips: int) -> Report:
+    """Eight test frames of so many clips."""
     report = some_report(("resnet34-unet", "fcn8s"))
     results = [
-        replace(result, frames=tuple(replace(frame, group="clip") for frame in result.frames))
+        replace(
+            result,
+            frames=tuple(replace(f, group=f"clip{n % clips}") for n, f in enumerate(result.frames)),
+        )
         for result in report.results
     ]
     return make_report(report.protocol, report.plan, report.costs, report.timing, results)

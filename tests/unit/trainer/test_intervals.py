@@ -5,8 +5,9 @@ import pytest
 
 from loop.errors import BadRequest
 from loop.resampling import bootstrap_means
-from trainer.metrics import MEASURES, Counts, as_observed, interval, one_by_one, resample
-from trainer.metrics.counts import class_mean, frame_dice, stack
+from trainer.metrics import Counts, as_observed, interval, one_by_one, overall, resample
+from trainer.metrics.counts import class_mean, frame_dice, stack, stack_background
+from trainer.metrics.intervals import expanded_tail
 from trainer.metrics.summary import pool
 
 CLIPS = ["a", "a", "b", "c", "c", "c"]
@@ -22,8 +23,8 @@ def test_the_drawing_as_observed_gives_the_plain_value() -> None:
     observed = as_observed(CLIPS)
     assert observed.means(VALUES) == pytest.approx([VALUES.mean()])
     frames = some_counts(1)
-    pooled = observed.pooled(stack(frames), MEASURES["miou"])
-    assert pooled == pytest.approx([pool(frames, "miou").value])
+    sums = observed.sums(stack(frames))
+    assert sums == pytest.approx(stack(frames).sum(axis=0)[np.newaxis])
 
 
 def test_clips_are_drawn_whole_as_the_gate_draws_them() -> None:
@@ -34,7 +35,7 @@ def test_clips_are_drawn_whole_as_the_gate_draws_them() -> None:
 
 def test_a_pooled_statistic_of_a_drawing_is_that_of_its_frames() -> None:
     frames, drawn = some_counts(2), resample(CLIPS, draws=20, seed=1)
-    values = drawn.pooled(stack(frames), MEASURES["dice"])
+    values = overall("dice", drawn.sums(stack(frames)), drawn.sums(stack_background(frames)))
     for weights, value in zip(drawn.weights, values, strict=True):
         copies = [
             frame for clip, frame in zip(drawn.member, frames, strict=True) for _ in range(int(weights[clip]))
@@ -43,20 +44,37 @@ def test_a_pooled_statistic_of_a_drawing_is_that_of_its_frames() -> None:
 
 
 def test_undefined_frames_are_left_out_of_means_and_empty_drawings_are_counted() -> None:
-    values = np.asarray([np.nan, np.nan, 0.9, np.nan, np.nan, np.nan])  # only clip b defines it
-    drawn = resample(CLIPS, draws=500, seed=0)
-    values[0] = 0.5  # and clip a
-    found = interval(drawn.means(values), one_by_one(CLIPS).means(values))
-    assert (found.low, found.high) == (0.5, 0.9)
-    neither = (drawn.weights[:, :2] == 0).all(axis=1)
-    assert found.undefined == int(neither.sum()) > 0
+    clips = [*CLIPS, "d"]
+    values = np.asarray([0.5, np.nan, 0.9, 0.7, np.nan, np.nan, np.nan])  # nothing defines it in clip d
+    drawn = resample(clips, draws=2000, seed=0)
+    found = interval(drawn.means(values), one_by_one(clips).means(values))
+    assert (found.low, found.high) == pytest.approx((0.5, 0.9), abs=1e-3)
+    none_of_them = (drawn.weights[:, :3] == 0).all(axis=1)
+    assert found.undefined == int(none_of_them.sum()) > 0
+    assert found.clips == 3
     nothing = interval(np.full(7, np.nan), np.full(3, np.nan))
-    assert (nothing.low, nothing.high, nothing.undefined) == (None, None, 7)
+    assert (nothing.low, nothing.high, nothing.clips, nothing.undefined) == (None, None, 0, 7)
 
 
 def test_one_clip_has_no_interval_for_one_of_no_width_would_look_like_certainty() -> None:
     found = interval(resample(["a"] * 6, 50).means(VALUES), one_by_one(["a"] * 6).means(VALUES))
     assert (found.low, found.high) == (None, None)
+
+
+def test_two_clips_have_no_interval_for_it_would_hold_half_of_the_time() -> None:
+    clips = ["a", "a", "a", "b", "b", "b"]
+    found = interval(resample(clips, 200).means(VALUES), one_by_one(clips).means(VALUES))
+    assert (found.low, found.high, found.clips) == (None, None, 2)
+
+
+@pytest.mark.parametrize("clips", [2, 3, 6, 20, 1000])
+def test_the_expanded_tail_is_that_of_the_t_distribution_on_a_spread_too_small(clips: int) -> None:
+    from scipy import stats
+
+    mean, spread = 0.0, np.sqrt((clips - 1) / clips)  # of the drawings, in standard errors
+    bound = stats.t.ppf(0.025, clips - 1)
+    assert expanded_tail(clips) == pytest.approx(stats.norm.cdf(bound, mean, spread), rel=1e-6)
+    assert expanded_tail(clips) < 0.025
 
 
 def test_an_only_clip_that_defines_a_value_gives_it_no_interval() -> None:
@@ -89,17 +107,21 @@ def test_a_paired_difference_is_surer_than_two_intervals() -> None:
     assert alone.high > beside.low, "the intervals overlap"
 
 
-def test_an_interval_holds_the_true_mean_about_as_often_as_it_says() -> None:
-    hits = 0
-    for trial in range(120):
-        rng = np.random.default_rng(trial)
-        clips = [f"clip{number // 3}" for number in range(120)]
-        values = np.repeat(rng.normal(0, 1, 40), 3) + rng.normal(0, 0.3, 120)
-        found = interval(resample(clips, 300, trial).means(values), one_by_one(clips).means(values))
+@pytest.mark.parametrize(("number", "least", "most"), [(3, 0.68, 0.82), (6, 0.90, 0.97), (40, 0.91, 0.98)])
+def test_an_interval_holds_the_true_mean_about_as_often_as_is_said(
+    number: int, least: float, most: float
+) -> None:
+    """Of six clips plain percentiles held in .85 of the cases."""
+    hits, trials = 0, 400
+    clips = [f"clip{frame // 3}" for frame in range(3 * number)]
+    for trial in range(trials):
+        rng = np.random.default_rng([number, trial])
+        values = np.repeat(rng.normal(0, 1, number), 3) + rng.normal(0, 0.3, 3 * number)
+        found = interval(resample(clips, 1000, trial).means(values), one_by_one(clips).means(values))
         assert found.low is not None
         assert found.high is not None
         hits += found.low <= 0 <= found.high
-    assert 0.88 <= hits / 120 <= 1.0
+    assert least <= hits / trials <= most
 
 
 def test_nothing_cannot_be_drawn_from() -> None:

@@ -14,10 +14,11 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from loop.errors import BadMask, BadRequest
-from loop.masks import Mask
+from loop.masks import Mask, exclusive
 from tests.discs import draw_disc
 from trainer.metrics import MEASURES, CalibrationBoard, Scoreboard, bin_pixels, bins_from_dict, count
 from trainer.metrics.calibration import BINS
+from trainer.metrics.counts import OUTCOMES
 from trainer.metrics.surface import SurfaceBoard, measure_surface, surface_from_dict
 
 EMPTY = np.zeros((1, 6, 8), np.bool_)
@@ -26,6 +27,9 @@ SQUARE[0, 1:4, 1:4] = True
 FULL = ~EMPTY
 
 masks = arrays.arrays(np.bool_, (1, 9, 11))
+CLASSES = 3
+LabelMap = NDArray[np.uint8]
+label_maps = arrays.arrays(np.uint8, (7, 8), elements=st.integers(0, CLASSES))
 
 
 def discs(seed: int, classes: int = 1) -> Mask:
@@ -81,11 +85,61 @@ def test_miou_is_the_mean_of_foreground_and_background_over_all_pixels() -> None
     assert board_of(*pairs).pooled("miou").value == pytest.approx(jaccard_score(true, drawn, average="macro"))
 
 
+@settings(max_examples=30, deadline=None)
+@given(pairs=st.lists(st.tuples(label_maps, label_maps), min_size=1, max_size=3))
+def test_of_several_classes_acc_and_miou_are_those_of_the_map_of_classes(
+    pairs: list[tuple[LabelMap, LabelMap]],
+) -> None:
+    from sklearn.metrics import accuracy_score, jaccard_score
+
+    drawn, true = (np.concatenate([pair[place].ravel() for pair in pairs]) for place in (0, 1))
+    board = board_of(*[(planes(one), planes(other)) for one, other in pairs])
+    assert board.pooled("acc").value == pytest.approx(accuracy_score(true, drawn))
+    oracle = {"labels": range(CLASSES + 1), "average": "macro", "zero_division": 1}
+    assert board.pooled("miou").value == pytest.approx(jaccard_score(true, drawn, **oracle))
+    each = [jaccard_score(other.ravel(), one.ravel(), **oracle) for one, other in pairs]
+    assert board.per_frame("miou").mean == pytest.approx(np.mean(each))
+
+
+def planes(label_map: LabelMap) -> Mask:
+    return np.stack([label_map == number for number in range(1, CLASSES + 1)])
+
+
+def test_a_network_that_draws_nothing_is_right_on_the_background_alone() -> None:
+    """Two classes of three pixels in a hundred each: one against all else would give .970 and .485."""
+    truth = np.zeros((2, 10, 10), np.bool_)
+    truth[0, 0, :3] = truth[1, 9, :3] = True
+    board = board_of((np.zeros_like(truth), truth))
+    assert board.pooled("acc").value == 0.94
+    assert board.pooled("miou").value == pytest.approx((0.94 + 0 + 0) / 3)
+    assert board.pooled("acc").by_class == (0.97, 0.97)
+    assert board.pooled("miou").by_class == (0.97 / 2, 0.97 / 2)
+
+
+def test_a_pixel_of_two_classes_counts_as_the_first() -> None:
+    both, first = np.concatenate([SQUARE, SQUARE]), np.concatenate([SQUARE, EMPTY])
+    assert count(both, first).to_dict() == count(first, both).to_dict() == count(first, first).to_dict()
+    assert board_of((both, np.concatenate([EMPTY, SQUARE]))).per_frame("dice").mean == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(pairs=st.lists(st.tuples(masks, masks), min_size=1, max_size=3))
+def test_of_one_class_acc_and_miou_are_the_published_formulas_to_the_last_digit(
+    pairs: list[tuple[Mask, Mask]],
+) -> None:
+    tp, fp, fn, tn = (sum(int(getattr(count(*pair), name)[0]) for pair in pairs) for name in OUTCOMES)
+    ious = [right / (right + fp + fn) if right + fp + fn else 1.0 for right in (tp, tn)]
+    board = board_of(*pairs)
+    assert board.pooled("acc").value == (tp + tn) / (tp + fp + fn + tn)
+    assert board.pooled("miou").value == sum(ious) / 2
+    assert board.pooled("miou").by_class == (board.pooled("miou").value,)
+
+
 def test_dice_per_frame_and_class_is_what_monai_gives() -> None:
     import torch
     from monai.metrics.meandice import compute_dice
 
-    pairs = [(discs(seed, 3), discs(seed + 20, 3)) for seed in range(4)]
+    pairs = [(exclusive(discs(seed, 3))[0], exclusive(discs(seed + 20, 3))[0]) for seed in range(4)]
     drawn, true = (torch.from_numpy(np.stack([pair[place] for pair in pairs])) for place in (0, 1))
     oracle = compute_dice(drawn.float(), true.float()).numpy()
     summary = board_of(*pairs).per_frame("dice")

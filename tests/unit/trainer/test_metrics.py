@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,7 +23,7 @@ masks = arrays.arrays(np.bool_, st.just((2, 5, 6)))
 
 def test_a_half_overlap_by_hand() -> None:
     counts = count(STRIP, SQUARE)
-    assert counts.to_dict() == {"tp": [2], "fp": [2], "fn": [2], "tn": [10]}
+    assert counts.to_dict() == {"tp": [2], "fp": [2], "fn": [2], "tn": [10], "background": 10}
     assert frame_dice(counts) == 0.5
     scores = score([counts])
     assert scores.acc == 12 / 16
@@ -67,6 +69,16 @@ def test_counts_survive_their_dict() -> None:
     assert counts_from_dict(counts.to_dict()).to_dict() == counts.to_dict()
 
 
+def test_counts_from_before_the_background_was_counted_give_no_acc_of_several_classes() -> None:
+    two = np.concatenate([SQUARE, np.roll(SQUARE, 2, axis=2)])
+    for mask, acc in ((two, None), (SQUARE, 1.0)):
+        older = counts_from_dict({k: v for k, v in count(mask, mask).to_dict().items() if k != "background"})
+        scores = score([older])
+        assert (scores.acc, scores.miou) == (acc, acc), "of one class it is what the class leaves"
+        assert scores.dice_mean == 1.0
+        assert score([older, count(mask, mask)]).miou == acc
+
+
 def test_masks_that_do_not_fit_are_refused() -> None:
     with pytest.raises(BadMask):
         count(SQUARE, SQUARE[:, :3])
@@ -85,27 +97,38 @@ def test_scores_agree_with_an_oracle_that_goes_pixel_by_pixel(pairs: list[tuple[
 
 
 def _oracle_acc(pairs: list[tuple[Mask, Mask]]) -> float:
-    right = [bool(p) == bool(t) for a, b in pairs for p, t in zip(a.flat, b.flat, strict=True)]
+    right = [p == t for a, b in pairs for p, t in zip(_classes(a), _classes(b), strict=True)]
     return sum(right) / len(right)
+
+
+def _classes(mask: Mask) -> list[int]:
+    """The class of every pixel: 0 the background, of several classes the first."""
+    first = [next((n + 1 for n, is_there in enumerate(pixel) if is_there), 0) for pixel in _pixels(mask)]
+    assert len(first) == mask[0].size
+    return first
+
+
+def _pixels(mask: Mask) -> Iterator[tuple[bool, ...]]:
+    return zip(*(plane.flat for plane in mask), strict=True)
 
 
 def _oracle_miou(pairs: list[tuple[Mask, Mask]]) -> float:
     ious = []
-    for channel in range(2):
-        for wanted in (True, False):
-            both = either = 0
-            for prediction, truth in pairs:
-                for p, t in zip(prediction[channel].flat, truth[channel].flat, strict=True):
-                    both += p == wanted and t == wanted
-                    either += p == wanted or t == wanted
-            ious.append(both / either if either else 1.0)
+    for wanted in range(3):
+        both, either = 0, 0
+        for prediction, truth in pairs:
+            for p, t in zip(_classes(prediction), _classes(truth), strict=True):
+                both += p == wanted and t == wanted
+                either += p == wanted or t == wanted
+        ious.append(both / either if either else 1.0)
     return sum(ious) / len(ious)
 
 
 def _oracle_dice(prediction: Mask, truth: Mask) -> float | None:
     values = []
-    for p, t in zip(prediction, truth, strict=True):
-        a, b = set(zip(*np.nonzero(p), strict=True)), set(zip(*np.nonzero(t), strict=True))
+    drawn, true = _classes(prediction), _classes(truth)
+    for number in (1, 2):
+        a, b = ({place for place, each in enumerate(side) if each == number} for side in (drawn, true))
         if a or b:
             values.append(2 * len(a & b) / (len(a) + len(b)))
     return sum(values) / len(values) if values else None
