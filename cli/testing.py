@@ -39,7 +39,7 @@ class Outcome:
 
 
 def run_tests(full: bool, extra: Sequence[str] = ()) -> int:
-    """Run every check and every test; return 0 when all passed, else 1.
+    """Run the checks and the tests; return 0 when all passed, else 1.
 
     `full` adds the long drills. With `extra` (arguments for pytest) only pytest runs, on what they select.
     The last line that is printed is pytest's own closing line.

@@ -76,7 +76,7 @@ def test(
     context: typer.Context,
     full: Annotated[bool, typer.Option("--full", help="Also the long drills.")] = False,
 ) -> None:
-    """Run every check and every test; further words go to pytest."""
+    """Run the checks and the tests; further words go to pytest."""
     from cli.testing import run_tests
 
     sys.exit(run_tests(full, context.args))
