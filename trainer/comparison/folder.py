@@ -40,6 +40,7 @@ POLL_SECONDS = 0.2
 @dataclass(frozen=True)
 class Folder:
     """A comparison's folder; `lock` is the descriptor by which this process, and its trainings, hold it.
+    `root` is absolute: a training stands in another working folder than the command.
 
     Results whose protocol bears one of the digests `earlier` are of this comparison too.
     """
@@ -113,7 +114,7 @@ def open_folder(root: Path, protocol: Protocol, plan: Plan) -> Iterator[Folder]:
         check_folder(root, protocol, plan)  # another may have begun meanwhile
         earlier = earlier_digests(root / PROTOCOL, protocol)
         write_protocol(root / PROTOCOL, protocol, plan, earlier)
-        yield Folder(root, handle, earlier)
+        yield Folder(root.absolute(), handle, earlier)
     finally:
         os.close(handle)
 

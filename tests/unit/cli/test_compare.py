@@ -8,17 +8,16 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
 
 from cli.app import app
 from cli.commands.without_home import compare as ask
-from cli.compare import CompareRequest, compare, say_time
+from cli.compare import compare, say_time
 from cli.compare_table import render_report
 from loop.errors import BadRequest
+from tests.compared import data_of, request
 from tests.judged import some_report
 from trainer.recipes import COMPARED_RECIPE
 
@@ -90,24 +89,6 @@ def test_of_several_classes_each_has_a_line_of_its_own(width: int) -> None:
 )
 def test_time_is_said_as_people_say_it(seconds: float, words: str) -> None:
     assert say_time(seconds) == words
-
-
-def data_of(folder: Path, clips: int = 3, frames: int = 2, value: int = 1) -> Path:
-    rng = np.random.default_rng(0)
-    for clip in range(clips):
-        for number in range(frames):
-            mask = np.zeros((40, 50), np.uint8)
-            mask[10:20, 10:25] = value
-            for part, picture in (("images", rng.integers(0, 255, (40, 50), np.uint8)), ("masks", mask)):
-                place = folder / part / f"clip{clip}"
-                place.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(picture).save(place / f"{number}.png")
-    return folder
-
-
-def request(data: Path, out: Path, **changes: object) -> CompareRequest:
-    asked = CompareRequest(data, "resnet34-unet,mobilenetv2-unet", out, None, "paper", 64, 1, 0, "scratch", 1)
-    return replace(asked, **changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
