@@ -1,7 +1,7 @@
 """From judged frames to the figures of the table: values with intervals, and paired differences. Pure.
 
-Every figure is the mean over the seeds. An interval comes from drawing whole groups (patients, else clips)
-and, where there are several, seeds, both with replacement; all networks share the drawings.
+Every figure is the mean over the seeds that are there. An interval comes from drawing whole groups (patients,
+else clips) and, where there are several, seeds, both with replacement; all networks share the drawings.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ class FrameArrays:
         return replace(self, totals=self.totals[:, :, one], distances=distances, bins=self.bins[:, :, one])
 
 
+BySeed = Mapping[int, FrameArrays]
 Statistic = Callable[[FrameArrays, Resampling], Floats]
 
 
@@ -147,18 +148,21 @@ def to_arrays(frames: Sequence[JudgedFrame]) -> FrameArrays:
 
 
 def aggregate(
-    runs: Mapping[str, Sequence[Sequence[JudgedFrame]]], drawings: int = 2000
+    runs: Mapping[str, Sequence[Sequence[JudgedFrame] | None]], drawings: int = 2000
 ) -> tuple[list[NetworkFigures], list[Difference]]:
     """All figures of every network, and the differences to the first; `runs` holds for each network the
-    judged frames of each of its seeds.
+    judged frames of each of its seeds, None for one that has none, and one at least.
 
     Raises BadRequest when the runs are not of the same frames in the same order, or of no frame.
     """
-    groups = _common_groups([frames for seeds in runs.values() for frames in seeds])
+    groups = _common_groups([frames for seeds in runs.values() for frames in seeds if frames])
     drawn = draw(groups, max(len(seeds) for seeds in runs.values()), drawings)
-    arrays = {network: [to_arrays(frames) for frames in seeds] for network, seeds in runs.items()}
+    arrays = {
+        network: {seed: to_arrays(frames) for seed, frames in enumerate(seeds) if frames}
+        for network, seeds in runs.items()
+    }
     values = {network: _all_statistics(each, drawn) for network, each in arrays.items()}
-    classes = next(iter(arrays.values()))[0].totals.shape[2]
+    classes = next(iter(next(iter(arrays.values())).values())).totals.shape[2]
     figures = [
         NetworkFigures(
             network,
@@ -166,7 +170,7 @@ def aggregate(
             tuple(
                 {
                     name: _figure(of_class)
-                    for name, of_class in _all_statistics([one.of_class(c) for one in each], drawn).items()
+                    for name, of_class in _all_statistics(_of_class(each, c), drawn).items()
                 }
                 for c in range(classes if classes > 1 else 0)
             ),
@@ -189,19 +193,23 @@ class Drawn:
         return Drawn(self.value - other.value, self.drawings - other.drawings, self.alone - other.alone)
 
 
-def _all_statistics(seeds: Sequence[FrameArrays], drawn: Drawings) -> dict[str, Drawn]:
+def _of_class(seeds: BySeed, number: int) -> BySeed:
+    return {seed: each.of_class(number) for seed, each in seeds.items()}
+
+
+def _all_statistics(seeds: BySeed, drawn: Drawings) -> dict[str, Drawn]:
     return {name: _over_seeds(statistic, seeds, drawn) for name, statistic in STATISTICS.items()}
 
 
-def _over_seeds(statistic: Statistic, seeds: Sequence[FrameArrays], drawn: Drawings) -> Drawn:
-    observed = np.stack([statistic(each, drawn.observed) for each in seeds])  # (S, 1)
-    resampled = np.stack([statistic(each, drawn.groups) for each in seeds], axis=1)  # (B, S)
+def _over_seeds(statistic: Statistic, seeds: BySeed, drawn: Drawings) -> Drawn:
+    observed = np.stack([statistic(each, drawn.observed) for each in seeds.values()])  # (S, 1)
+    resampled = np.stack([statistic(each, drawn.groups) for each in seeds.values()], axis=1)  # (B, S)
     there = ~np.isnan(resampled)
-    weights = drawn.seeds * there
+    weights = drawn.seeds[:, list(seeds)] * there
     total = weights.sum(axis=1)
     sums = (weights * np.where(there, resampled, 0.0)).sum(axis=1)
     means = np.divide(sums, total, out=np.full(len(total), np.nan), where=total > 0)
-    alone = class_mean(np.stack([statistic(each, drawn.alone) for each in seeds], axis=1))  # (G,)
+    alone = class_mean(np.stack([statistic(each, drawn.alone) for each in seeds.values()], axis=1))  # (G,)
     return Drawn(float(class_mean(observed[:, 0])), means, alone)
 
 

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from cli.commands.without_home import compare as ask
-from cli.compare import compare, say_time
+from cli.compare import compare
+from cli.compare_progress import say_time
 from cli.compare_table import render_report
 from loop.errors import BadRequest
 from tests.compared import data_of, request
