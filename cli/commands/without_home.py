@@ -52,7 +52,9 @@ def compare(
         Path, typer.Option(help="images/ and masks/ in a folder, frames/ and truth/, or an export.")
     ],
     networks: Annotated[str, typer.Option(help="Names, the first for reference.")],
-    out: Annotated[Path, typer.Option(help="Folder for runs and report; what is unfinished waits there.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for runs and report; what is unfinished waits there.")
+    ] = Path("comparison"),
     classes: Annotated[
         str | None,
         typer.Option(help="Names, with the masks' pixel values: vessel=2.", show_default="vessel, or all"),

@@ -18,8 +18,9 @@ from cli.compare import compare
 from cli.compare_progress import say_time
 from cli.compare_table import render_report
 from loop.errors import BadRequest
-from tests.compared import data_of, request
-from tests.judged import some_report
+from tests.compared import data_of, request, write_recipe
+from tests.judged import PLAN, some_protocol, some_report
+from trainer.comparison.folder import open_folder
 from trainer.recipes import COMPARED_RECIPE
 
 LONG = "mobilenetv3-large-100-unetplusplus-scse"
@@ -162,6 +163,22 @@ def test_the_command_ends_with_one_and_says_what_to_do(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "holds something else" in result.output
     assert [path.name for path in (tmp_path / "taken").iterdir()] == ["letter.txt"]
+
+
+def test_without_out_it_works_in_comparison_where_the_person_stands_but_in_no_other_comparison(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data_of(tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    with open_folder(tmp_path / "comparison", some_protocol(), PLAN):
+        before = (tmp_path / "comparison" / "protocol.json").read_bytes()
+    words = ["compare", "--data", "data", "--networks", "resnet34-unet"]
+    words += ["--recipe", write_recipe(Path("tiny.json"))]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1
+    assert "comparison, which holds another comparison" in result.output
+    assert "choose another --out; nothing was changed" in result.output
+    assert (tmp_path / "comparison" / "protocol.json").read_bytes() == before
 
 
 def test_networks_are_compared_by_the_recipe_under_which_they_learn_unless_another_is_asked_for() -> None:
