@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
 from adapters.cores import usable_cores
-from adapters.formats.labelled import LabelledFolder, LabelledFrame, LeftOut, open_labelled
+from adapters.formats.labelled import open_labelled
+from cli.compare_data import readable, take_frames
 from cli.compare_progress import follow
 from cli.compare_table import render_report
 from cli.markup import escape
-from cli.shell import console, progress, say
+from cli.shell import console, say
 from cli.wording import counted
 from loop.errors import BadRequest
-from loop.masks import exclusive
 from loop.training_records import Split
 from trainer.comparison.conduct import Comparison, check_room
 from trainer.comparison.cost import Timing, count_cost, keep_timing, kept_timing, time_networks
 from trainer.comparison.failures import Failure, to_error
 from trainer.comparison.folder import Folder, check_folder, open_folder, settle_precision
 from trainer.comparison.gallery import draw_all
-from trainer.comparison.material import Labelled, is_stored, store, survey
-from trainer.comparison.protocol import ComparedFrame, Plan, Protocol, check_protocol, one_sided
+from trainer.comparison.material import is_stored, store
+from trainer.comparison.protocol import Plan, Protocol, one_sided
 from trainer.comparison.report import Report, make_report
 from trainer.comparison.runs import Action
 from trainer.comparison.writing import write_report
@@ -37,7 +36,6 @@ from trainer.recipe_files import read_recipe
 from trainer.recipes import find_recipe
 
 TABLE_WIDTH = 80
-SHOWN_LEFT_OUT = 5
 STARTS = ("scratch", IMAGENET)
 TIMING, TABLE = "timing.json", "table.txt"
 
@@ -88,14 +86,13 @@ def compare(request: CompareRequest) -> None:
     """
     plan, source = request.plan(), open_labelled(request.data, request.classes)
     protocol = _settled(request.out, request.protocol(source.classes))
-    protocol = replace(protocol, frames=_survey(source))
-    check_protocol(protocol)
+    protocol = take_frames(source, protocol)
     check_folder(request.out, protocol)
     size, count = protocol.recipe.size, len(protocol.classes)
     costs = {name: count_cost(name, count, size) for name in plan.networks}
     with open_folder(request.out, protocol, plan) as folder:
         if not is_stored(folder, protocol.frames):
-            store(folder, _readable(source, [], []))
+            store(folder, readable(source, [], []))
         comparison = Comparison(folder, protocol, plan, costs, request.threads or usable_cores())
         _say_protocol(comparison)
         check_room(comparison)
@@ -128,40 +125,6 @@ def _settled(out: Path, protocol: Protocol) -> Protocol:
         with console.status("looking which precision is fastest here"):
             found = resolve_precision(protocol.recipe.precision, find_device())
     return replace(protocol, recipe=replace(protocol.recipe, precision=found))
-
-
-def _survey(source: LabelledFolder) -> tuple[ComparedFrame, ...]:
-    """Read everything once, and say what cannot be used. Raises BadRequest where nothing can."""
-    left_out, overlaps = list[LeftOut](), list[int]()
-    frames, again = survey(_readable(source, left_out, overlaps))
-    for each in left_out[:SHOWN_LEFT_OUT]:
-        say(console, f"[yellow]left out[/] {escape(str(each.relative))}: {escape(each.error.message)}")
-    if len(left_out) > SHOWN_LEFT_OUT:
-        say(console, f"[yellow]left out[/] {counted(len(left_out) - SHOWN_LEFT_OUT, 'more file')}")
-    if overlaps:
-        pixels = f"{sum(overlaps)} px of {counted(len(overlaps), 'frame')} belong to several classes:"
-        say(console, f"[yellow]{pixels}[/] there the first of {escape(', '.join(source.classes))} counts")
-    if again:
-        say(console, f"{counted(again, 'frame')} came again; of equal pictures the first counts")
-    if not frames:
-        todo = left_out[0].error.todo if left_out else "check --data"
-        raise BadRequest(f"{len(left_out)} files, no frame with a usable mask", "frames with masks", todo)
-    return frames
-
-
-def _readable(source: LabelledFolder, left_out: list[LeftOut], overlaps: list[int]) -> Iterator[Labelled]:
-    """The frames with at most one class a pixel, for more no network here can answer; those left out, and the
-    pixels of each frame where classes overlap, are put into the lists.
-    """
-    with progress(TextColumn("reading frames"), BarColumn(), MofNCompleteColumn()) as bars:
-        task = bars.add_task("", total=None)
-        for item in source.read(lambda done, total: bars.update(task, completed=done, total=total)):
-            if isinstance(item, LabelledFrame):
-                mask, several = exclusive(item.mask)
-                overlaps += [several] if several else []
-                yield Labelled(item.file.digest, item.file.png, mask, item.group)
-            else:
-                left_out.append(item)
 
 
 def _say_protocol(comparison: Comparison) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -146,12 +147,27 @@ def test_data_with_which_nothing_can_be_compared_are_refused(tmp_path: Path) -> 
     for name, clips, frames in (("one clip", 1, 3), ("one frame", 1, 1)):
         with pytest.raises(BadRequest, match="frames of 1 clip; need at least two"):
             compare(request(data_of(tmp_path / name, clips, frames), out))
-    with pytest.raises(BadRequest, match="--classes vessel=2"):
-        compare(request(data_of(tmp_path / "other values", value=2), out))
     (tmp_path / "bare" / "images").mkdir(parents=True)
     with pytest.raises(BadRequest, match="a folder without masks"):
         compare(request(tmp_path / "bare", out))
     assert not out.exists()
+
+
+@pytest.mark.parametrize(("readable", "got"), [(0, "no frame with a usable mask"), (1, "frames of 1 clip")])
+def test_where_too_little_is_left_the_error_says_how_much_was_left_out_and_the_cure_of_that(
+    tmp_path: Path, readable: int, got: str
+) -> None:
+    data = data_of(tmp_path / "data", clips=4, value=2)
+    for clip in range(readable):
+        for mask in (data / "masks" / f"clip{clip}").iterdir():
+            Image.open(mask).point(lambda value: value // 2).save(mask)
+    (data / "images" / "clip0" / "a note.txt").write_text("in no masks' way")
+    with pytest.raises(BadRequest) as told:
+        compare(request(data, tmp_path / "out"))
+    left_out = 9 - 2 * readable
+    assert told.value.got == f"{got}, after {left_out} files had been left out (a mask with values [2])"
+    assert told.value.todo.startswith("say which value is which, as in --classes vessel=2; else ")
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_ends_with_one_and_says_what_to_do(tmp_path: Path) -> None:
