@@ -11,7 +11,7 @@ from rich.console import Console
 
 from adapters.cores import usable_cores
 from adapters.formats.labelled import open_labelled
-from cli.compare_data import readable, take_frames
+from cli.compare_data import DataRead, readable, take_frames
 from cli.compare_progress import follow
 from cli.compare_table import render_report
 from cli.markup import escape
@@ -54,6 +54,7 @@ class CompareRequest:
     split_seed: int
     weights: str
     threads: int
+    is_independent: bool = False
 
     def plan(self) -> Plan:
         """Networks and seeds. Raises BadRequest for an unknown network, one named twice, or none."""
@@ -86,19 +87,19 @@ def compare(request: CompareRequest) -> None:
     """
     plan, source = request.plan(), open_labelled(request.data, request.classes)
     protocol = _settled(request.out, request.protocol(source.classes))
-    protocol = take_frames(source, protocol)
+    protocol, in_series = take_frames(source, protocol, request.is_independent)
     check_folder(request.out, protocol)
     size, count = protocol.recipe.size, len(protocol.classes)
     costs = {name: count_cost(name, count, size) for name in plan.networks}
     with open_folder(request.out, protocol, plan) as folder:
         if not is_stored(folder, protocol.frames):
-            store(folder, readable(source, [], []))
+            store(folder, readable(source, DataRead()))
         comparison = Comparison(folder, protocol, plan, costs, request.threads or usable_cores())
         _say_protocol(comparison)
         check_room(comparison)
         follow(comparison)
         failures = comparison.failures()
-        report = _report(comparison, failures)
+        report = _report(comparison, failures, in_series)
         files = write_files(report, folder) if report else []
     if report:
         console.print(render_report(report, console.width))
@@ -146,7 +147,7 @@ def _say_protocol(comparison: Comparison) -> None:
     say(console, f"{len(plan.networks)} networks x {plan.seeds} seeds: {len(actions)} trainings{done}")
 
 
-def _report(comparison: Comparison, failures: Sequence[Failure]) -> Report | None:
+def _report(comparison: Comparison, failures: Sequence[Failure], in_series: int) -> Report | None:
     """Of all that is finished; None where nothing is."""
     results = comparison.results()
     if not results:
@@ -154,7 +155,8 @@ def _report(comparison: Comparison, failures: Sequence[Failure]) -> Report | Non
     finished = {result.network for result in results}
     timing = _timing(comparison, [name for name in comparison.plan.networks if name in finished])
     about = comparison.protocol, comparison.plan, comparison.costs, timing
-    return make_report(*about, results, failures, comparison.beside())
+    report = make_report(*about, results, failures, comparison.beside())
+    return replace(report, in_series=in_series)
 
 
 def _timing(comparison: Comparison, networks: Sequence[str]) -> Timing:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cli.commands.options import Independent
 from cli.shell import guarded
 
 commands = typer.Typer()
@@ -65,11 +66,13 @@ def compare(
     split_seed: Annotated[int, typer.Option(min=0, help="Which 40 % of the clips test.")] = 0,
     weights: Annotated[str, typer.Option(help="scratch or imagenet.")] = "scratch",
     threads: Annotated[int, typer.Option(min=0, help="Of the processor; 0: all.")] = 0,
+    independent: Independent = False,
 ) -> None:
     """Train several networks under one protocol and compare them in a table and pictures."""
     from cli.compare import CompareRequest, compare
 
-    compare(CompareRequest(data, networks, out, classes, recipe, size, seeds, split_seed, weights, threads))
+    chosen = classes, recipe, size, seeds, split_seed, weights, threads, independent
+    compare(CompareRequest(data, networks, out, *chosen))
 
 
 @commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -25,7 +25,8 @@ NO_INTERVAL = "[–]"
 class Report:
     """All that the table and the pictures show; `results` holds every finished run in the order of the plan,
     `failures` those that failed, `networks` the figures of those with a result. `beside`: the seeds, by
-    network, of what is finished in the folder and not asked for.
+    network, of what is finished in the folder and not asked for. `in_series`: how many frames are named like
+    a film's, though each counts as a recording of its own.
     """
 
     protocol: Protocol
@@ -37,6 +38,7 @@ class Report:
     differences: Sequence[Difference]
     failures: Sequence[Failure] = ()
     beside: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    in_series: int = 0
 
     def of_network(self, network: str) -> list[Result]:
         """Its runs, seed by seed."""
@@ -87,6 +89,7 @@ def caption(report: Report) -> list[str]:
         *beside_note(report.beside),
         f"{len(train)} frames of {len(protocol.groups) - len(protocol.held_out)} clips taught, "
         f"{len(held_out)} frames of {len(protocol.held_out)} others tested; the same for every network.",
+        *_series_note(report.in_series),
         f"{recipe.size} px, {recipe.optimizer} at {recipe.learning_rate:g}, {recipe.loss}, "
         f"{epochs} epochs, batch {recipe.batch}, augmentation {recipe.augmentation}, "
         f"{recipe.precision}, {start}; "
@@ -102,6 +105,16 @@ def caption(report: Report) -> list[str]:
         f"{_cost_of(recipe)} of {timing.size} px, {timing.threads} "
         f"thread{'s' if timing.threads > 1 else ''}, {timing.precision}, {timing.device}.",
         *_published_note(report.judged),
+    ]
+
+
+def _series_note(in_series: int) -> list[str]:
+    if not in_series:
+        return []
+    frames = "1 frame is named" if in_series == 1 else f"{in_series} frames are named"
+    return [
+        f"{frames} like those of a film, and each counted as a recording of its own: neighbours of one film "
+        "may have taught and tested at once, and then every figure is too good."
     ]
 
 

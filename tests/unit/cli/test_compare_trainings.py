@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from adapters.formats.labelled import open_labelled
 from cli.app import app
 from cli.compare import compare
+from cli.compare_data import take_frames
 from loop.errors import BadRequest, TrainingFailed
 from tests.compared import data_of, request, write_recipe
 
@@ -26,6 +28,46 @@ def test_relative_paths_are_those_of_the_folder_in_which_the_person_stands(
     monkeypatch.chdir(tmp_path)
     compare(request(Path("data"), Path("out"), networks="mobilenetv3-unet", recipe="tiny.json"))
     assert "mobilenetv3-unet" in (tmp_path / "out" / "table.md").read_text()
+
+
+@pytest.mark.timeout(200)
+def test_frames_named_like_a_films_are_warned_of_and_told_in_every_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They lie in one folder and are numbered: nothing tells their recording."""
+    data = data_of(tmp_path / "data", clips=5)
+    flatten(data)
+    recipe, out = write_recipe(tmp_path / "tiny.json"), tmp_path / "out"
+    asked = request(data, out, networks="mobilenetv2-unet", recipe=recipe)
+    compare(asked)
+    said = capsys.readouterr().out
+    named = "10 frames are named like those of a film"
+    assert f"{named}, and each counts as a recording of its own" in said
+    assert "one folder per recording, or an index.csv, and another --out, keep them together" in said
+    for name in ("table.txt", "table.md", "report.json"):
+        assert f"{named}, and each counted as a recording" in " ".join((out / name).read_text().split())
+
+    compare(replace(asked, is_independent=True))
+    assert "of a film" not in capsys.readouterr().out
+    assert "of a film" not in (out / "table.md").read_text()
+
+
+def test_frames_whose_recording_is_told_are_no_series(tmp_path: Path) -> None:
+    data = data_of(tmp_path / "data", clips=2, frames=5)
+    found = {}
+    for told in (True, False):
+        if not told:
+            flatten(data)
+        asked = request(data, tmp_path / "out").protocol(("vessel",))
+        found[told] = take_frames(open_labelled(data, None), asked, is_independent=False)[1]
+    assert found == {True: 0, False: 10}
+
+
+def flatten(data: Path) -> None:
+    """Take frames and masks out of their sub-folders, and number them through."""
+    for part in ("images", "masks"):
+        for number, each in enumerate(sorted((data / part).rglob("*.png")), start=1):
+            each.rename(data / part / f"{number:04}.png")
 
 
 def report_of(out: Path) -> dict[str, Any]:
