@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import io
-import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
 from adapters.cores import usable_cores
-from adapters.formats.labelled import LabelledFolder, LabelledFrame, LeftOut, open_labelled
+from adapters.formats.labelled import open_labelled
+from cli.compare_data import DataRead, readable, take_frames
+from cli.compare_progress import follow
 from cli.compare_table import render_report
 from cli.markup import escape
-from cli.shell import console, progress, say
+from cli.shell import console, say
 from cli.wording import counted
 from loop.errors import BadRequest
-from loop.masks import exclusive
 from loop.training_records import Split
-from trainer.comparison.conduct import Comparison, News, carry_out, check_room
+from trainer.comparison.conduct import Comparison, check_room
 from trainer.comparison.cost import Timing, count_cost, keep_timing, kept_timing, time_networks
+from trainer.comparison.failures import Failure, to_error
 from trainer.comparison.folder import Folder, check_folder, open_folder, settle_precision
 from trainer.comparison.gallery import draw_all
-from trainer.comparison.material import Labelled, is_stored, store, survey
-from trainer.comparison.protocol import ComparedFrame, Plan, Protocol, check_protocol, one_sided
+from trainer.comparison.material import is_stored, store
+from trainer.comparison.protocol import Plan, Protocol, one_sided
 from trainer.comparison.report import Report, make_report
 from trainer.comparison.runs import Action
 from trainer.comparison.writing import write_report
@@ -38,7 +36,6 @@ from trainer.recipe_files import read_recipe
 from trainer.recipes import find_recipe
 
 TABLE_WIDTH = 80
-SHOWN_LEFT_OUT = 5
 STARTS = ("scratch", IMAGENET)
 TIMING, TABLE = "timing.json", "table.txt"
 
@@ -57,6 +54,7 @@ class CompareRequest:
     split_seed: int
     weights: str
     threads: int
+    is_independent: bool = False
 
     def plan(self) -> Plan:
         """Networks and seeds. Raises BadRequest for an unknown network, one named twice, or none."""
@@ -81,29 +79,33 @@ class CompareRequest:
 
 
 def compare(request: CompareRequest) -> None:
-    """Train and judge what is not yet, then write and print the report.
+    """Train and judge what is not yet, then write and print the report of what is finished.
 
     Raises BadRequest before anything is written when the request is impossible, or `out` holds something
-    else; Conflict while another command works there.
+    else; Conflict while another command works there; after all is written TrainingFailed where trainings have
+    no result.
     """
     plan, source = request.plan(), open_labelled(request.data, request.classes)
     protocol = _settled(request.out, request.protocol(source.classes))
-    protocol = replace(protocol, frames=_survey(source))
-    check_protocol(protocol)
-    check_folder(request.out, protocol, plan)
+    protocol, in_series = take_frames(source, protocol, request.is_independent)
+    check_folder(request.out, protocol)
     size, count = protocol.recipe.size, len(protocol.classes)
     costs = {name: count_cost(name, count, size) for name in plan.networks}
     with open_folder(request.out, protocol, plan) as folder:
         if not is_stored(folder, protocol.frames):
-            store(folder, _readable(source, [], []))
+            store(folder, readable(source, DataRead()))
         comparison = Comparison(folder, protocol, plan, costs, request.threads or usable_cores())
         _say_protocol(comparison)
         check_room(comparison)
-        _follow(comparison)
-        report = _report(comparison)
-        files = write_files(report, folder)
-    console.print(render_report(report, console.width))
-    say(console, f"report in {escape(str(request.out))}: {', '.join(files)}")
+        follow(comparison)
+        failures = comparison.failures()
+        report = _report(comparison, failures, in_series)
+        files = write_files(report, folder) if report else []
+    if report:
+        console.print(render_report(report, console.width))
+        say(console, f"report in {escape(str(request.out))}: {', '.join(files)}")
+    if failures:
+        raise to_error(failures, len(plan.pairs()))
 
 
 def write_files(report: Report, folder: Folder) -> list[str]:
@@ -126,40 +128,6 @@ def _settled(out: Path, protocol: Protocol) -> Protocol:
     return replace(protocol, recipe=replace(protocol.recipe, precision=found))
 
 
-def _survey(source: LabelledFolder) -> tuple[ComparedFrame, ...]:
-    """Read everything once, and say what cannot be used. Raises BadRequest where nothing can."""
-    left_out, overlaps = list[LeftOut](), list[int]()
-    frames, again = survey(_readable(source, left_out, overlaps))
-    for each in left_out[:SHOWN_LEFT_OUT]:
-        say(console, f"[yellow]left out[/] {escape(str(each.relative))}: {escape(each.error.message)}")
-    if len(left_out) > SHOWN_LEFT_OUT:
-        say(console, f"[yellow]left out[/] {counted(len(left_out) - SHOWN_LEFT_OUT, 'more file')}")
-    if overlaps:
-        pixels = f"{sum(overlaps)} px of {counted(len(overlaps), 'frame')} belong to several classes:"
-        say(console, f"[yellow]{pixels}[/] there the first of {escape(', '.join(source.classes))} counts")
-    if again:
-        say(console, f"{counted(again, 'frame')} came again; of equal pictures the first counts")
-    if not frames:
-        todo = left_out[0].error.todo if left_out else "check --data"
-        raise BadRequest(f"{len(left_out)} files, no frame with a usable mask", "frames with masks", todo)
-    return frames
-
-
-def _readable(source: LabelledFolder, left_out: list[LeftOut], overlaps: list[int]) -> Iterator[Labelled]:
-    """The frames with at most one class a pixel, for more no network here can answer; those left out, and the
-    pixels of each frame where classes overlap, are put into the lists.
-    """
-    with progress(TextColumn("reading frames"), BarColumn(), MofNCompleteColumn()) as bars:
-        task = bars.add_task("", total=None)
-        for item in source.read(lambda done, total: bars.update(task, completed=done, total=total)):
-            if isinstance(item, LabelledFrame):
-                mask, several = exclusive(item.mask)
-                overlaps += [several] if several else []
-                yield Labelled(item.file.digest, item.file.png, mask, item.group)
-            else:
-                left_out.append(item)
-
-
 def _say_protocol(comparison: Comparison) -> None:
     protocol, plan = comparison.protocol, comparison.plan
     held_out, train = (len(protocol.of_split(split)) for split in (Split.HELD_OUT, Split.TRAIN))
@@ -174,70 +142,31 @@ def _say_protocol(comparison: Comparison) -> None:
     actions = list(comparison.actions().values())
     there = actions.count(Action.NOTHING)
     done = f", {there} of them finished" if there else ""
+    again = [each.run for each in comparison.failures()]
+    done += f"; tried again after a failure: {', '.join(again)}" if again else ""
     say(console, f"{len(plan.networks)} networks x {plan.seeds} seeds: {len(actions)} trainings{done}")
 
 
-def _follow(comparison: Comparison) -> None:
-    """Carry it out in sight of the person: bars on a terminal, a line a training anywhere."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=18),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[words]}"),
-    )
-    with progress(*columns) as bars, closing(carry_out(comparison)) as all_news:
-        task = bars.add_task("", total=None, words="")
-        began = time.monotonic()
-        for news in all_news:
-            bars.update(task, description=f"{news.network} seed {news.seed}", **_bar(news))
-            if news.stage == "begins":
-                began = time.monotonic()
-                bars.reset(task)
-            if news.stage == "finished":
-                say(console, _line(news, time.monotonic() - began))
-
-
-def _bar(news: News) -> dict[str, Any]:
-    loss = "" if news.loss is None else f" loss {news.loss:.3f}"
-    where = f"epoch {news.epoch}/{news.epochs}{loss}" if news.epochs else news.stage
-    words = {"words": f"{where} · {news.finished} of {news.runs} done{_left(news)}"}
-    return words | ({"completed": news.step, "total": news.steps} if news.steps else {})
-
-
-def _line(news: News, seconds: float) -> str:
-    went_on = " (went on)" if news.action is Action.RESUME else ""
-    name = f"{news.network} seed {news.seed}"
-    return f"{news.finished} of {news.runs}  {name} in {say_time(seconds)}{went_on}{_left(news)}"
-
-
-def _left(news: News) -> str:
-    if news.eta_seconds is None or news.finished == news.runs:
-        return ""
-    return f" · {say_time(news.eta_seconds)} left"
-
-
-def say_time(seconds: float) -> str:
-    """As people say it: 40 s, 12 min, 3 h 20 min."""
-    minutes = round(seconds / 60)
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def _report(comparison: Comparison) -> Report:
+def _report(comparison: Comparison, failures: Sequence[Failure], in_series: int) -> Report | None:
+    """Of all that is finished; None where nothing is."""
     results = comparison.results()
-    timing = _timing(comparison)
-    return make_report(comparison.protocol, comparison.plan, comparison.costs, timing, results)
+    if not results:
+        return None
+    finished = {result.network for result in results}
+    timing = _timing(comparison, [name for name in comparison.plan.networks if name in finished])
+    about = comparison.protocol, comparison.plan, comparison.costs, timing
+    report = make_report(*about, results, failures, comparison.beside())
+    return replace(report, in_series=in_series)
 
 
-def _timing(comparison: Comparison) -> Timing:
+def _timing(comparison: Comparison, networks: Sequence[str]) -> Timing:
     """Of an earlier start where it fits, else timed now."""
-    protocol, plan = comparison.protocol, comparison.plan
+    protocol = comparison.protocol
     path = comparison.folder.root / TIMING
-    found = kept_timing(path, plan.networks, comparison.threads)
+    found = kept_timing(path, networks, comparison.threads)
     if found is None:
         recipe, classes = protocol.recipe, len(protocol.classes)
         with console.status("timing the networks, in turn"):
-            found = time_networks(plan.networks, classes, recipe.size, recipe.precision, comparison.threads)
+            found = time_networks(networks, classes, recipe.size, recipe.precision, comparison.threads)
         keep_timing(path, found)
-    return found
+    return replace(found, ms={name: found.ms[name] for name in networks})

@@ -14,6 +14,7 @@ from trainer.comparison.published import PUBLISHED
 from trainer.comparison.report import HEADINGS, SHOWN, Report, bracket, caption, share, signed
 
 NARROWEST_NAME = 12
+FAILED = "failed"
 OTHER_COLUMNS = 58
 """What the other columns take with the gaps between them."""
 
@@ -26,6 +27,7 @@ def render_report(report: Report, width: int) -> Group:
         parts += [_differences(report, width - OTHER_COLUMNS)] if report.differences else []
     else:
         parts += [line for each in report.networks for line in _block(report, each)]
+        parts += [Text(f"{network}: {FAILED}", overflow="fold") for network in report.without_result]
         parts += [line for each in report.differences for line in _difference_block(each)]
     return Group(*parts, "", *(Text(line) for line in caption(report)))
 
@@ -45,6 +47,8 @@ def _table(report: Report, name_width: int) -> Table:
         published = PUBLISHED.get(each.network)
         if published:
             table.add_row("  paper", *(share(published.get(name)) for name in SHOWN), style="dim")
+    for network in report.without_result:
+        table.add_row(Text(network), FAILED)
     return table
 
 

@@ -121,15 +121,16 @@ def _warn_of_strays(index: ClipIndex) -> None:
 def _warn_of_series(read: FolderRead, added: Added) -> None:
     alone = read.stem_of_lone_clip
     stems = [alone[clip] for clip, _ in added.places if clip in alone]
-    count = count_in_series(stems, read.stems_beside)
+    warn_of_series(count_in_series(stems, read.stems_beside), "./sonoloop add DIR again")
+
+
+def warn_of_series(count: int, then: str) -> None:
+    """Warn of so many frames that are named like a film's, with what to do `then`; none: say nothing."""
     if count:
         frames = "1 frame is named" if count == 1 else f"{count} frames are named"
         got = f"{frames} like those of a film, and each counts as a recording of its own"
         say(console, f"  [yellow]{got}[/]: neighbours of one film would teach the model and test it at once")
-        say(
-            console,
-            "    one folder per recording, or an index.csv, and ./sonoloop add DIR again, keep them together",
-        )
+        say(console, f"    one folder per recording, or an index.csv, and {then}, keep them together")
         say(console, "    single pictures of different people: --independent-frames says so")
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from adapters.formats.clips import ClipSource
 from adapters.formats.coco import read_masks
 from adapters.formats.dataset import FORMAT_NAME
 from adapters.formats.frames import FrameFile, walk_frames
@@ -34,6 +35,11 @@ class LabelledFrame:
     file: FrameFile
     mask: Mask
     group: str
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nothing tells which recording it is of, so that it is a group of its own."""
+        return self.group == self.file.clip and self.file.identity.source is ClipSource.ALONE
 
 
 @dataclass(frozen=True)

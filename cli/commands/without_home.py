@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cli.commands.options import Independent
 from cli.shell import guarded
 
 commands = typer.Typer()
@@ -52,7 +53,9 @@ def compare(
         Path, typer.Option(help="images/ and masks/ in a folder, frames/ and truth/, or an export.")
     ],
     networks: Annotated[str, typer.Option(help="Names, the first for reference.")],
-    out: Annotated[Path, typer.Option(help="Folder for runs and report; what is unfinished waits there.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for runs and report; what is unfinished waits there.")
+    ] = Path("comparison"),
     classes: Annotated[
         str | None,
         typer.Option(help="Names, with the masks' pixel values: vessel=2.", show_default="vessel, or all"),
@@ -63,11 +66,13 @@ def compare(
     split_seed: Annotated[int, typer.Option(min=0, help="Which 40 % of the clips test.")] = 0,
     weights: Annotated[str, typer.Option(help="scratch or imagenet.")] = "scratch",
     threads: Annotated[int, typer.Option(min=0, help="Of the processor; 0: all.")] = 0,
+    independent: Independent = False,
 ) -> None:
     """Train several networks under one protocol and compare them in a table and pictures."""
     from cli.compare import CompareRequest, compare
 
-    compare(CompareRequest(data, networks, out, classes, recipe, size, seeds, split_seed, weights, threads))
+    chosen = classes, recipe, size, seeds, split_seed, weights, threads, independent
+    compare(CompareRequest(data, networks, out, *chosen))
 
 
 @commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

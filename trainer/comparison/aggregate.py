@@ -1,7 +1,7 @@
 """From judged frames to the figures of the table: values with intervals, and paired differences. Pure.
 
-Every figure is the mean over the seeds. An interval comes from drawing whole groups (patients, else clips)
-and, where there are several, seeds, both with replacement; all networks share the drawings.
+Every figure is the mean over the seeds that are there. An interval comes from drawing whole groups (patients,
+else clips) and, where there are several, seeds, both with replacement; all networks share the drawings.
 
 A difference is one of pairs: of runs with the same seed, and of a mean over frames at the frames where both
 runs have a value. So it need not be the difference of the networks' own figures, whose frames may be others.
@@ -82,17 +82,17 @@ def draw(groups: Sequence[str], seeds: int, number: int = 2000) -> Drawings:
 
 
 def aggregate(
-    runs: Mapping[str, Sequence[Sequence[JudgedFrame]]], drawings: int = 2000
+    runs: Mapping[str, Sequence[Sequence[JudgedFrame] | None]], drawings: int = 2000
 ) -> tuple[list[NetworkFigures], list[Difference]]:
     """All figures of every network, and the differences to the first; `runs` holds for each network the
-    judged frames of each of its seeds.
+    judged frames of each of its seeds, None for one that has none, and one at least.
 
     Raises BadRequest when the runs are not of the same frames in the same order, or of no frame.
     """
-    groups = _common_groups([frames for seeds in runs.values() for frames in seeds])
+    groups = _common_groups([frames for seeds in runs.values() for frames in seeds if frames])
     drawn = draw(groups, max(len(seeds) for seeds in runs.values()), drawings)
     arrays = {
-        network: {seed: to_arrays(frames) for seed, frames in enumerate(seeds)}
+        network: {seed: to_arrays(frames) for seed, frames in enumerate(seeds) if frames}
         for network, seeds in runs.items()
     }
     values = {network: _all_statistics(each, drawn) for network, each in arrays.items()}

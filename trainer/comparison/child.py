@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,8 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from loop.errors import OutOfMemory, OutOfSpace, TrainingFailed, Unavailable
-from trainer.endings import names_want_of_memory, reason_of
+from loop.errors import OutOfMemory, OutOfSpace, SonoloopError, TrainingFailed, Unavailable
+from trainer.endings import STOPPED, names_want_of_memory, reason_of
 
 ROOT = Path(__file__).resolve().parents[2]
 STOP_SECONDS = 20.0
@@ -31,10 +32,15 @@ INSTEAD = (
 Event = Mapping[str, Any]
 
 
+class Ended(SonoloopError):
+    """A training that was asked to end from outside, as all are when a machine goes down."""
+
+
 def train_in_child(job: Path, lock: int) -> Generator[Event]:
     """Run a job and yield its events; the last one is "done". The child inherits the descriptor `lock`.
 
-    Whatever ends the iteration ends the child. Raises OutOfMemory, OutOfSpace, TrainingFailed.
+    Whatever ends the iteration ends the child. Raises Ended, OutOfMemory, OutOfSpace, TrainingFailed,
+    Unavailable.
     """
     with tempfile.TemporaryFile() as errors, _child(job, lock, errors) as process:
         last: Event = {}
@@ -90,6 +96,9 @@ def failure(code: int, last: Event, said: list[str]) -> Exception:
         return OutOfMemory(
             got, "more memory, or smaller frames", "free some, or begin anew with a smaller --size"
         )
+    if code in (STOPPED, -signal.SIGTERM):
+        todo = "start the same command again: it goes on where it was"
+        return Ended("a training that was ended from outside", A_MODEL, todo)
     if code == codes[OutOfSpace]:
         return OutOfSpace(
             "a disk with no room", "room for a checkpoint", "make room, then start the same command again"

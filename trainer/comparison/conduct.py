@@ -1,4 +1,7 @@
-"""Going through a comparison, run by run: look what is left of each, train, judge, tell."""
+"""Going through a comparison, run by run: look what is left of each, train, judge, tell.
+
+A run that fails does not keep the others from being done: it is noted, and tried again at the next start.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from dataclasses import dataclass
 from loop.errors import BadInput, OutOfSpace, SonoloopError
 from trainer.comparison.child import train_in_child
 from trainer.comparison.cost import Cost
+from trainer.comparison.failures import Failure, concerns_one, drop_failure, keep_failure, read_failure
 from trainer.comparison.folder import Folder
 from trainer.comparison.judge import Result, judge_run, read_run
 from trainer.comparison.protocol import Plan, Protocol
@@ -34,8 +38,9 @@ BYTES = 4
 
 @dataclass(frozen=True)
 class News:
-    """Where a comparison is: `stage` is "begins", "training", "epoch" (one ended), "judging" or "finished",
-    of the run named; `finished` of `runs` are done. `step` of `steps` counts optimiser steps while it trains.
+    """Where a comparison is: `stage` is "begins", "training", "epoch" (one ended), "judging", "finished" or
+    "failed", of the run named; `finished` of `runs` are done. `step` of `steps` counts optimiser steps while
+    it trains; `failure` says why it failed.
     """
 
     network: str
@@ -50,6 +55,7 @@ class News:
     epochs: int = 0
     loss: float | None = None
     eta_seconds: float | None = None
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True)
@@ -62,27 +68,58 @@ class Comparison:
     costs: Mapping[str, Cost]
     threads: int
 
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Those that results of this comparison bear."""
+        return (self.protocol.digest, *self.folder.earlier)
+
     def actions(self) -> dict[tuple[str, int], Action]:
         """What is left of every run, in the order in which they are done."""
-        digests = (self.protocol.digest, *self.folder.earlier)
-        return {pair: decide(find_traces(self.folder.run(*pair)), digests) for pair in self.plan.pairs()}
+        return {pair: self._action(*pair) for pair in self.plan.pairs()}
 
     def results(self) -> list[Result]:
-        """All results in the order of the plan. Raises BadInput where one is missing."""
-        return [read_run(self.folder, self.protocol, *pair) for pair in self.plan.pairs()]
+        """Those of the finished runs, in the order of the plan. Raises BadInput where one cannot be read."""
+        done = [pair for pair, action in self.actions().items() if action is Action.NOTHING]
+        return [read_run(self.folder, self.protocol, *pair) for pair in done]
+
+    def failures(self) -> list[Failure]:
+        """How the last attempts at unfinished runs failed, in the order of the plan."""
+        left = [pair for pair, action in self.actions().items() if action is not Action.NOTHING]
+        noted = [read_failure(self.folder.run(*pair), self.digests) for pair in left]
+        return [each for each in noted if each is not None]
+
+    def beside(self) -> dict[str, list[int]]:
+        """Seeds of the finished runs, by network, that the folder holds and the plan does not ask for."""
+        found: dict[str, list[int]] = {}
+        for network, seed in sorted(set(self.folder.runs()) - set(self.plan.pairs())):
+            if self._action(network, seed) is Action.NOTHING:
+                found.setdefault(network, []).append(seed)
+        return found
+
+    def _action(self, network: str, seed: int) -> Action:
+        return decide(find_traces(self.folder.run(network, seed)), self.digests)
 
 
 def carry_out(comparison: Comparison) -> Generator[News]:
     """Do what is left of every run, telling of each step; a finished run is not touched.
 
-    To stop, close the iterator or raise through it: the training ends between two steps, and the next start
-    goes on from its last epoch. Raises what trainings and judging raise.
+    A run that fails is noted and told, and the next is begun. To stop, close the iterator or raise through
+    it: the training ends between two steps, and the next start goes on from its last epoch. Raises what
+    concerns all runs, see `failures.concerns_one`.
     """
     actions = comparison.actions()
     left = [pair for pair, action in actions.items() if action is not Action.NOTHING]
+    finished = len(actions) - len(left)
     for place, pair in enumerate(left):
-        finished = len(actions) - len(left) + place
-        yield from _run(comparison, pair, actions[pair], finished, left[place + 1 :])
+        try:
+            yield from _run(comparison, pair, actions[pair], finished, left[place + 1 :])
+            finished += 1
+        except SonoloopError as exc:
+            if not concerns_one(exc):
+                raise
+            failure = Failure(*pair, exc.got, exc.need, exc.todo)
+            keep_failure(comparison.folder.run(*pair), comparison.protocol.digest, failure)
+            yield News(*pair, actions[pair], "failed", finished, len(actions), failure=failure)
 
 
 def check_room(comparison: Comparison) -> None:
@@ -128,6 +165,7 @@ def _run(
         return News(*pair, action, stage, finished + (stage == "finished"), runs, **more)  # type: ignore[arg-type]
 
     pending = [network for network, _ in after]
+    drop_failure(comparison.folder.run(*pair))
     yield news("begins", eta_seconds=_eta(comparison, [pair[0], *pending]))
     if action in (Action.TRAIN, Action.RESUME):
         with _named(*pair), closing(_train(comparison, pair, action)) as events:

@@ -20,10 +20,10 @@ def draw_all(report: Report, folder: Folder) -> list[str]:
     """Write training curves, reliability and the sheet, and return their names. Raises BadInput."""
     losses = {
         network: [
-            [(note["epoch"], note["loss"]) for note in read_epochs(folder.run(network, seed))]
-            for seed in range(report.plan.seeds)
+            [(note["epoch"], note["loss"]) for note in read_epochs(folder.run(network, result.seed))]
+            for result in report.of_network(network)
         ]
-        for network in report.plan.networks
+        for network in report.judged
     }
     draw_curves(losses, folder.root / CURVES)
     draw_reliability(report, folder.root / RELIABILITY)
@@ -33,7 +33,7 @@ def draw_all(report: Report, folder: Folder) -> list[str]:
         return read_image(folder.frame(frame.frame), number), unpack(folder.mask(frame.mask).read_bytes())
 
     def drawn(network: str, number: int) -> Mask:
-        return read_drawn(folder, network, 0, number)
+        return read_drawn(folder, network, report.first_seed(network), number)
 
     draw_sheet(report, read, drawn, folder.root / SHEET)
     return [CURVES, RELIABILITY, SHEET]

@@ -36,7 +36,7 @@ CELL_INCHES, DPI = 2.3, 130
 Read = Callable[[int], tuple[NDArray[np.uint8], NDArray[np.bool_]]]
 """Picture uint8 (H, W) and truth bool (C, H, W) of a frame by its number."""
 ReadDrawn = Callable[[str, int], NDArray[np.bool_]]
-"""What a network drew (with the first seed) on the frame of that number, bool (C, H, W)."""
+"""What a network drew (with the first seed that has a result) on the frame of that number, bool (C, H, W)."""
 
 
 def draw_curves(losses: Mapping[str, Sequence[Sequence[tuple[int, float]]]], path: Path) -> None:
@@ -66,7 +66,7 @@ def draw_reliability(report: Report, path: Path) -> None:
     """Write share against probability, all seeds of a network together; the diagonal is perfect."""
     figure, axes = _figure(5.6, 5.2)
     axes.plot([0, 1], [0, 1], color="grey", lw=1, label="perfectly calibrated")
-    for place, network in enumerate(report.plan.networks):
+    for place, network in enumerate(report.judged):
         board = CalibrationBoard()
         for result in report.of_network(network):
             for frame in result.frames:
@@ -97,17 +97,23 @@ def draw_sheet(report: Report, read: Read, read_drawn: ReadDrawn, path: Path) ->
     several classes each has its colour, truth is filled with it and what was drawn outlined.
     """
     places = choose_frames(mean_dice(report), _is_empty(report))
-    columns = 2 + len(report.plan.networks)
+    columns = 2 + len(report.judged)
     figure = _blank(CELL_INCHES * columns, CELL_INCHES * max(1, len(places)) + 1.0)
     grid = figure.subplots(max(1, len(places)), columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
-    for column, name in enumerate(["frame", "truth", *report.plan.networks]):
+    names = [_column_name(report, network) for network in report.judged]
+    for column, name in enumerate(["frame", "truth", *names]):
         grid[0, column].set_title("\n".join(textwrap.wrap(name, 22)), size=10, weight="bold")
     for row, place in zip(grid, places, strict=False):
         _draw_row(row, report, place, read, read_drawn)
     _explain(figure, report)
     figure.savefig(path, dpi=DPI, format="png")
+
+
+def _column_name(report: Report, network: str) -> str:
+    seed = report.first_seed(network)
+    return f"{network}, seed {seed}" if seed else network
 
 
 def mean_dice(report: Report) -> NDArray[np.float64]:
@@ -124,10 +130,10 @@ def _draw_row(row: Any, report: Report, place: int, read: Read, read_drawn: Read
     digest = report.protocol.frames[number].frame
     _note(row[0], digest[:8], "white")
     show_truth(row[1], truth)
-    for axes, network in zip(row[2:], report.plan.networks, strict=True):
+    for axes, network in zip(row[2:], report.judged, strict=True):
         show_truth(axes, truth)
         show_drawn(axes, read_drawn(network, number))
-        dice = float(_frame_dice(report, network, 0)[place])
+        dice = float(_frame_dice(report, network, report.first_seed(network))[place])
         _note(axes, "both empty" if np.isnan(dice) else f"Dice {share(dice)}", "white")
 
 
@@ -145,8 +151,10 @@ def _note(axes: Axes, text: str, colour: str) -> None:
 def _explain(figure: Figure, report: Report) -> None:
     handles = outline_legend(report.protocol.classes)
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), frameon=False, fontsize=10)
-    width = max(60, 32 * (2 + len(report.plan.networks)))
-    figure.supxlabel(textwrap.fill(RULE, width), fontsize=8.5, ha="left", x=0.01)
+    width = max(60, 32 * (2 + len(report.judged)))
+    absent = report.without_result
+    missing = f" Without a result, so not here: {', '.join(absent)}." if absent else ""
+    figure.supxlabel(textwrap.fill(RULE + missing, width), fontsize=8.5, ha="left", x=0.01)
 
 
 def _frame_dice(report: Report, network: str, seed: int) -> NDArray[np.float64]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loop.training_records import Split
 from trainer.comparison.aggregate import Difference, Figure, NetworkFigures, aggregate
 from trainer.comparison.cost import Cost, Timing
+from trainer.comparison.failures import Failure
+from trainer.comparison.gaps import beside_note, gaps_note
 from trainer.comparison.idle import idle_note
 from trainer.comparison.judge import Result
 from trainer.comparison.protocol import Plan, Protocol, one_sided
@@ -29,7 +31,11 @@ FEW_SAID = (
 
 @dataclass(frozen=True)
 class Report:
-    """All that the table and the pictures show; `results` holds every run in the order of the plan."""
+    """All that the table and the pictures show; `results` holds every finished run in the order of the plan,
+    `failures` those that failed, `networks` the figures of those with a result. `beside`: the seeds, by
+    network, of what is finished in the folder and not asked for. `in_series`: how many frames are named like
+    a film's, though each counts as a recording of its own.
+    """
 
     protocol: Protocol
     plan: Plan
@@ -38,21 +44,46 @@ class Report:
     results: Sequence[Result]
     networks: Sequence[NetworkFigures]
     differences: Sequence[Difference]
+    failures: Sequence[Failure] = ()
+    beside: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    in_series: int = 0
 
     def of_network(self, network: str) -> list[Result]:
         """Its runs, seed by seed."""
         return [result for result in self.results if result.network == network]
 
+    @property
+    def judged(self) -> list[str]:
+        """The networks with a result, in the order of the plan."""
+        return [each.network for each in self.networks]
+
+    @property
+    def without_result(self) -> list[str]:
+        """The networks of the plan of which no training has a result."""
+        return [network for network in self.plan.networks if network not in self.judged]
+
+    def first_seed(self, network: str) -> int:
+        """The first of its seeds that has a result: the one whose drawings are shown."""
+        return min(result.seed for result in self.of_network(network))
+
 
 def make_report(
-    protocol: Protocol, plan: Plan, costs: Mapping[str, Cost], timing: Timing, results: Sequence[Result]
+    protocol: Protocol,
+    plan: Plan,
+    costs: Mapping[str, Cost],
+    timing: Timing,
+    results: Sequence[Result],
+    failures: Sequence[Failure] = (),
+    beside: Mapping[str, Sequence[int]] | None = None,
 ) -> Report:
-    """Aggregate the results. Raises BadRequest when they are not of the same frames."""
+    """Aggregate the results, one at least. Raises BadRequest when they are not of the same frames."""
+    frames = {(result.network, result.seed): result.frames for result in results}
     runs = {
-        network: [result.frames for result in results if result.network == network]
+        network: [frames.get((network, seed)) for seed in range(plan.seeds)]
         for network in plan.networks
+        if any(pair[0] == network for pair in frames)
     }
-    return Report(protocol, plan, costs, timing, results, *aggregate(runs))
+    return Report(protocol, plan, costs, timing, results, *aggregate(runs), failures, beside or {})
 
 
 def caption(report: Report) -> list[str]:
@@ -62,8 +93,11 @@ def caption(report: Report) -> list[str]:
     epochs = recipe.planned_epochs(len(train))
     start = "from scratch" if protocol.base == "scratch" else f"from {protocol.base} weights"
     return [
+        *gaps_note(report.plan, report.results, report.failures),
+        *beside_note(report.beside),
         f"{len(train)} frames of {len(protocol.groups) - len(protocol.held_out)} clips taught, "
         f"{len(held_out)} frames of {len(protocol.held_out)} others tested; the same for every network.",
+        *_series_note(report.in_series),
         f"{recipe.size} px, {recipe.optimizer} at {recipe.learning_rate:g}, {recipe.loss}, "
         f"{epochs} epochs, batch {recipe.batch}, augmentation {recipe.augmentation}, "
         f"{recipe.precision}, {start}; "
@@ -79,7 +113,17 @@ def caption(report: Report) -> list[str]:
         *idle_note(report.protocol, report.results),
         f"{_cost_of(recipe)} of {timing.size} px, {timing.threads} "
         f"thread{'s' if timing.threads > 1 else ''}, {timing.precision}, {timing.device}.",
-        *_published_note(report.plan.networks),
+        *_published_note(report.judged),
+    ]
+
+
+def _series_note(in_series: int) -> list[str]:
+    if not in_series:
+        return []
+    frames = "1 frame is named" if in_series == 1 else f"{in_series} frames are named"
+    return [
+        f"{frames} like those of a film, and each counted as a recording of its own: neighbours of one film "
+        "may have taught and tested at once, and then every figure is too good."
     ]
 
 

@@ -82,9 +82,9 @@ def make_job(
         seed=seed,
         threads=threads,
         samples=tuple(samples),
-        out=out.absolute(),
+        out=out,
         base=None if protocol.base == "scratch" else protocol.base,
-        resume_from=out.absolute() if action is Action.RESUME else None,
+        resume_from=out if action is Action.RESUME else None,
     )
 
 

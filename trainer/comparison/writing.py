@@ -45,17 +45,22 @@ def write_report(report: Report, folder: Path) -> list[str]:
 
 
 def table_csv(report: Report) -> str:
-    """One row a network and, of several classes, a class; each figure with its interval."""
-    head = ["network", "class", "parameters", "gmac", "ms_per_frame", "published_acc", "published_miou"]
+    """One row a network and, of several classes, a class; each figure with its interval. A network without a
+    result has a row of empty cells.
+    """
+    head = ["network", "class", "seeds", "parameters", "gmac", "ms_per_frame"]
+    head += ["published_acc", "published_miou"]
     rows: list[list[Any]] = [head + [f"{name}{end}" for name in STATISTICS for end in ("", "_low", "_high")]]
     for each in report.networks:
         cost, published = report.costs[each.network], PUBLISHED.get(each.network, {})
         about: list[Any] = [cost.parameters, round(cost.gmac, 3), round(report.timing.ms[each.network], 2)]
         about += [published.get("acc", ""), published.get("miou", "")]
+        seeds = len(report.of_network(each.network))
         parts = [("all", each.figures), *zip(report.protocol.classes, each.by_class, strict=False)]
         for name, figures in parts:
             numbers = [number for figure in figures.values() for number in _numbers(figure)]
-            rows.append([each.network, name, *about, *numbers])
+            rows.append([each.network, name, seeds, *about, *numbers])
+    rows += [[name, "all", 0, *[""] * (len(rows[0]) - 3)] for name in report.without_result]
     return _csv(rows)
 
 
@@ -83,6 +88,7 @@ def markdown(report: Report) -> str:
         theirs = [share(published.get(name)) for name in ("acc", "miou")]
         figures = [_cell(each.figures[name], share(each.figures[name].value)) for name in SHOWN]
         main.append([f"`{each.network}`", *figures, *costs, *theirs])
+    main += [[f"`{name}`", "failed", *["–"] * (len(main[0]) - 2)] for name in report.without_result]
     parts = [_table(main), "\n".join(f"- {line}" for line in caption(report))]
     if report.differences:
         parts += [
@@ -104,6 +110,7 @@ def to_dict(report: Report) -> dict[str, Any]:
         "networks": [
             {
                 "network": each.network,
+                "seeds": [result.seed for result in report.of_network(each.network)],
                 **asdict(report.costs[each.network]),
                 "ms": report.timing.ms[each.network],
                 "published": PUBLISHED.get(each.network),
@@ -117,6 +124,8 @@ def to_dict(report: Report) -> dict[str, Any]:
             for each in report.differences
         ],
         "timing": asdict(report.timing),
+        "failures": [asdict(each) for each in report.failures],
+        "not_reported": {network: list(seeds) for network, seeds in report.beside.items()},
         "runs": [_run(result) for result in report.results],
     }
 

@@ -8,7 +8,6 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
@@ -16,10 +15,13 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from cli.commands.without_home import compare as ask
-from cli.compare import CompareRequest, compare, say_time
+from cli.compare import compare
+from cli.compare_progress import say_time
 from cli.compare_table import render_report
 from loop.errors import BadRequest
-from tests.judged import some_report
+from tests.compared import data_of, request, write_recipe
+from tests.judged import PLAN, some_protocol, some_report
+from trainer.comparison.folder import open_folder
 from trainer.recipes import COMPARED_RECIPE
 
 LONG = "mobilenetv3-large-100-unetplusplus-scse"
@@ -92,24 +94,6 @@ def test_time_is_said_as_people_say_it(seconds: float, words: str) -> None:
     assert say_time(seconds) == words
 
 
-def data_of(folder: Path, clips: int = 3, frames: int = 2, value: int = 1) -> Path:
-    rng = np.random.default_rng(0)
-    for clip in range(clips):
-        for number in range(frames):
-            mask = np.zeros((40, 50), np.uint8)
-            mask[10:20, 10:25] = value
-            for part, picture in (("images", rng.integers(0, 255, (40, 50), np.uint8)), ("masks", mask)):
-                place = folder / part / f"clip{clip}"
-                place.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(picture).save(place / f"{number}.png")
-    return folder
-
-
-def request(data: Path, out: Path, **changes: object) -> CompareRequest:
-    asked = CompareRequest(data, "resnet34-unet,mobilenetv2-unet", out, None, "paper", 64, 1, 0, "scratch", 1)
-    return replace(asked, **changes)  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -163,12 +147,27 @@ def test_data_with_which_nothing_can_be_compared_are_refused(tmp_path: Path) -> 
     for name, clips, frames in (("one clip", 1, 3), ("one frame", 1, 1)):
         with pytest.raises(BadRequest, match="frames of 1 clip; need at least two"):
             compare(request(data_of(tmp_path / name, clips, frames), out))
-    with pytest.raises(BadRequest, match="--classes vessel=2"):
-        compare(request(data_of(tmp_path / "other values", value=2), out))
     (tmp_path / "bare" / "images").mkdir(parents=True)
     with pytest.raises(BadRequest, match="a folder without masks"):
         compare(request(tmp_path / "bare", out))
     assert not out.exists()
+
+
+@pytest.mark.parametrize(("readable", "got"), [(0, "no frame with a usable mask"), (1, "frames of 1 clip")])
+def test_where_too_little_is_left_the_error_says_how_much_was_left_out_and_the_cure_of_that(
+    tmp_path: Path, readable: int, got: str
+) -> None:
+    data = data_of(tmp_path / "data", clips=4, value=2)
+    for clip in range(readable):
+        for mask in (data / "masks" / f"clip{clip}").iterdir():
+            Image.open(mask).point(lambda value: value // 2).save(mask)
+    (data / "images" / "clip0" / "a note.txt").write_text("in no masks' way")
+    with pytest.raises(BadRequest) as told:
+        compare(request(data, tmp_path / "out"))
+    left_out = 9 - 2 * readable
+    assert told.value.got == f"{got}, after {left_out} files had been left out (a mask with values [2])"
+    assert told.value.todo.startswith("say which value is which, as in --classes vessel=2; else ")
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_ends_with_one_and_says_what_to_do(tmp_path: Path) -> None:
@@ -180,6 +179,22 @@ def test_the_command_ends_with_one_and_says_what_to_do(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "holds something else" in result.output
     assert [path.name for path in (tmp_path / "taken").iterdir()] == ["letter.txt"]
+
+
+def test_without_out_it_works_in_comparison_where_the_person_stands_but_in_no_other_comparison(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data_of(tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    with open_folder(tmp_path / "comparison", some_protocol(), PLAN):
+        before = (tmp_path / "comparison" / "protocol.json").read_bytes()
+    words = ["compare", "--data", "data", "--networks", "resnet34-unet"]
+    words += ["--recipe", write_recipe(Path("tiny.json"))]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1
+    assert "comparison, which holds another comparison" in result.output
+    assert "choose another --out; nothing was changed" in result.output
+    assert (tmp_path / "comparison" / "protocol.json").read_bytes() == before
 
 
 def test_networks_are_compared_by_the_recipe_under_which_they_learn_unless_another_is_asked_for() -> None:

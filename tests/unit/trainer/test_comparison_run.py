@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -15,13 +16,15 @@ import numpy as np
 import pytest
 
 from adapters.formats.pixels import encode_png
-from loop.errors import BadWeights, OutOfSpace, TrainingFailed
+from loop.errors import BadInput, OutOfSpace
 from loop.frames import frame_digest
 from loop.masks import unpack
+from loop.training_records import Split
 from tests.discs import TINY
 from tests.judged import some_protocol
 from trainer.comparison.conduct import Comparison, carry_out, check_room
 from trainer.comparison.cost import Cost, count_cost, keep_timing, kept_timing, time_networks
+from trainer.comparison.failures import to_error
 from trainer.comparison.folder import Folder, open_folder
 from trainer.comparison.gallery import draw_all
 from trainer.comparison.material import Labelled, is_stored, store, survey
@@ -147,12 +150,24 @@ ONE = Plan(("mobilenetv2-unet",), 1)
 def test_a_training_whose_loss_is_no_number_is_told_with_network_seed_and_way_out(tmp_path: Path) -> None:
     with open_folder(tmp_path, some_protocol(), ONE) as folder:
         comparison = stored(folder, ONE, replace(RECIPE, learning_rate=1e30))
-        with pytest.raises(TrainingFailed, match=r"a training that failed") as failed:
-            list(carry_out(comparison))
-    error = failed.value
+        *_, last = carry_out(comparison)
+        assert (last.stage, last.finished, last.failure) == ("failed", 0, comparison.failures()[0])
+        error = to_error(comparison.failures(), 1)
     assert "a loss of" in error.got or "NaN" in error.got
     assert "take the network out of --networks, or lower learning_rate" in error.todo
     assert error.message.endswith("(network mobilenetv2-unet, seed 0)")
+
+
+@pytest.mark.timeout(200)
+def test_a_frame_that_was_damaged_in_the_folder_ends_the_whole_at_once(tmp_path: Path) -> None:
+    with open_folder(tmp_path, some_protocol(), PLAN) as folder:
+        comparison = stored(folder, PLAN)
+        _, frame = comparison.protocol.of_split(Split.TRAIN)[0]
+        folder.frame(frame.frame).write_bytes(b"no picture")
+        with pytest.raises(BadInput, match=r"choose another --out \(network mobilenetv2-unet, seed 0\)"):
+            list(carry_out(comparison))
+        assert comparison.failures() == []
+        assert folder.runs() == [("mobilenetv2-unet", 0)], "the second was not begun"
 
 
 def test_a_model_that_gives_nan_or_was_damaged_is_told_with_network_seed_and_way_out(tmp_path: Path) -> None:
@@ -169,14 +184,14 @@ def test_a_model_that_gives_nan_or_was_damaged_is_told_with_network_seed_and_way
         )
         ended = {"digest": digest, "config": {"precision": "float32"}, "metrics": {}}
         keep_trained(place, comparison.protocol.digest, ended)
-        with pytest.raises(
-            BadWeights, match=r"gives NaN.*--networks.*network mobilenetv2-unet, seed 0"
-        ) as told:
-            list(carry_out(comparison))
-        assert "roll back" not in told.value.message
+        list(carry_out(comparison))
+        told = to_error(comparison.failures(), 1).message
+        assert re.search(r"gives NaN.*--networks.*network mobilenetv2-unet, seed 0", told)
+        assert "roll back" not in told
         keep_trained(place, comparison.protocol.digest, ended | {"digest": "0" * 64})
-        with pytest.raises(BadWeights, match=r"below runs/.*network mobilenetv2-unet, seed 0"):
-            list(carry_out(comparison))
+        list(carry_out(comparison))
+        told = to_error(comparison.failures(), 1).message
+        assert re.search(r"below runs/.*network mobilenetv2-unet, seed 0", told)
 
 
 def test_parameters_and_multiply_adds_are_counted() -> None:
