@@ -47,7 +47,8 @@ def test_a_perfect_answer_is_scored_as_one_where_classes_overlap(name: str, tmp_
     (outcome,) = evaluate([sample], Perfect(MULTI[name]), None).outcomes
     seen = index_map(MULTI[name])[0]
     assert outcome.candidate.to_dict()["tp"] == [int((seen == number).sum()) for number in (1, 2)]
-    assert not (outcome.candidate.fp.any() or outcome.candidate.fn.any())
+    assert not outcome.candidate.fp.any()
+    assert not outcome.candidate.fn.any()
 
 
 def test_training_sees_the_class_that_is_scored(tmp_path: Path) -> None:
