@@ -95,7 +95,7 @@ def judge_run(
         )
     except (BadWeights, NotFound) as exc:
         todo = "remove its folder below runs/, and start the same command again"
-        raise type(exc)(exc.got, exc.need, todo) from exc
+        raise type(exc)(f"a trained model that cannot be used: {exc.got}", exc.need, todo) from exc
     (place / MASKS).mkdir(exist_ok=True)
     judged = []
     for number, each in protocol.of_split(Split.HELD_OUT):

@@ -104,7 +104,7 @@ def draw_sheet(report: Report, read: Read, read_drawn: ReadDrawn, path: Path) ->
         axes.set_axis_off()
     names = [_column_name(report, network) for network in report.judged]
     for column, name in enumerate(["frame", "truth", *names]):
-        grid[0, column].set_title("\n".join(textwrap.wrap(name, 22)), size=10, weight="bold")
+        grid[0, column].set_title(name, size=10, weight="bold")
     for row, place in zip(grid, places, strict=False):
         _draw_row(row, report, place, read, read_drawn)
     _explain(figure, report)
@@ -112,8 +112,9 @@ def draw_sheet(report: Report, read: Read, read_drawn: ReadDrawn, path: Path) ->
 
 
 def _column_name(report: Report, network: str) -> str:
+    """In lines as wide as a column, with the seed where it is not the first."""
     seed = report.first_seed(network)
-    return f"{network}, seed {seed}" if seed else network
+    return "\n".join([*textwrap.wrap(network, 22), *([f"seed {seed}"] if seed else [])])
 
 
 def mean_dice(report: Report) -> NDArray[np.float64]:

@@ -191,6 +191,7 @@ def test_a_model_that_gives_nan_or_was_damaged_is_told_with_network_seed_and_way
         keep_trained(place, comparison.protocol.digest, ended | {"digest": "0" * 64})
         list(carry_out(comparison))
         told = to_error(comparison.failures(), 1).message
+        assert "a trained model that cannot be used" in told
         assert re.search(r"below runs/.*network mobilenetv2-unet, seed 0", told)
 
 
