@@ -137,14 +137,16 @@ def _say_protocol(comparison: Comparison) -> None:
     for sentence in one_sided(protocol):
         say(console, f"[yellow]{escape(sentence)}[/] Another --split-seed divides the clips anew")
     recipe = protocol.recipe
-    about = f"{recipe.size} px, {recipe.planned_epochs(train)} epochs, {recipe.precision}"
+    epochs = counted(recipe.planned_epochs(train), "epoch")
+    about = f"{recipe.size} px, {epochs}, {recipe.precision}"
     say(console, f"recipe {escape(recipe.name)}: {about}")
     actions = list(comparison.actions().values())
     there = actions.count(Action.NOTHING)
     done = f", {there} of them finished" if there else ""
     again = [each.run for each in comparison.failures()]
     done += f"; tried again after a failure: {', '.join(again)}" if again else ""
-    say(console, f"{len(plan.networks)} networks x {plan.seeds} seeds: {len(actions)} trainings{done}")
+    product = f"{counted(len(plan.networks), 'network')} x {counted(plan.seeds, 'seed')}"
+    say(console, f"{product}: {counted(len(actions), 'training')}{done}")
 
 
 def _report(comparison: Comparison, failures: Sequence[Failure], in_series: int) -> Report | None:
