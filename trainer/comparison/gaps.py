@@ -36,7 +36,7 @@ def _what_follows(plan: Plan, results: Sequence[Result]) -> Iterator[str]:
     }
     for network, finished in seeds.items():
         if 0 < len(finished) < plan.seeds:
-            yield f"The figures of {network} are those of {say_seeds(finished)} alone, and so are its differences."
+            yield f"The figures of {network} are those of {say_seeds(finished)} alone."
     first = plan.networks[0]
     others = [network for network in plan.networks[1:] if seeds[network]]
     if not seeds[first] and len(others) > 1:
