@@ -15,7 +15,7 @@ from cli.intake_report import warn_of_series
 from cli.markup import escape
 from cli.shell import console, progress, say
 from cli.wording import counted
-from loop.errors import BadRequest
+from loop.errors import BadMask, BadRequest
 from loop.masks import exclusive
 from trainer.comparison.material import Labelled, survey
 from trainer.comparison.protocol import Protocol, check_protocol
@@ -52,7 +52,7 @@ def take_frames(source: LabelledFolder, protocol: Protocol, is_independent: bool
     """Read everything once, say what a person must know of it, and give the protocol with its frames, and how
     many of these are named like a film's (none, where they are said to be independent).
 
-    Raises BadRequest where they are too few to compare anything.
+    Raises BadRequest where they are too few to compare anything, or most of the masks cannot be read.
     """
     read = DataRead()
     frames, again = survey(readable(source, read))
@@ -63,12 +63,23 @@ def take_frames(source: LabelledFolder, protocol: Protocol, is_independent: bool
         if not frames:
             raise BadRequest("no frame with a usable mask", "frames with masks", "check --data")
         check_protocol(protocol)
+        _check_share(len(frames), read.left_out)
     except BadRequest as exc:
         if not read.left_out:
             raise
         raise _with_left_out(exc, read.left_out) from exc
     warn_of_series(in_series, "another --out")
     return protocol, in_series
+
+
+def _check_share(frames: int, left_out: Sequence[LeftOut]) -> None:
+    """A frame without a mask was not labelled yet; masks that cannot be read are mostly a slip in --classes,
+    and then a comparison may run for hours on another class than is meant.
+    """
+    unreadable = sum(isinstance(each.error, BadMask) for each in left_out)
+    if unreadable > frames:
+        got = f"{counted(frames, 'frame')} of {frames + unreadable} with a mask that can be read"
+        raise BadRequest(got, "more than half of them", "take the others out of the folder")
 
 
 def _say(source: LabelledFolder, read: DataRead, again: int) -> None:

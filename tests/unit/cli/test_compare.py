@@ -153,18 +153,25 @@ def test_data_with_which_nothing_can_be_compared_are_refused(tmp_path: Path) -> 
     assert not out.exists()
 
 
-@pytest.mark.parametrize(("readable", "got"), [(0, "no frame with a usable mask"), (1, "frames of 1 clip")])
+@pytest.mark.parametrize(
+    ("clips", "readable", "got"),
+    [
+        (4, 0, "no frame with a usable mask"),
+        (4, 1, "frames of 1 clip"),
+        (5, 2, "4 frames of 10 with a mask that can be read"),
+    ],
+)
 def test_where_too_little_is_left_the_error_says_how_much_was_left_out_and_the_cure_of_that(
-    tmp_path: Path, readable: int, got: str
+    tmp_path: Path, clips: int, readable: int, got: str
 ) -> None:
-    data = data_of(tmp_path / "data", clips=4, value=2)
+    data = data_of(tmp_path / "data", clips, value=2)
     for clip in range(readable):
         for mask in (data / "masks" / f"clip{clip}").iterdir():
             Image.open(mask).point(lambda value: value // 2).save(mask)
     (data / "images" / "clip0" / "a note.txt").write_text("in no masks' way")
     with pytest.raises(BadRequest) as told:
         compare(request(data, tmp_path / "out"))
-    left_out = 9 - 2 * readable
+    left_out = 2 * (clips - readable) + 1
     assert told.value.got == f"{got}, after {left_out} files had been left out (a mask with values [2])"
     assert told.value.todo.startswith("say which value is which, as in --classes vessel=2; else ")
     assert not (tmp_path / "out").exists()
