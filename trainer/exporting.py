@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 INPUT, OUTPUT = "image", "logits"
 OPSET = 18
 TOLERANCE = 1e-3
-"""Of the largest logit: so much may the answer of an exported graph differ from torch's."""
+"""Of the largest logit, with an ensemble of any member's: so much may an exported graph's answer differ from
+torch's.
+"""
 
 
 def export(weights: Path, kind: str, out: Path, digest: str | None = None) -> None:
