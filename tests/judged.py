@@ -14,7 +14,7 @@ from trainer.comparison.cost import Cost, Timing
 from trainer.comparison.judge import JudgedFrame, Result
 from trainer.comparison.protocol import ComparedFrame, Plan, Protocol
 from trainer.comparison.report import Report
-from trainer.metrics import bin_pixels, count, measure_surface
+from trainer.metrics import Counts, bin_pixels, count, measure_surface
 from trainer.recipes import RECIPES
 
 RECIPE = replace(RECIPES["paper"], precision="float32")
@@ -70,3 +70,10 @@ def some_report(networks: tuple[str, ...], seeds: int = 2) -> Report:
     costs = {network: Cost(24_430_097, 30.84) for network in networks}
     timing = Timing(dict.fromkeys(networks, 455.0), 512, 2, "bfloat16", "a processor")
     return Report(protocol, Plan(tuple(networks), seeds), costs, timing, results, *aggregate(runs, 200))
+
+
+def alarm(frame: JudgedFrame) -> JudgedFrame:
+    """As if what is drawn there were drawn on a frame that shows nothing."""
+    counts = frame.counts
+    drawn, nothing = counts.tp + counts.fp, np.zeros_like(counts.tp)
+    return replace(frame, counts=Counts(nothing, drawn, nothing, counts.tn + counts.fn))
